@@ -1,0 +1,154 @@
+//! The parts of a spec that every job type shares: place, budget, retries, memory, relations.
+
+use std::collections::BTreeMap;
+
+use kube::{KubeSchema, core::Duration};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{money::Usd, outcome::FailureClass};
+
+/// The back ends a job may ask for.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum BackendName {
+    /// A tmux session on a machine.
+    #[default]
+    Vps,
+    /// A container on a machine.
+    Container,
+    /// A Kubernetes pod.
+    Pod,
+    /// An ECS task on Fargate.
+    Fargate,
+}
+
+impl BackendName {
+    /// The word as it stands in `spec.backend.name`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Vps => "vps",
+            Self::Container => "container",
+            Self::Pod => "pod",
+            Self::Fargate => "fargate",
+        }
+    }
+}
+
+/// Where a job runs.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BackendSpec {
+    /// The back end.
+    pub name: BackendName,
+}
+
+/// What all attempts of a job together may use.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BudgetSpec {
+    /// Money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usd: Option<Usd>,
+    /// Tokens, in and out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000_000_000_i64))]
+    pub tokens: Option<u64>,
+}
+
+/// Which failures are tried again.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RetrySpec {
+    /// Most further attempts after the first.
+    #[serde(default = "default_limit")]
+    #[schemars(range(min = 0, max = 10))]
+    pub limit: u32,
+    /// The classes that are tried again. Infrastructure, Preempted and RateLimited when empty.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 8))]
+    pub on: BTreeMap<FailureClass, Backoff>,
+}
+
+impl Default for RetrySpec {
+    fn default() -> Self {
+        Self {
+            limit: default_limit(),
+            on: BTreeMap::new(),
+        }
+    }
+}
+
+const fn default_limit() -> u32 {
+    2
+}
+
+/// The pause before another attempt: it doubles each time, from `base` to `max`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Backoff {
+    /// The first pause; 5 seconds when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Duration>,
+    /// The longest pause; 5 minutes when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<Duration>,
+}
+
+/// A job that must have succeeded first.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Dependency {
+    /// Its name within the tenant.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// What a job takes from and gives to the shared memory.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ElfSpec {
+    /// Whether lessons are put into the prompt.
+    #[serde(default = "yes")]
+    pub inject: bool,
+    /// The domain whose lessons are wanted most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 100))]
+    pub domain: Option<String>,
+}
+
+impl Default for ElfSpec {
+    fn default() -> Self {
+        Self {
+            inject: yes(),
+            domain: None,
+        }
+    }
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// The finished job that is tried again.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RetryOf {
+    /// Its unique id.
+    #[schemars(length(min = 1, max = 63))]
+    pub uid: String,
+}
