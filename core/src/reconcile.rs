@@ -1,1 +1,262 @@
-//! x
+//! Look, plan, act, until there is nothing to do: the only caller of the ports.
+//!
+//! It never branches on an answer; the next plan sees it. It knows no store and no back end.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+
+use crate::{
+    job::{AgentJob, BadName, Uid},
+    plan::{Action, Answered, Call, Limits, Plan, Reason, Save, Seen, plan},
+    port::{Answer, Backend, Change, Memory, PortError, Seats, Store, Write},
+    seat::Seat,
+    spec::BackendName,
+    status::BackendRef,
+};
+
+/// Most rounds of one reconcile; what is not done by then waits for the next call.
+const MAX_ROUNDS: u32 = 16;
+
+/// Everything a reconcile reaches.
+#[derive(Clone)]
+pub struct Ports {
+    /// Where jobs are written down.
+    pub store: Arc<dyn Store>,
+    /// Who has which seat.
+    pub seats: Arc<dyn Seats>,
+    /// The places, by their names.
+    pub backends: Arc<BTreeMap<BackendName, Arc<dyn Backend>>>,
+    /// The shared memory.
+    pub memory: Arc<dyn Memory>,
+}
+
+/// What a reconcile is given besides the ports.
+pub struct Round<'a> {
+    /// Says what time it is.
+    pub clock: &'a (dyn Fn() -> Timestamp + Send + Sync),
+    /// The bounds; what is held and who waits is filled in here.
+    pub limits: &'a Limits,
+}
+
+/// Why a reconcile could not go on; asking again is safe.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// A port did not answer the look.
+    #[error("looked at the job: {0}")]
+    Look(#[from] PortError),
+    /// The record is not one that a store of ours wrote.
+    #[error("read the job's identity: {0}")]
+    Name(#[from] BadName),
+}
+
+/// Where a reconcile came to rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rest {
+    /// Look again at this time even if nothing calls.
+    pub wake: Option<Timestamp>,
+    /// Why there is nothing to do; `None` when the job is gone.
+    pub reason: Option<Reason>,
+}
+
+/// Brings one job as far as it can go now.
+///
+/// # Errors
+/// A port could not be asked; nothing is lost and asking again is safe.
+pub async fn reconcile(
+    ports: &Ports,
+    uid: &Uid,
+    round: &Round<'_>,
+) -> Result<Rest, ReconcileError> {
+    let mut answers = Vec::new();
+    for _ in 0..MAX_ROUNDS {
+        let Some(job) = ports.store.load(uid).await? else {
+            return Ok(Rest {
+                wake: None,
+                reason: None,
+            });
+        };
+        let limits = admit(ports, &job, round.limits).await?;
+        let seen = look(ports, &job, &answers).await?;
+        let next = plan(&job, &seen, (round.clock)(), &limits);
+        let all = act_all(ports, job, &next, &mut answers).await?;
+        if next.actions.is_empty() || (all && !next.again) {
+            return Ok(rest(next));
+        }
+    }
+    Ok(Rest {
+        wake: Some((round.clock)()),
+        reason: Some(Reason::Acting),
+    })
+}
+
+fn rest(plan: Plan) -> Rest {
+    Rest {
+        wake: plan.wake,
+        reason: Some(plan.reason),
+    }
+}
+
+/// The limits with what is held and who waits, where a start is to be decided.
+async fn admit(ports: &Ports, job: &AgentJob, limits: &Limits) -> Answer<Limits> {
+    let mut limits = limits.clone();
+    let status = job.status();
+    if status.intent.is_some() || status.is_finished() {
+        return Ok(limits);
+    }
+    let backend = job.spec.backend.as_ref();
+    let backend = backend.map_or(limits.backend, |b| b.name);
+    let pool = format!("slots/{}", backend.word());
+    let found = ports.store.admission(&pool, job).await?;
+    limits.slots_held = found.held;
+    limits.ahead = found.ahead;
+    Ok(limits)
+}
+
+/// Gathers what stands at the seat: who has it, what the place shows, and last the report.
+async fn look(ports: &Ports, job: &AgentJob, answers: &[Answered]) -> Result<Seen, ReconcileError> {
+    let status = job.status();
+    let mut seen = Seen {
+        answers: answers.to_vec(),
+        ..Seen::default()
+    };
+    if status.attempt == 0 {
+        return Ok(seen);
+    }
+    let seat = job.seat()?;
+    if let Some(intent) = &status.intent {
+        let before = ports.seats.read(&seat).await?;
+        let claim = match &before.register {
+            crate::seat::Register::Claimed(claim) => Some(claim),
+            _ => None,
+        };
+        let found = backend(ports, intent.backend)?.look(&seat, claim).await?;
+        seen.sightings = found.sightings;
+        seen.remains = found.remains;
+    }
+    let record = ports.seats.read(&seat).await?;
+    seen.register = record.register;
+    seen.heartbeat = record.heartbeat;
+    seen.report = record.report;
+    Ok(seen)
+}
+
+fn backend(ports: &Ports, name: BackendName) -> Answer<&Arc<dyn Backend>> {
+    let missing = || {
+        PortError::Unknown(format!(
+            "the back end {} is not configured here",
+            name.word()
+        ))
+    };
+    ports.backends.get(&name).ok_or_else(missing)
+}
+
+/// Does the actions in order up to the first that fails; says whether all were done.
+async fn act_all(
+    ports: &Ports,
+    mut job: AgentJob,
+    plan: &Plan,
+    answers: &mut Vec<Answered>,
+) -> Result<bool, ReconcileError> {
+    for action in &plan.actions {
+        let answer = act(ports, &mut job, action).await?;
+        if matches!((action, &answer), (Action::Save(_), Ok(()))) {
+            answers.clear();
+            continue;
+        }
+        let failed = answer.is_err();
+        answers.push(Answered {
+            call: call_of(action),
+            answer,
+        });
+        if failed {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// One action, one port call.
+async fn act(
+    ports: &Ports,
+    job: &mut AgentJob,
+    action: &Action,
+) -> Result<Answer<()>, ReconcileError> {
+    let seat = job.seat()?;
+    let place = job.status().intent.as_ref().map(|i| i.backend);
+    Ok(match action {
+        Action::Save(save) => save_job(ports, job, save).await,
+        Action::Launch(brief) => backend(ports, brief.backend)?.launch(brief).await,
+        Action::Close { reason } => close(ports, &seat, reason, job).await,
+        Action::Stop { keep } => at(ports, place)?.stop(&seat, keep.as_deref()).await,
+        Action::Reap => at(ports, place)?.reap(&seat).await,
+        Action::Record(outcome) => ports.memory.record(&seat, outcome).await,
+        Action::Discard => ports.seats.discard(&seat.uid).await,
+        Action::Remove => remove(ports, job).await,
+    })
+}
+
+fn at(ports: &Ports, place: Option<BackendName>) -> Answer<&Arc<dyn Backend>> {
+    let place =
+        place.ok_or_else(|| PortError::Unknown("the attempt has no back end".to_owned()))?;
+    backend(ports, place)
+}
+
+const fn call_of(action: &Action) -> Call {
+    match action {
+        Action::Save(_) => Call::Save,
+        Action::Launch(_) => Call::Launch,
+        Action::Close { .. } => Call::Close,
+        Action::Stop { .. } => Call::Stop,
+        Action::Reap => Call::Reap,
+        Action::Record(_) => Call::Record,
+        Action::Discard => Call::Discard,
+        Action::Remove => Call::Remove,
+    }
+}
+
+async fn save_job(ports: &Ports, job: &mut AgentJob, save: &Save) -> Answer<()> {
+    let mut next = job.clone();
+    next.status = Some(save.status.clone());
+    name_place(ports, &mut next);
+    let change = Change {
+        write: Write::Put(Box::new(next)),
+        holds: save.holds.clone(),
+        events: save.events.clone(),
+    };
+    *job = ports.store.commit(change).await?;
+    Ok(())
+}
+
+/// Writes down what the back end will call the attempt: the name is the same every time.
+fn name_place(ports: &Ports, job: &mut AgentJob) {
+    let Ok(seat) = job.seat() else { return };
+    let Some(status) = &mut job.status else {
+        return;
+    };
+    let intent = status.intent.as_ref().map(|i| i.backend);
+    if let Some(place) = intent.and_then(|b| ports.backends.get(&b)) {
+        let (kind, name) = place.name_of(&seat);
+        let kind = kind.word().to_owned();
+        status.backend_ref = Some(BackendRef { kind, name });
+    }
+}
+
+async fn close(ports: &Ports, seat: &Seat, reason: &str, job: &AgentJob) -> Answer<()> {
+    let status = job.status();
+    let now = status.stop.as_ref().map_or(Timestamp::UNIX_EPOCH, |s| s.at);
+    ports.seats.close(seat, reason, now).await.map(|_| ())
+}
+
+async fn remove(ports: &Ports, job: &AgentJob) -> Answer<()> {
+    let write = Write::Remove {
+        uid: job.uid().map_err(|e| PortError::Unknown(e.to_string()))?,
+        version: job.version(),
+    };
+    let change = Change {
+        write,
+        holds: None,
+        events: Vec::new(),
+    };
+    ports.store.commit(change).await.map(|_| ())
+}

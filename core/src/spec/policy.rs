@@ -78,7 +78,7 @@ pub struct RetrySpec {
     #[serde(default = "default_limit")]
     #[schemars(range(min = 0, max = 10))]
     pub limit: u32,
-    /// The classes that are tried again. Infrastructure, Preempted and RateLimited when empty.
+    /// The classes that are tried again. `Infrastructure`, `Preempted` and `RateLimited` when empty.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 8))]
     pub on: BTreeMap<FailureClass, Backoff>,
