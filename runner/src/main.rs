@@ -3,8 +3,11 @@
 //! `exec` comes first and without the command line's parser: a runner has five milliseconds from
 //! its start to its claim.
 
+mod cli;
+mod config;
 mod exec;
 mod kind;
+mod serve;
 mod settings;
 
 use std::process::ExitCode;
@@ -13,6 +16,6 @@ fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     match args.next() {
         Some(word) if word == "exec" => exec::main(args),
-        _ => ExitCode::from(2),
+        _ => cli::main(),
     }
 }

@@ -2,7 +2,7 @@
 
 mod logs;
 mod node;
-mod sockets;
+pub mod sockets;
 
 use std::process::ExitCode;
 

@@ -19,7 +19,7 @@ const LONGEST_FOLDER: usize = 90;
 ///
 /// # Errors
 /// It cannot be made, or somebody else's stands in its place.
-pub(super) fn folder(data_dir: &Path) -> Result<PathBuf> {
+pub fn folder(data_dir: &Path) -> Result<PathBuf> {
     let near = data_dir.join("run");
     let folder = if near.as_os_str().len() <= LONGEST_FOLDER { near } else { far(data_dir) };
     let mut builder = std::fs::DirBuilder::new();
