@@ -75,7 +75,7 @@ fn claim(args: &args::Args) -> Result<Claim, String> {
         at: Timestamp::now(),
     };
     let root = args.data_dir.join("seats");
-    match seats::claim(&root, &args.seat, &mine).map_err(|e| e.to_string())? {
+    match seats::claim(&root, &args.seat, mine.clone()).map_err(|e| e.to_string())? {
         Register::Claimed(stands) if stands.nonce == mine.nonce => Ok(mine),
         Register::Claimed(_) => Err("claimed the seat: another instance has it".to_owned()),
         Register::Closed(closed) => {
