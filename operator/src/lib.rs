@@ -1,3 +1,4 @@
 //! placeholder
 
+pub mod backend;
 pub mod seats;
