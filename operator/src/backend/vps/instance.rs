@@ -55,6 +55,8 @@ impl FromStr for Instance {
 /// What `/proc/<pid>/stat` says of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stat {
+    /// The process that is to take note of its end.
+    pub parent: u32,
     /// When it started, in clock ticks since the boot.
     pub start: u64,
     /// Whether anything of it still runs.
@@ -83,6 +85,7 @@ fn parse(text: &str) -> Option<Stat> {
     // The main thread may be over while others run; the kernel shows it as a zombie then.
     let threads: u32 = fields.get(17)?.parse().ok()?;
     Some(Stat {
+        parent: fields.get(1)?.parse().ok()?,
         start: fields.get(19)?.parse().ok()?,
         running: !matches!(state, "Z" | "X") || threads > 1,
     })
@@ -236,6 +239,7 @@ mod tests {
     fn a_program_may_be_called_anything() {
         let text = "7 (a) Z (b) ) S 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4242 0 0";
         let expected = Stat {
+            parent: 1,
             start: 4242,
             running: true,
         };

@@ -21,6 +21,9 @@ use super::{
 /// instance only, which does no work.
 const RECENT: Duration = Duration::from_secs(2);
 
+/// How often tmux is asked again for an exit code. 3.2 never tells a signal.
+const ASK_AGAIN: u32 = 3;
+
 /// The shared look-ups.
 #[derive(Debug)]
 pub(super) struct Looker {
@@ -50,7 +53,7 @@ impl Looker {
         let (panes, found) = (panes?, found?);
         let mut sightings = Vec::new();
         for pane in &panes {
-            sightings.push(sighting(pane, claimant).map_err(|e| unreadable(&e))?);
+            sightings.push(sighting(pane, seat, claimant).map_err(|e| unreadable(&e))?);
         }
         if let Some(instance) = alive.filter(|i| !sightings.iter().any(|s| is_of(s, i))) {
             let instance = instance.to_owned();
@@ -60,19 +63,23 @@ impl Looker {
         Ok(Look { sightings, remains })
     }
 
-    /// The panes of a seat. A process that ended under our eyes is looked at once more, for tmux
-    /// learns of its exit code a moment later.
+    /// The panes of a seat. Where a process ended and tmux has not told how, it is asked again:
+    /// it learns of an end a moment later than we do.
     pub(super) async fn panes(&self, tmux: &Tmux, seat: &Seat, age: Duration) -> Answer<Vec<Pane>> {
         let name = session::name(seat);
-        let all = self
+        let mut all = self
             .panes
             .recent(age, async || panes::read(tmux).await)
             .await?;
-        let mine = all.get(&name).cloned().unwrap_or_default();
-        if mine.iter().all(|p| p.over || is_there(p.pid)) {
-            return Ok(mine);
+        for _ in 0..ASK_AGAIN {
+            let mine = all.get(&name).into_iter().flatten();
+            let untold: Vec<u32> = mine.filter(|p| !p.ended()).map(|p| p.pid).collect();
+            if untold.iter().all(|pid| is_there(*pid)) {
+                break;
+            }
+            untold.into_iter().for_each(panes::remind);
+            all = self.panes.fresh(async || panes::read(tmux).await).await?;
         }
-        let all = self.panes.fresh(async || panes::read(tmux).await).await?;
         Ok(all.get(&name).cloned().unwrap_or_default())
     }
 
@@ -104,7 +111,7 @@ impl Looker {
     ) -> Answer<Vec<Process>> {
         let mut all = Vec::new();
         for pane in self.panes(tmux, seat, Duration::ZERO).await? {
-            let running = alive(&pane).map_err(|e| unreadable(&e))?;
+            let running = alive(&pane, seat).map_err(|e| unreadable(&e))?;
             let start = running.map(|s| s.start);
             all.extend(start.map(|start| Process {
                 pid: pane.pid,
@@ -150,13 +157,19 @@ async fn scan() -> Answer<Found> {
     }
 }
 
-/// The process of a pane, if it runs.
-fn alive(pane: &Pane) -> io::Result<Option<Stat>> {
-    Ok(stat(pane.pid)?.filter(|s| s.running && !pane.over))
+/// The process of a pane, if it runs. Once the terminal is closed tmux may have taken note of the
+/// end, and the id may be another's: the seat's mark decides then.
+fn alive(pane: &Pane, seat: &Seat) -> io::Result<Option<Stat>> {
+    let running = stat(pane.pid)?.filter(|s| s.running && !pane.ended());
+    if running.is_none() || !pane.closed {
+        return Ok(running);
+    }
+    let marked = remains::seat_of(pane.pid)? == Some(seat.to_string());
+    Ok(running.filter(|_| marked))
 }
 
-fn sighting(pane: &Pane, claimant: Option<&str>) -> io::Result<Sighting> {
-    Ok(match alive(pane)? {
+fn sighting(pane: &Pane, seat: &Seat, claimant: Option<&str>) -> io::Result<Sighting> {
+    Ok(match alive(pane, seat)? {
         Some(running) => Sighting::Alive {
             instance: instance::name(pane.pid, running.start)?.to_string(),
         },

@@ -2,9 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use sandbox_core::port::Answer;
+use rustix::process::{Pid, Signal, kill_process};
+use sandbox_core::port::{Answer, PortError};
 use tmux_interface::ListPanes;
 
+use super::instance::stat;
 use super::tmux::{Tmux, TmuxError};
 
 /// The fields of one line, divided by a character that only a stranger's session name could hold,
@@ -17,12 +19,19 @@ const FORMAT: &str =
 pub(super) struct Pane {
     /// The process that was started in it.
     pub pid: u32,
-    /// Whether tmux knows that it is over.
-    pub over: bool,
+    /// Whether its terminal is closed. The process may not be over: it can close all it has.
+    pub closed: bool,
     /// Its exit code, where tmux knows it.
     pub code: Option<i32>,
     /// The signal that ended it, where tmux knows it; 3.2 never does.
     pub signal: Option<i32>,
+}
+
+impl Pane {
+    /// Whether tmux has seen the end of the process.
+    pub(super) fn ended(&self) -> bool {
+        self.code.is_some() || self.signal.is_some()
+    }
 }
 
 /// The panes of each session.
@@ -34,7 +43,18 @@ pub(super) async fn read(tmux: &Tmux) -> Answer<Panes> {
     match tmux.one(list).await {
         Ok(text) => Ok(Arc::new(parse(&text))),
         Err(TmuxError::NoServer | TmuxError::Empty) => Ok(Panes::default()),
-        Err(e) => Err(sandbox_core::port::PortError::Unknown(e.to_string())),
+        Err(e) => Err(PortError::Unknown(e.to_string())),
+    }
+}
+
+/// Tells tmux to take note of the end of a process it started. tmux 3.3a loses the kernel's own
+/// signal for about one end in twenty and then waits for the next one, which may never come.
+pub(super) fn remind(pid: u32) {
+    let zombie = stat(pid).ok().flatten().filter(|s| !s.running);
+    let server = zombie.and_then(|s| i32::try_from(s.parent).ok());
+    if let Some(server) = server.and_then(Pid::from_raw) {
+        // If it is gone meanwhile there is nobody to tell; others ignore this signal.
+        let _ = kill_process(server, Signal::CHILD);
     }
 }
 
@@ -51,13 +71,11 @@ fn line(text: &str) -> Option<(&str, Pane)> {
     let [pid, dead, code, signal, session] = fields[..] else {
         return None;
     };
-    let (code, signal) = (code.parse().ok(), signal.parse().ok());
     let pane = Pane {
         pid: pid.parse().ok()?,
-        // A pane counts as dead only when its terminal is closed too; the code comes before.
-        over: dead == "1" || code.is_some() || signal.is_some(),
-        code,
-        signal,
+        closed: dead == "1",
+        code: code.parse().ok(),
+        signal: signal.parse().ok(),
     };
     Some((session, pane))
 }
@@ -69,9 +87,9 @@ mod tests {
     #[test]
     fn lines_are_read_whatever_a_stranger_calls_a_session() {
         let panes = parse("7|0|||aj-1\n8|1|3||odd|name\n9|1||9|aj-2\nnonsense\n");
-        let pane = |pid, over, code, signal| Pane {
+        let pane = |pid, closed, code, signal| Pane {
             pid,
-            over,
+            closed,
             code,
             signal,
         };
@@ -85,7 +103,10 @@ mod tests {
     }
 
     #[test]
-    fn an_exit_code_is_an_end_even_while_the_terminal_is_open() {
-        assert_eq!(parse("7|0|5||a").get("a").map(|p| p[0].over), Some(true));
+    fn an_end_is_known_by_its_code_or_signal_and_not_by_its_terminal() {
+        let ended = |line| parse(line).get("a").map(|p| p[0].ended());
+        assert_eq!(ended("7|0|5||a"), Some(true));
+        assert_eq!(ended("7|1||9|a"), Some(true));
+        assert_eq!(ended("7|1|||a"), Some(false));
     }
 }

@@ -63,7 +63,7 @@ fn add(seat: &mut BTreeSet<Process>, pid: u32) -> io::Result<()> {
 }
 
 /// What the variable says in the environment a process was started with.
-fn seat_of(pid: u32) -> io::Result<Option<String>> {
+pub(super) fn seat_of(pid: u32) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
     let file = absent(fs::File::open(format!("/proc/{pid}/environ")))?;
     let Some(file) = file else { return Ok(None) };
