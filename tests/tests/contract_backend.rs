@@ -285,7 +285,7 @@ async fn a_runner_that_ignores_the_question_is_ended_after_its_grace_by_whoever_
 async fn within_its_grace_a_runner_is_asked_only_once() {
     let script = "trap 'say asked' TERM; say up; while :; do sleep 0.01; done";
     let vps = Vps::with(script, |config| {
-        config.grace = std::time::Duration::from_secs(3600)
+        config.grace = std::time::Duration::from_hours(1);
     });
     let seat = vps.launch().await.seat;
     vps.up(&seat).await;
@@ -416,6 +416,23 @@ async fn a_server_that_hangs_up_is_unknown_and_not_empty() {
         .look(&new_brief(BackendName::Vps).seat, None)
         .await;
     assert!(matches!(answer, Err(PortError::Unknown(_))), "{answer:?}");
+    hang_up.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_claimant_is_seen_although_tmux_is_of_no_help() {
+    let vps = Vps::new(WORK);
+    fs::create_dir_all(vps.config.socket.parent().unwrap()).unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(&vps.config.socket).unwrap();
+    let hang_up = std::thread::spawn(move || drop(listener.accept().unwrap()));
+    let me = Claim {
+        nonce: "n".to_owned(),
+        instance: instance::this_instance().unwrap(),
+        at: Timestamp::UNIX_EPOCH,
+    };
+    let seat = new_brief(BackendName::Vps).seat;
+    let look = vps.backend.look(&seat, Some(&me)).await.unwrap();
+    assert_eq!(look.sightings, vec![alive(&me)]);
     hang_up.join().unwrap();
 }
 
