@@ -1,1 +1,21 @@
-fn main() {}
+//! The binary `sandbox`: `exec` runs one seat, `serve` is a whole node, the rest is the command line.
+//!
+//! `exec` comes first and without the command line's parser: a runner has five milliseconds from
+//! its start to its claim.
+
+mod cli;
+mod config;
+mod exec;
+mod kind;
+mod serve;
+mod settings;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    match args.next() {
+        Some(word) if word == "exec" => exec::main(args),
+        _ => cli::main(),
+    }
+}

@@ -1,1 +1,3 @@
-//! placeholder
+//! What the tests share: the promises of the ports as functions, run on every implementation.
+
+pub mod contract;

@@ -1,0 +1,279 @@
+//! The control loop of a single node: which job is looked at when.
+//!
+//! It decides nothing about jobs. It sees to it that one job is reconciled by one task at a time,
+//! that a call during a reconcile is not lost, and that a freed slot reaches the first that waits.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use sandbox_core::{
+    Uid,
+    plan::{Limits, Reason},
+    port::Answer,
+    query::{ListQuery, MAX_PAGE},
+    reconcile::{Ports, ReconcileError, Rest, Round, reconcile},
+};
+use tokio::{sync::mpsc, task::JoinSet};
+
+/// A job that is not over is looked at this often even if nothing calls.
+const LOOK_ANYWAY: Duration = Duration::from_mins(1);
+/// How soon a reconcile that failed is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
+
+/// Calls for a job to be looked at. Cheap to clone; never blocks.
+#[derive(Clone, Debug)]
+pub struct Waker {
+    calls: mpsc::UnboundedSender<Uid>,
+}
+
+impl Waker {
+    /// A waker and what it wakes.
+    #[must_use]
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<Uid>) {
+        let (calls, called) = mpsc::unbounded_channel();
+        (Self { calls }, called)
+    }
+
+    /// Has this job looked at soon.
+    pub fn wake(&self, uid: &Uid) {
+        // A closed loop is shutting down: what it does not see now, the next start looks at.
+        let _ = self.calls.send(uid.clone());
+    }
+}
+
+/// Told after each reconcile that came to rest.
+pub type AtRest = Arc<dyn Fn(&Uid, &Rest) + Send + Sync>;
+
+/// What the loop works with.
+pub struct Control {
+    /// The doors.
+    pub ports: Ports,
+    /// The bounds.
+    pub limits: Limits,
+    /// Says what time it is.
+    pub clock: fn() -> Timestamp,
+    /// Most reconciles at a time.
+    pub concurrency: usize,
+    /// Told after each reconcile.
+    pub at_rest: AtRest,
+}
+
+#[derive(Default)]
+struct State {
+    running: bool,
+    called: bool,
+}
+
+/// Everything the loop remembers; all of it can be found again in the store.
+struct Desk {
+    control: Arc<Control>,
+    jobs: HashMap<Uid, State>,
+    ready: BTreeMap<u64, Uid>,
+    tickets: u64,
+    timers: BTreeSet<(Timestamp, Uid)>,
+    due: HashMap<Uid, Timestamp>,
+    waiting: BTreeMap<u64, Uid>,
+    waiting_at: HashMap<Uid, u64>,
+    tasks: JoinSet<(Uid, Result<Rest, ReconcileError>)>,
+}
+
+/// Runs until `stop` resolves; reconciles under way are finished first.
+///
+/// # Errors
+/// The jobs that are not over could not be read at the start.
+pub async fn run(
+    control: Control,
+    mut calls: mpsc::UnboundedReceiver<Uid>,
+    stop: impl Future<Output = ()> + Send,
+) -> Answer<()> {
+    let mut desk = Desk::new(control);
+    desk.take_up_open_jobs().await?;
+    tokio::pin!(stop);
+    loop {
+        desk.begin_ready();
+        let timer = tokio::time::sleep(desk.until_timer());
+        tokio::select! {
+            () = &mut stop => break,
+            Some(uid) = calls.recv() => desk.call(uid),
+            Some(done) = desk.tasks.join_next(), if !desk.tasks.is_empty() => desk.done(done),
+            () = timer => desk.ring(),
+        }
+    }
+    while desk.tasks.join_next().await.is_some() {}
+    Ok(())
+}
+
+impl Desk {
+    fn new(control: Control) -> Self {
+        Self {
+            control: Arc::new(control),
+            jobs: HashMap::new(),
+            ready: BTreeMap::new(),
+            tickets: 0,
+            timers: BTreeSet::new(),
+            due: HashMap::new(),
+            waiting: BTreeMap::new(),
+            waiting_at: HashMap::new(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    async fn take_up_open_jobs(&mut self) -> Answer<()> {
+        let mut query = ListQuery {
+            open_only: true,
+            limit: MAX_PAGE,
+            ..ListQuery::default()
+        };
+        let mut found = Vec::new();
+        loop {
+            let page = self.control.ports.store.list(&query).await?;
+            found.extend(page.jobs.iter().filter_map(|j| j.uid().ok()));
+            query.after = page.next;
+            if query.after.is_none() {
+                break;
+            }
+        }
+        found.into_iter().rev().for_each(|uid| self.call(uid));
+        Ok(())
+    }
+
+    /// Notes that a job is to be looked at; once more after the reconcile under way, if there is one.
+    fn call(&mut self, uid: Uid) {
+        let state = self.jobs.entry(uid.clone()).or_default();
+        if state.called {
+            return;
+        }
+        state.called = true;
+        if !state.running {
+            self.enqueue(uid);
+        }
+    }
+
+    fn enqueue(&mut self, uid: Uid) {
+        self.tickets += 1;
+        self.ready.insert(self.tickets, uid);
+    }
+
+    fn begin_ready(&mut self) {
+        while self.tasks.len() < self.control.concurrency {
+            let Some((_, uid)) = self.ready.pop_first() else {
+                return;
+            };
+            let state = self.jobs.entry(uid.clone()).or_default();
+            state.called = false;
+            state.running = true;
+            let control = Arc::clone(&self.control);
+            self.tasks.spawn(async move {
+                let round = Round {
+                    clock: &control.clock,
+                    limits: &control.limits,
+                };
+                let rest = reconcile(&control.ports, &uid, &round).await;
+                (uid, rest)
+            });
+        }
+    }
+
+    fn done(
+        &mut self,
+        joined: Result<(Uid, Result<Rest, ReconcileError>), tokio::task::JoinError>,
+    ) {
+        let (uid, rest) = match joined {
+            Ok(done) => done,
+            Err(e) => {
+                tracing::error!(error = %e, "a reconcile ended by panicking; the next start looks at its job");
+                return;
+            }
+        };
+        let state = self.jobs.entry(uid.clone()).or_default();
+        state.running = false;
+        if state.called {
+            self.enqueue(uid.clone());
+        }
+        match rest {
+            Ok(rest) => self.rested(&uid, &rest),
+            Err(e) => {
+                tracing::warn!(job = %uid, error = %e, "could not look at the job; trying again");
+                self.set_timer(&uid, (self.control.clock)() + TRY_AGAIN);
+            }
+        }
+    }
+
+    fn rested(&mut self, uid: &Uid, rest: &Rest) {
+        tracing::debug!(job = %uid, reason = ?rest.reason, wake = ?rest.wake, "at rest");
+        self.note_waiting(uid, rest.reason.as_ref());
+        let anyway = (self.control.clock)() + LOOK_ANYWAY;
+        match (&rest.reason, rest.wake) {
+            (None, _) | (Some(Reason::Finished), None) => self.forget(uid),
+            (Some(Reason::Finished | Reason::WaitingForSlot { .. }), Some(wake)) => {
+                self.set_timer(uid, wake);
+            }
+            (Some(_), wake) => self.set_timer(uid, wake.map_or(anyway, |w| w.min(anyway))),
+        }
+        (self.control.at_rest)(uid, rest);
+    }
+
+    fn forget(&mut self, uid: &Uid) {
+        if self.jobs.get(uid).is_some_and(|s| !s.called && !s.running) {
+            self.jobs.remove(uid);
+        }
+        self.clear_timer(uid);
+    }
+
+    /// Keeps those that wait for a slot in order; anything else that rests may have freed or left
+    /// one, so the first that waits looks again.
+    fn note_waiting(&mut self, uid: &Uid, reason: Option<&Reason>) {
+        let waits = matches!(reason, Some(Reason::WaitingForSlot { .. }));
+        if waits && !self.waiting_at.contains_key(uid) {
+            self.tickets += 1;
+            self.waiting.insert(self.tickets, uid.clone());
+            self.waiting_at.insert(uid.clone(), self.tickets);
+        }
+        if waits {
+            return;
+        }
+        if let Some(ticket) = self.waiting_at.remove(uid) {
+            self.waiting.remove(&ticket);
+        }
+        if let Some(first) = self.waiting.values().next().cloned() {
+            self.call(first);
+        }
+    }
+
+    fn set_timer(&mut self, uid: &Uid, at: Timestamp) {
+        self.clear_timer(uid);
+        self.timers.insert((at, uid.clone()));
+        self.due.insert(uid.clone(), at);
+    }
+
+    fn clear_timer(&mut self, uid: &Uid) {
+        if let Some(at) = self.due.remove(uid) {
+            self.timers.remove(&(at, uid.clone()));
+        }
+    }
+
+    fn until_timer(&self) -> Duration {
+        let now = (self.control.clock)();
+        let first = self.timers.first().map(|(at, _)| *at);
+        let left = first.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
+        left.unwrap_or(LOOK_ANYWAY)
+    }
+
+    fn ring(&mut self) {
+        let now = (self.control.clock)();
+        while let Some((at, _)) = self.timers.first() {
+            if *at > now {
+                return;
+            }
+            let Some((_, uid)) = self.timers.pop_first() else {
+                return;
+            };
+            self.due.remove(&uid);
+            self.call(uid);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! How jobs come in, and how runners are spoken to. A face never decides about a job.
+
+pub mod seat;

@@ -1,0 +1,183 @@
+//! The seat protocol: claim, recall, heartbeat, report, record, as HTTP for runners.
+//!
+//! Served on a unix socket beside the data, which only our own user can reach. It believes a
+//! runner only as far as its nonce goes: whose job it is, and what it asked, comes from the store.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use sandbox_core::{
+    AgentJob, Claim, Heartbeat, Register, Report, Seat, Uid,
+    port::{AttemptOutcome, Memory, PortError, RecallQuery, Seats, Store},
+    status::EndedAttempt,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::control::Waker;
+
+/// Largest body a runner may send: a report with its result.
+const MAX_BODY: usize = 8 * 1024 * 1024;
+
+/// Told who claimed a seat.
+pub type Claimed = Arc<dyn Fn(&Seat, &Claim) + Send + Sync>;
+
+/// What the protocol reaches.
+#[derive(Clone)]
+pub struct SeatDoor {
+    /// Whose job a seat belongs to.
+    pub store: Arc<dyn Store>,
+    /// Who has the seat.
+    pub seats: Arc<dyn Seats>,
+    /// The shared memory.
+    pub memory: Arc<dyn Memory>,
+    /// Has the job looked at.
+    pub waker: Waker,
+    /// Told who claimed, so that the end of the process is noticed at once.
+    pub claimed: Claimed,
+}
+
+/// A message of the claimant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Signed<T> {
+    /// The nonce of the claim.
+    pub nonce: String,
+    /// What is said.
+    pub body: T,
+}
+
+/// The routes, to be served on a socket.
+pub fn router(door: SeatDoor) -> Router {
+    Router::new()
+        .route("/v1/seats/{uid}/{attempt}/claim", post(claim))
+        .route("/v1/seats/{uid}/{attempt}/recall", post(recall))
+        .route("/v1/seats/{uid}/{attempt}/heartbeat", post(heartbeat))
+        .route("/v1/seats/{uid}/{attempt}/report", post(report))
+        .route("/v1/seats/{uid}/{attempt}/record", post(record))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(door)
+}
+
+/// An answer that is no success.
+struct Refusal(PortError);
+
+impl From<PortError> for Refusal {
+    fn from(error: PortError) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let code = match &self.0 {
+            PortError::Refused(_) => StatusCode::FORBIDDEN,
+            PortError::Conflict(_) => StatusCode::CONFLICT,
+            PortError::NotFound(_) => StatusCode::NOT_FOUND,
+            PortError::Unknown(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        (code, self.0.to_string()).into_response()
+    }
+}
+
+type At = Path<(Uid, u32)>;
+type Told<T> = Result<Json<T>, Refusal>;
+
+async fn claim(
+    State(door): State<SeatDoor>,
+    Path(at): At,
+    Json(claim): Json<Claim>,
+) -> Told<Register> {
+    let seat = Seat::new(at.0, at.1);
+    let stands = door.seats.claim(&seat, claim).await?;
+    if let Register::Claimed(claim) = &stands {
+        (door.claimed)(&seat, claim);
+    }
+    door.waker.wake(&seat.uid);
+    Ok(Json(stands))
+}
+
+async fn recall(
+    State(door): State<SeatDoor>,
+    Path(at): At,
+    Json(said): Json<Signed<RecallQuery>>,
+) -> Told<sandbox_core::port::Receipt> {
+    let seat = Seat::new(at.0, at.1);
+    is_claimant(&door, &seat, &said.nonce).await?;
+    let job = job_of(&door, &seat).await?;
+    let tenant = job
+        .tenant()
+        .map_err(|e| PortError::Unknown(e.to_string()))?;
+    Ok(Json(door.memory.recall(&seat, &tenant, &said.body).await?))
+}
+
+async fn heartbeat(
+    State(door): State<SeatDoor>,
+    Path(at): At,
+    Json(said): Json<Signed<Heartbeat>>,
+) -> Told<()> {
+    let seat = Seat::new(at.0, at.1);
+    door.seats.beat(&seat, &said.nonce, said.body).await?;
+    door.waker.wake(&seat.uid);
+    Ok(Json(()))
+}
+
+async fn report(
+    State(door): State<SeatDoor>,
+    Path(at): At,
+    Json(said): Json<Signed<Report>>,
+) -> Told<()> {
+    let seat = Seat::new(at.0, at.1);
+    door.seats.report(&seat, &said.nonce, said.body).await?;
+    door.waker.wake(&seat.uid);
+    Ok(Json(()))
+}
+
+/// Keeps the outcome in memory from the report that stands; what the runner says now is not believed.
+async fn record(
+    State(door): State<SeatDoor>,
+    Path(at): At,
+    Json(said): Json<Signed<()>>,
+) -> Told<()> {
+    let seat = Seat::new(at.0, at.1);
+    is_claimant(&door, &seat, &said.nonce).await?;
+    let job = job_of(&door, &seat).await?;
+    let stands = door.seats.read(&seat).await?;
+    let missing = || PortError::NotFound("the seat has no report yet".to_owned());
+    let report = stands.report.ok_or_else(missing)?;
+    if job.status().stop.is_some() {
+        // The stop may have come first; the reconciler knows which of the two counts.
+        return Ok(Json(()));
+    }
+    let end = EndedAttempt {
+        attempt: seat.attempt,
+        outcome: report.outcome,
+        failure: report.failure.clone(),
+        at: report.finished_at,
+    };
+    let tenant = job
+        .tenant()
+        .map_err(|e| PortError::Unknown(e.to_string()))?;
+    let told = AttemptOutcome::new(&job, tenant, &end).with_report(&report);
+    door.memory.record(&seat, &told).await?;
+    Ok(Json(()))
+}
+
+async fn is_claimant(door: &SeatDoor, seat: &Seat, nonce: &str) -> Result<(), Refusal> {
+    match door.seats.read(seat).await?.register {
+        Register::Claimed(claim) if claim.nonce == nonce => Ok(()),
+        _ => Err(Refusal(PortError::refused(
+            sandbox_core::FailureClass::Infrastructure,
+            "this seat is not yours; stop",
+        ))),
+    }
+}
+
+async fn job_of(door: &SeatDoor, seat: &Seat) -> Result<AgentJob, Refusal> {
+    let gone = || PortError::NotFound("there is no such job any more".to_owned());
+    Ok(door.store.load(&seat.uid).await?.ok_or_else(gone)?)
+}

@@ -1,0 +1,83 @@
+//! `sandbox elf`: what the shared memory knows, and teaching it by hand.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{
+    api::Api,
+    shown::{Output, document, show, text},
+};
+
+/// The shared memory.
+#[derive(clap::Args)]
+pub struct Elf {
+    #[command(subcommand)]
+    command: Command,
+    /// How to show it
+    #[arg(short, long, global = true)]
+    output: Option<Output>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Count what is known
+    Stats,
+    /// List rules
+    Rules {
+        /// Only of this domain
+        #[arg(long)]
+        domain: Option<String>,
+        /// Most rows
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// Teach a rule
+    Add {
+        /// What it is about, such as rust or auth
+        domain: String,
+        /// The rule, one line
+        rule: String,
+        /// Why
+        #[arg(long, default_value = "")]
+        explanation: String,
+        /// Only for this project
+        #[arg(long)]
+        project: Option<String>,
+    },
+}
+
+impl Elf {
+    /// Asks or teaches.
+    ///
+    /// # Errors
+    /// The server cannot be asked, or refuses.
+    pub async fn run(self, api: &Api) -> Result<ExitCode> {
+        match self.command {
+            Command::Stats => document(&api.get("/elf/stats").await?, self.output)?,
+            Command::Rules { domain, limit } => rules(api, domain, limit, self.output).await?,
+            Command::Add { domain, rule, explanation, project } => {
+                let body = json!({"domain": domain, "rule": rule, "explanation": explanation, "project_path": project});
+                let made = api.post("/elf/heuristics", &body, &[]).await?;
+                match self.output {
+                    None => println!("rule {} is known", text(&made["id"])),
+                    some => document(&made, some)?,
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn rules(api: &Api, domain: Option<String>, limit: u32, output: Option<Output>) -> Result<()> {
+    let mut path = format!("/elf/heuristics?limit={limit}");
+    if let Some(domain) = domain {
+        path.push_str(&format!("&domain={domain}"));
+    }
+    let found = api.get(&path).await?;
+    let rows = found["heuristics"].as_array().cloned().unwrap_or_default();
+    let row = |r: &Value| ["id", "domain", "confidence", "rule"].map(|k| text(&r[k])).to_vec();
+    show(&rows, output, "id", (&["ID", "DOMAIN", "CONFIDENCE", "RULE"], row))
+}

@@ -1,0 +1,106 @@
+//! The command line: what people type. Each command is one file; none of them decides about jobs.
+
+mod api;
+mod doctor;
+mod elf;
+mod get;
+mod job;
+mod logs;
+mod shown;
+mod submit;
+mod validate;
+mod wait;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::config::ServeFlags;
+use api::ServerFlags;
+
+/// Runs AI-agent jobs: on this machine with `serve`, and from anywhere with the other commands.
+#[derive(Parser)]
+#[command(name = "sandbox", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    server: ServerFlags,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve a whole node: API, dashboard, store, and jobs in tmux on this machine
+    Serve(Box<ServeFlags>),
+    /// Submit a job, from flags or from a manifest
+    Submit(Box<submit::Submit>),
+    /// List jobs, agents or rules
+    Get(get::Get),
+    /// Show everything about one job
+    Describe(job::Named),
+    /// Show what a job's runner says
+    Logs(logs::Logs),
+    /// Open the job's terminal (on the machine where it runs)
+    Attach(job::Attach),
+    /// Wait for the end of a job; the exit code says how it ended
+    Wait(wait::Wait),
+    /// End a job
+    Cancel(job::Named),
+    /// Run a finished job again, as a new job
+    Retry(job::Named),
+    /// Check a manifest without a server
+    Validate(validate::Validate),
+    /// Read and teach the shared memory
+    Elf(elf::Elf),
+    /// Print a completion script for a shell
+    Completion {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Check this machine and say what to do about what is missing
+    Doctor(doctor::Doctor),
+}
+
+/// Reads the words and does what they say.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Command::Serve(flags) = &cli.command {
+        return crate::serve::main(flags);
+    }
+    match run(cli) {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("sandbox: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(command(cli))
+}
+
+async fn command(cli: Cli) -> Result<ExitCode> {
+    let server = cli.server;
+    match cli.command {
+        Command::Serve(_) => Ok(ExitCode::FAILURE),
+        Command::Submit(c) => c.run(&server.api()?).await,
+        Command::Get(c) => c.run(&server.api()?).await,
+        Command::Describe(c) => c.describe(&server.api()?).await,
+        Command::Logs(c) => c.run(&server.api()?).await,
+        Command::Attach(c) => c.run(&server.api()?).await,
+        Command::Wait(c) => c.run(&server.api()?).await,
+        Command::Cancel(c) => c.cancel(&server.api()?).await,
+        Command::Retry(c) => c.retry(&server.api()?).await,
+        Command::Validate(c) => Ok(c.run()),
+        Command::Elf(c) => c.run(&server.api()?).await,
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "sandbox", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Doctor(c) => c.run(&server).await,
+    }
+}

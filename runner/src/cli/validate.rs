@@ -1,0 +1,58 @@
+//! Manifests: read, checked, and `sandbox validate -f` for them.
+
+use std::{io::Read, path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, Result, anyhow};
+use sandbox_core::{AgentJob, validate};
+use serde_json::Value;
+
+/// A manifest.
+#[derive(clap::Args)]
+pub struct Validate {
+    /// The manifest in YAML or JSON; - for standard input
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    file: PathBuf,
+}
+
+impl Validate {
+    /// Says what is wrong, with line or field; nothing is sent anywhere.
+    pub fn run(&self) -> ExitCode {
+        match read(&self.file) {
+            Ok(_) => {
+                println!("{}: valid", self.file.display());
+                ExitCode::SUCCESS
+            }
+            Err(e) => {
+                eprintln!("{}: {e:#}", self.file.display());
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// Reads and checks a manifest.
+///
+/// # Errors
+/// It is not readable, no YAML (with line and column), or no valid job (with field paths).
+pub fn read(file: &std::path::Path) -> Result<AgentJob> {
+    let text = if file.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("read standard input")?;
+        text
+    } else {
+        std::fs::read_to_string(file).context("read the manifest")?
+    };
+    let value: Value = serde_saphyr::from_str(&text).map_err(|e| anyhow!("read the YAML: {e}"))?;
+    check(value)
+}
+
+/// Checks a job given as JSON.
+///
+/// # Errors
+/// Everything that is wrong with it, a line each.
+pub fn check(value: Value) -> Result<AgentJob> {
+    validate::parse(value).map_err(|problems| {
+        let lines: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
+        anyhow!("{}", lines.join("\n"))
+    })
+}

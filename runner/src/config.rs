@@ -1,0 +1,250 @@
+//! Every setting of the program, where it may stand, and which place wins.
+//!
+//! Flag before environment before `.env` before the config file. This is the only reader of the
+//! environment. The names are those of the Python ancestor where it had them.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+
+/// One setting: its name in the environment, what it is for, and what holds when nobody says.
+pub struct Setting {
+    /// The name in the environment and in `.env`; in lower case in the config file.
+    pub name: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+}
+
+macro_rules! settings {
+    ($($name:literal: $about:literal;)*) => {
+        /// Every setting there is; a name that is not here is not read.
+        pub const ALL: &[Setting] = &[$(Setting { name: $name, about: $about }),*];
+    };
+}
+
+settings! {
+    "SANDBOX_LISTEN": "Address and port to serve on. Default 127.0.0.1:8000.";
+    "SANDBOX_DATA_DIR": "Folder of the store, the seats and the memory. Default $XDG_DATA_HOME/sandbox.";
+    "WORKSPACE_DIR": "Tenants' files stand beneath it, a folder each. Default <data>/workspace.";
+    "AUTH_ENABLED": "true asks every request for a key. Default false.";
+    "API_KEYS": "Keys and their clients as one JSON object; read before API_KEYS_FILE.";
+    "API_KEYS_FILE": "A JSON file of keys and their clients. Default /etc/agent-sandbox/clients.json.";
+    "SANDBOX_HOST_NAMES": "Further names this server is called by, with commas; for the check of Host.";
+    "SANDBOX_TLS_CERT": "A certificate chain in PEM; with it the server speaks TLS.";
+    "SANDBOX_TLS_KEY": "The certificate's key in PEM.";
+    "SANDBOX_SLOTS": "Jobs at work at a time. Default from cores and memory.";
+    "SANDBOX_QUEUE_LIMIT": "Jobs that may wait; more are refused with 429. Default 10000.";
+    "SANDBOX_DEADLINE": "The deadline of a job that names none. Default 24h.";
+    "SANDBOX_LOG_LIMIT": "Largest log of one attempt in bytes. Default 10485760.";
+    "ANTHROPIC_API_KEY": "The key for model calls.";
+    "ANTHROPIC_API_KEY_FILE": "A file that holds the key for model calls.";
+    "ANTHROPIC_BASE_URL": "Where the model's API is. Default https://api.anthropic.com.";
+    "SANDBOX_DBT_COMMAND": "The dbt program with its leading arguments. Default dbt.";
+    "SANDBOX_AGENT_COMMAND": "The terminal agent with its leading arguments. Default claude.";
+    "LOG_LEVEL": "error, warn, info, debug or trace. Default info.";
+    "SANDBOX_SERVER": "Where the command line finds the server. Default http://127.0.0.1:8000.";
+    "SANDBOX_API_KEY": "The key the command line sends.";
+}
+
+/// What stands where.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    environment: BTreeMap<String, String>,
+    dotenv: BTreeMap<String, String>,
+    file: BTreeMap<String, String>,
+}
+
+impl Sources {
+    /// Reads the environment, `.env` in this folder (or the file named), and the config file.
+    ///
+    /// # Errors
+    /// A file that was named is not there, or a file is not readable as what it should be.
+    pub fn read(env_file: Option<&Path>, config_file: Option<&Path>) -> Result<Self> {
+        let known = |name: &str| ALL.iter().any(|s| s.name == name);
+        let environment = std::env::vars().filter(|(k, _)| known(k)).collect();
+        Ok(Self {
+            environment,
+            dotenv: read_dotenv(env_file)?,
+            file: read_config(config_file)?,
+        })
+    }
+
+    /// What is set, by the place that wins; an empty text counts as not set.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let found = [&self.environment, &self.dotenv, &self.file];
+        let found = found.into_iter().find_map(|place| place.get(name));
+        found.map(String::as_str).filter(|text| !text.is_empty())
+    }
+}
+
+fn read_dotenv(named: Option<&Path>) -> Result<BTreeMap<String, String>> {
+    let path = named.unwrap_or(Path::new(".env"));
+    if named.is_none() && !path.exists() {
+        return Ok(BTreeMap::new());
+    }
+    let shown = path.display();
+    let lines = dotenvy::from_path_iter(path).with_context(|| format!("opened {shown}"))?;
+    lines.map(|line| line.with_context(|| format!("read {shown}"))).collect()
+}
+
+fn read_config(named: Option<&Path>) -> Result<BTreeMap<String, String>> {
+    let path = named.map_or_else(|| xdg("XDG_CONFIG_HOME", ".config").join("config.toml"), PathBuf::from);
+    if named.is_none() && !path.exists() {
+        return Ok(BTreeMap::new());
+    }
+    let shown = path.display();
+    let text = std::fs::read_to_string(&path).with_context(|| format!("opened {shown}"))?;
+    let table: toml::Table = text.parse().with_context(|| format!("read {shown}"))?;
+    table.into_iter().map(|(key, value)| named_value(&key, value)).collect()
+}
+
+fn named_value(key: &str, value: toml::Value) -> Result<(String, String)> {
+    let name = key.to_uppercase();
+    if !ALL.iter().any(|s| s.name == name) {
+        bail!("read the config file: {key} is no setting; `sandbox serve --help` lists them");
+    }
+    let text = match value {
+        toml::Value::String(text) => text,
+        toml::Value::Integer(n) => n.to_string(),
+        toml::Value::Boolean(b) => b.to_string(),
+        _ => bail!("read the config file: {key} must be a text, a number or true or false"),
+    };
+    Ok((name, text))
+}
+
+fn xdg(variable: &str, beneath_home: &str) -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/".into()));
+    let base = std::env::var_os(variable).filter(|v| !v.is_empty());
+    base.map_or_else(|| home().join(beneath_home), PathBuf::from).join("sandbox")
+}
+
+/// What `serve` was told by flags.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ServeFlags {
+    /// Address and port to serve on [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<String>,
+    /// Folder of the store, the seats and the memory [default: $XDG_DATA_HOME/sandbox]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Serve on a public address although nobody is asked for a key
+    #[arg(long)]
+    pub insecure: bool,
+    /// Read this file instead of ./.env
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// Read this file instead of $XDG_CONFIG_HOME/sandbox/config.toml
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// What `serve` is to do, all places considered.
+#[derive(Clone, Debug)]
+pub struct ServeConfig {
+    /// Where to serve.
+    pub listen: SocketAddr,
+    /// The folder of everything.
+    pub data_dir: PathBuf,
+    /// Tenants' files.
+    pub workspace_root: PathBuf,
+    /// Whether a public address is fine without keys.
+    pub insecure: bool,
+    /// Whether every request needs a key.
+    pub auth: bool,
+    /// Certificate and key, for TLS.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Jobs at work at a time.
+    pub slots: u32,
+    /// Jobs that may wait.
+    pub queue_limit: u32,
+    /// The deadline of a job that names none.
+    pub deadline: std::time::Duration,
+    /// Everything else, by name.
+    pub sources: Sources,
+}
+
+impl ServeConfig {
+    /// Flags before environment before `.env` before the config file.
+    ///
+    /// # Errors
+    /// A value is not what its setting needs; the text names setting and value.
+    pub fn resolve(flags: &ServeFlags) -> Result<Self> {
+        let sources = Sources::read(flags.env_file.as_deref(), flags.config.as_deref())?;
+        let data_dir = flags.data_dir.clone().or_else(|| sources.get("SANDBOX_DATA_DIR").map(Into::into));
+        let data_dir = data_dir.unwrap_or_else(|| xdg("XDG_DATA_HOME", ".local/share"));
+        let data_dir = std::path::absolute(data_dir).context("made the data folder's path absolute")?;
+        let listen = flags.listen.as_deref().or(sources.get("SANDBOX_LISTEN")).unwrap_or("127.0.0.1:8000");
+        let workspace = sources.get("WORKSPACE_DIR").map(PathBuf::from);
+        let workspace = workspace.unwrap_or_else(|| data_dir.join("workspace"));
+        Ok(Self {
+            listen: address(listen)?,
+            workspace_root: std::path::absolute(workspace).context("made WORKSPACE_DIR absolute")?,
+            insecure: flags.insecure,
+            auth: switch(&sources, "AUTH_ENABLED")?,
+            tls: tls(&sources)?,
+            slots: number(&sources, "SANDBOX_SLOTS")?.unwrap_or_else(default_slots).max(1),
+            queue_limit: number(&sources, "SANDBOX_QUEUE_LIMIT")?.unwrap_or(10_000),
+            deadline: deadline(&sources)?,
+            data_dir,
+            sources,
+        })
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr> {
+    let named = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let text = named.as_deref().unwrap_or(text);
+    let bare = text.strip_prefix(':').map(|port| format!("{}:{port}", IpAddr::from([127, 0, 0, 1])));
+    let text = bare.as_deref().unwrap_or(text);
+    text.parse().with_context(|| format!("read the address to serve on: {text:?} is not like 127.0.0.1:8000"))
+}
+
+fn switch(sources: &Sources, name: &str) -> Result<bool> {
+    match sources.get(name).map(str::to_ascii_lowercase).as_deref() {
+        None | Some("false" | "0" | "no" | "off") => Ok(false),
+        Some("true" | "1" | "yes" | "on") => Ok(true),
+        Some(other) => bail!("read {name}: {other:?} is neither true nor false"),
+    }
+}
+
+fn number<T: std::str::FromStr>(sources: &Sources, name: &str) -> Result<Option<T>> {
+    let Some(text) = sources.get(name) else { return Ok(None) };
+    match text.parse() {
+        Ok(number) => Ok(Some(number)),
+        Err(_) => bail!("read {name}: {text:?} is not a whole number"),
+    }
+}
+
+fn tls(sources: &Sources) -> Result<Option<(PathBuf, PathBuf)>> {
+    match (sources.get("SANDBOX_TLS_CERT"), sources.get("SANDBOX_TLS_KEY")) {
+        (None, None) => Ok(None),
+        (Some(cert), Some(key)) => Ok(Some((cert.into(), key.into()))),
+        _ => bail!("read the TLS settings: SANDBOX_TLS_CERT and SANDBOX_TLS_KEY go together"),
+    }
+}
+
+fn deadline(sources: &Sources) -> Result<std::time::Duration> {
+    let text = sources.get("SANDBOX_DEADLINE").unwrap_or("24h");
+    let span: kube::core::Duration = text
+        .parse()
+        .map_err(|e| anyhow::anyhow!("read SANDBOX_DEADLINE: {text:?} is not like 2h or 90s: {e}"))?;
+    Ok(sandbox_core::spec::span(span))
+}
+
+/// Four jobs a core, and no more than one for each half gigabyte of memory.
+fn default_slots() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1));
+    let halves = memory_bytes() / (512 * 1024 * 1024);
+    (cores * 4).min(u32::try_from(halves).unwrap_or(u32::MAX)).max(2)
+}
+
+fn memory_bytes() -> u64 {
+    let info = rustix::system::sysinfo();
+    let total = u64::try_from(info.totalram).unwrap_or(0);
+    total.saturating_mul(u64::from(info.mem_unit))
+}

@@ -1,0 +1,98 @@
+//! What ends the work besides itself: its time, its budget, a signal to stop. Also its heartbeats.
+
+use std::{pin::pin, sync::atomic::Ordering, time::Duration};
+
+use jiff::Timestamp;
+use sandbox_core::{Failure, FailureClass, Heartbeat};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+use super::socket::Node;
+use crate::kind::{Done, Kind, Work};
+
+/// How long work may take to end in good order after it was asked to.
+const GRACE: Duration = Duration::from_secs(10);
+/// Heartbeats are not sent more often than this.
+const BEAT: Duration = Duration::from_secs(2);
+
+/// Runs the work until it ends or something ends it.
+pub(super) async fn guard(work: &Work, kind: Option<&'static dyn Kind>) -> Result<Done, Failure> {
+    let Some(kind) = kind else {
+        let text = format!(
+            "{} jobs are not supported yet",
+            work.brief.spec.job_type.word()
+        );
+        return Err(Failure::new(FailureClass::InvalidSpec, text));
+    };
+    let mut running = pin!(kind.run(work));
+    let why = tokio::select! {
+        ended = &mut running => return ended,
+        why = out_of_time(work) => why,
+        why = out_of_budget(work) => why,
+        why = told_to_stop() => why,
+    };
+    work.log.line(&format!("ending: {}", why.message));
+    work.stopping.store(true, Ordering::Relaxed);
+    // What the work still gives in its grace is not a success: the end was decided elsewhere.
+    let _ = tokio::time::timeout(GRACE, running).await;
+    Err(why)
+}
+
+async fn out_of_time(work: &Work) -> Failure {
+    let left = work.brief.deadline_at.duration_since(Timestamp::now());
+    tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+    Failure::new(
+        FailureClass::Deadline,
+        "the job's deadline passed before its work was done",
+    )
+}
+
+async fn out_of_budget(work: &Work) -> Failure {
+    let (usd, tokens) = (work.brief.usd_left, work.brief.tokens_left);
+    let over = |beat: &Heartbeat| {
+        usd.is_some_and(|left| beat.usage.usd >= left)
+            || tokens.is_some_and(|left| beat.usage.tokens() >= left)
+    };
+    let mut beats = work.beat.subscribe();
+    match beats.wait_for(over).await {
+        Ok(beat) => {
+            let text = format!(
+                "spent {} US dollars and {} tokens of this attempt's budget",
+                beat.usage.usd,
+                beat.usage.tokens()
+            );
+            Failure::new(FailureClass::BudgetExceeded, text)
+        }
+        Err(_) => std::future::pending().await,
+    }
+}
+
+async fn told_to_stop() -> Failure {
+    let (Ok(mut term), Ok(mut int)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return std::future::pending().await;
+    };
+    let name = tokio::select! {
+        _ = term.recv() => "SIGTERM",
+        _ = int.recv() => "SIGINT",
+    };
+    Failure::new(
+        FailureClass::Preempted,
+        format!("the runner was told to stop by {name}"),
+    )
+}
+
+/// Sends what the work says, now and then, until nobody says anything more.
+pub(super) async fn send_beats(node: Node, mut said: watch::Receiver<Heartbeat>) {
+    while said.changed().await.is_ok() {
+        let mut beat = said.borrow_and_update().clone();
+        beat.at = Timestamp::now();
+        // A beat that is lost is followed by another; the budget is watched here as well.
+        let _ = node.beat(beat).await;
+        tokio::time::sleep(BEAT).await;
+    }
+}

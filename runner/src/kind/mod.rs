@@ -1,0 +1,105 @@
+//! What a job may be. One file a type, one line in [`kind_of`]; none of them knows a place.
+
+mod echo;
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use sandbox_core::{
+    Brief, Failure, Heartbeat, JobType, Usage,
+    port::{RecallQuery, Receipt},
+};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::{exec::log::Log, settings::Settings};
+
+/// One type of work.
+#[async_trait]
+pub trait Kind: Send + Sync {
+    /// What to ask memory before the work; nothing for work that uses no lessons.
+    fn recall(&self, _brief: &Brief) -> Option<RecallQuery> {
+        None
+    }
+
+    /// Does the work.
+    ///
+    /// # Errors
+    /// The failure with its class, as it is to stand in the job's status.
+    async fn run(&self, work: &Work) -> Result<Done, Failure>;
+}
+
+/// What the work is given.
+pub struct Work {
+    /// What is asked.
+    pub brief: Brief,
+    /// Lessons of earlier work.
+    pub lessons: Receipt,
+    /// Settings of this machine.
+    pub settings: Settings,
+    /// The folder of this seat, for what only this attempt needs.
+    pub seat_dir: PathBuf,
+    /// Who does it, for results.
+    pub worker: String,
+    /// The seat's log.
+    pub log: Arc<Log>,
+    /// What is said meanwhile; sent on by the runner.
+    pub beat: watch::Sender<Heartbeat>,
+    /// Set when the work is to end in good order.
+    pub stopping: Arc<AtomicBool>,
+}
+
+impl Work {
+    /// Says what the attempt has cost so far.
+    pub fn spent(&self, usage: Usage) {
+        self.beat.send_modify(|b| b.usage = usage);
+    }
+
+    /// Whether the work is to end in good order.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// The tenant's root: every path of the job resolves beneath it.
+    pub fn tenant_root(&self) -> PathBuf {
+        self.settings
+            .workspace_root
+            .join(self.brief.tenant.as_str())
+    }
+
+    /// Where the job's artifacts go; the same for all its attempts.
+    pub fn artifacts(&self) -> PathBuf {
+        let tenant = self
+            .settings
+            .artifacts_root
+            .join(self.brief.tenant.as_str());
+        tenant.join(self.brief.seat.uid.as_str())
+    }
+}
+
+/// What the work gives.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// The result that the job type promises.
+    pub result: Value,
+    /// Files it touched, relative to its workspace.
+    pub files: Vec<String>,
+    /// Lessons as it wrote them.
+    pub lessons: Vec<String>,
+    /// How well it went, 0 to 1, where it can tell.
+    pub grade: Option<f64>,
+}
+
+/// The list of job types.
+pub fn kind_of(job_type: JobType) -> Option<&'static dyn Kind> {
+    match job_type {
+        JobType::Echo => Some(&echo::Echo),
+        JobType::ClaudeChat | JobType::Analytics | JobType::AgentFarm | JobType::DbtRun => None,
+    }
+}

@@ -1,0 +1,56 @@
+//! What the server tells every runner of its machine: paths and where secrets stand, never a secret.
+//!
+//! `serve` writes it once at its start beside the data; `exec` reads it after its claim.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+const FILE: &str = "runner.json";
+
+/// Settings of this machine's runners.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Tenants' roots stand beneath it: `<workspace_root>/<tenant>`.
+    pub workspace_root: PathBuf,
+    /// Artifacts stand beneath it: `<artifacts_root>/<tenant>/<job uid>`.
+    pub artifacts_root: PathBuf,
+    /// The socket of the seat protocol.
+    pub socket: PathBuf,
+    /// Where the model's API is.
+    pub model_url: Option<String>,
+    /// The file that holds the API key.
+    pub model_key_file: Option<PathBuf>,
+    /// The dbt program and its leading arguments.
+    pub dbt_command: Vec<String>,
+    /// The terminal agent's program and its leading arguments.
+    pub agent_command: Vec<String>,
+    /// Largest log of one seat, in bytes.
+    pub log_limit: u64,
+}
+
+impl Settings {
+    /// Writes the settings where this data folder's runners look; replaces them whole.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn write(&self, data_dir: &Path) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(self)?;
+        let next = data_dir.join("runner.json.next");
+        std::fs::write(&next, text)?;
+        std::fs::rename(next, data_dir.join(FILE))
+    }
+
+    /// Reads the settings of this data folder.
+    ///
+    /// # Errors
+    /// They are not there or not readable.
+    pub fn read(data_dir: &Path) -> io::Result<Self> {
+        let text = std::fs::read(data_dir.join(FILE))?;
+        Ok(serde_json::from_slice(&text)?)
+    }
+}
