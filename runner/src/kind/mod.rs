@@ -1,6 +1,9 @@
 //! What a job may be. One file a type, one line in [`kind_of`]; none of them knows a place.
 
+mod ask;
+mod claude_chat;
 mod echo;
+pub mod lessons;
 
 use std::{
     path::PathBuf,
@@ -8,6 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -19,6 +23,9 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{exec::log::Log, settings::Settings};
+
+/// How often work that waits looks whether it is to end.
+const STOP_CHECK: Duration = Duration::from_millis(50);
 
 /// One type of work.
 #[async_trait]
@@ -66,6 +73,13 @@ impl Work {
         self.stopping.load(Ordering::Relaxed)
     }
 
+    /// Waits until the work is to end in good order.
+    pub async fn stopped(&self) {
+        while !self.is_stopping() {
+            tokio::time::sleep(STOP_CHECK).await;
+        }
+    }
+
     /// The tenant's root: every path of the job resolves beneath it.
     pub fn tenant_root(&self) -> PathBuf {
         self.settings
@@ -100,6 +114,10 @@ pub struct Done {
 pub fn kind_of(job_type: JobType) -> Option<&'static dyn Kind> {
     match job_type {
         JobType::Echo => Some(&echo::Echo),
-        JobType::ClaudeChat | JobType::Analytics | JobType::AgentFarm | JobType::DbtRun => None,
+        JobType::ClaudeChat => Some(&claude_chat::ClaudeChat),
+        JobType::Analytics | JobType::AgentFarm | JobType::DbtRun => None,
     }
 }
+
+#[cfg(test)]
+pub mod tests;
