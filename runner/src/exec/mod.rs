@@ -194,7 +194,10 @@ fn report_of(ended: Result<Done, Failure>, began: Timestamp, usage: sandbox_core
     let now = Timestamp::now();
     let seconds = now.duration_since(began).as_secs().unsigned_abs();
     let (outcome, failure, done) = match ended {
-        Ok(done) => (Outcome::Succeeded, None, done),
+        Ok(mut done) => match done.failure.take() {
+            None => (Outcome::Succeeded, None, done),
+            failure => (Outcome::Failed, failure, done),
+        },
         Err(f) if f.class == FailureClass::Deadline => {
             (Outcome::TimedOut, Some(f), Done::default())
         }

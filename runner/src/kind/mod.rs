@@ -1,5 +1,6 @@
 //! What a job may be. One file a type, one line in [`kind_of`]; none of them knows a place.
 
+mod analytics;
 mod ask;
 mod claude_chat;
 mod echo;
@@ -16,13 +17,13 @@ use std::{
 
 use async_trait::async_trait;
 use sandbox_core::{
-    Brief, Failure, Heartbeat, JobType, Usage,
+    Brief, Failure, FailureClass, Heartbeat, JobType, Usage,
     port::{RecallQuery, Receipt},
 };
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::{exec::log::Log, settings::Settings};
+use crate::{exec::log::Log, place::Folder, settings::Settings};
 
 /// How often work that waits looks whether it is to end.
 const STOP_CHECK: Duration = Duration::from_millis(50);
@@ -80,6 +81,20 @@ impl Work {
         }
     }
 
+    /// The tenant's root, open.
+    ///
+    /// # Errors
+    /// `InvalidSpec` when the tenant has no folder yet.
+    pub fn root(&self) -> Result<Folder, Failure> {
+        Folder::open(&self.tenant_root()).map_err(|e| {
+            let text = format!(
+                "opened the folder of tenant {} in the workspace: {e}; put the project there",
+                self.brief.tenant
+            );
+            Failure::new(FailureClass::InvalidSpec, text)
+        })
+    }
+
     /// The tenant's root: every path of the job resolves beneath it.
     pub fn tenant_root(&self) -> PathBuf {
         self.settings
@@ -108,6 +123,8 @@ pub struct Done {
     pub lessons: Vec<String>,
     /// How well it went, 0 to 1, where it can tell.
     pub grade: Option<f64>,
+    /// Set when the work came to its end and is not a success: the result stands all the same.
+    pub failure: Option<Failure>,
 }
 
 /// The list of job types.
@@ -115,7 +132,8 @@ pub fn kind_of(job_type: JobType) -> Option<&'static dyn Kind> {
     match job_type {
         JobType::Echo => Some(&echo::Echo),
         JobType::ClaudeChat => Some(&claude_chat::ClaudeChat),
-        JobType::Analytics | JobType::AgentFarm | JobType::DbtRun => None,
+        JobType::Analytics => Some(&analytics::Analytics),
+        JobType::AgentFarm | JobType::DbtRun => None,
     }
 }
 
