@@ -3,6 +3,7 @@
 mod analytics;
 mod ask;
 mod claude_chat;
+mod dbt_run;
 mod echo;
 pub mod lessons;
 
@@ -133,7 +134,10 @@ pub fn kind_of(job_type: JobType) -> Option<&'static dyn Kind> {
         JobType::Echo => Some(&echo::Echo),
         JobType::ClaudeChat => Some(&claude_chat::ClaudeChat),
         JobType::Analytics => Some(&analytics::Analytics),
-        JobType::AgentFarm | JobType::DbtRun => None,
+        JobType::DbtRun => Some(&dbt_run::DbtRun {
+            grace: dbt_run::GRACE,
+        }),
+        JobType::AgentFarm => None,
     }
 }
 
