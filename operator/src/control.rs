@@ -20,7 +20,7 @@ use sandbox_core::{
 use tokio::{sync::mpsc, task::JoinSet};
 
 /// A job that is not over is looked at this often even if nothing calls.
-const LOOK_ANYWAY: Duration = Duration::from_secs(60);
+const LOOK_ANYWAY: Duration = Duration::from_mins(1);
 /// How soon a reconcile that failed is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
 
@@ -208,8 +208,7 @@ impl Desk {
         self.note_waiting(uid, rest.reason.as_ref());
         let anyway = (self.control.clock)() + LOOK_ANYWAY;
         match (&rest.reason, rest.wake) {
-            (None, _) => self.forget(uid),
-            (Some(Reason::Finished), None) => self.forget(uid),
+            (None, _) | (Some(Reason::Finished), None) => self.forget(uid),
             (Some(Reason::Finished | Reason::WaitingForSlot { .. }), Some(wake)) => {
                 self.set_timer(uid, wake);
             }
