@@ -227,3 +227,22 @@ fn ending(report: &Report) -> String {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_ends_badly_keeps_its_result_in_the_report() {
+        let failure = Failure::new(FailureClass::AgentError, "dbt ended with exit code 1");
+        let done = Done {
+            result: serde_json::json!({"exit_code": 1}),
+            failure: Some(failure.clone()),
+            ..Done::default()
+        };
+        let report = report_of(Ok(done), Timestamp::now(), sandbox_core::Usage::default());
+        assert_eq!(report.outcome, Outcome::Failed);
+        assert_eq!(report.failure, Some(failure));
+        assert_eq!(report.result["exit_code"], 1);
+    }
+}
