@@ -5,4 +5,5 @@ pub mod backend;
 pub mod control;
 pub mod face;
 pub mod seats;
+pub mod store;
 pub mod watch;

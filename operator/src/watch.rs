@@ -38,7 +38,7 @@ impl Watches {
             match watched {
                 Ok(()) => me.waker.wake(uid),
                 Err(e) => {
-                    tracing::warn!(job = %uid, error = %e, "cannot watch its runner; looking now and then")
+                    tracing::warn!(job = %uid, error = %e, "cannot watch its runner; looking now and then");
                 }
             }
         });

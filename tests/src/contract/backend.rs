@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::missing_panics_doc,
+    clippy::unused_async,
     reason = "a test may stop at what it did not expect"
 )]
 

@@ -3,4 +3,5 @@
 
 pub mod backend;
 pub mod seats;
+pub mod store;
 pub mod vps;

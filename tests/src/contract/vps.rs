@@ -40,6 +40,9 @@ say() { echo \"$seat $*\" > \"$data/said\"; }
 /// A script that works until it is asked to end.
 pub const WORK: &str = "say up; exec sleep 600";
 
+/// What scripts said: the pipe, and what other seats said meanwhile, each with its seat.
+type Said = (Lines<BufReader<Receiver>>, Vec<(String, String)>);
+
 /// A tmux server with its back end.
 #[derive(Debug)]
 pub struct Vps {
@@ -47,12 +50,13 @@ pub struct Vps {
     pub backend: VpsBackend,
     /// What it was made of.
     pub config: VpsConfig,
-    said: Mutex<(Lines<BufReader<Receiver>>, Vec<(String, String)>)>,
+    said: Mutex<Said>,
     _folder: tempfile::TempDir,
 }
 
 impl Vps {
     /// A back end whose runner is this script, with no grace for those that were asked to end.
+    #[must_use]
     pub fn new(script: &str) -> Self {
         Self::with(script, |_| {})
     }
@@ -61,7 +65,7 @@ impl Vps {
     pub fn with(script: &str, change: impl FnOnce(&mut VpsConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // The back end must not care for such a path.
-        let data_dir = folder.path().join("data; of #{tests};");
+        let data_dir = folder.path().join("data [1]; of #{tests};");
         fs::create_dir(&data_dir).unwrap();
         let mut config = VpsConfig {
             seats: data_dir.join("seats"),
@@ -133,7 +137,7 @@ impl Vps {
         let closed = || self.tmux(&["display-message", "-p", "-t", &target, "#{pane_dead}"]) == "1";
         let look_again = async {
             while !closed() {
-                tokio::task::yield_now().await
+                tokio::task::yield_now().await;
             }
         };
         tokio::time::timeout(PATIENCE, look_again).await.unwrap();

@@ -3,7 +3,7 @@
 //! that got its id is hit.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::Path,
     time::{Duration, Instant},
@@ -22,7 +22,7 @@ use sandbox_core::{
 use super::{
     VpsBackend,
     instance::{self, ended, hold},
-    look::unreadable,
+    look::{self, unreadable},
     remains::Process,
 };
 use crate::seats::files::{disk, sync};
@@ -39,13 +39,18 @@ impl VpsBackend {
     /// When it was asked stands in the seat's folder, so that our own restart does not ask anew.
     pub(super) async fn stop_seat(&self, seat: &Seat, keep: Option<&str>) -> Answer<()> {
         let claim = self.claim_of(seat).await?;
-        let instances = self
-            .looker
-            .instances(&self.tmux, seat, claim.as_ref())
-            .await?;
+        let mut instances = BTreeSet::from_iter(look::claimant(claim.as_ref())?);
+        // A tmux that does not answer must not keep the claimant from being asked.
+        let in_panes = self.looker.in_panes(&self.tmux, seat).await;
+        instances.extend(in_panes.iter().flatten());
+        self.ask_all(seat, instances, keep).await?;
+        in_panes.map(drop)
+    }
+
+    async fn ask_all(&self, seat: &Seat, all: BTreeSet<Process>, keep: Option<&str>) -> Answer<()> {
         let file = self.stop_file(seat).await?;
         let mut asked = file.clone();
-        for process in instances {
+        for process in all {
             let name = instance::name(process.pid, process.start).map_err(|e| unreadable(&e))?;
             let name = name.to_string();
             if keep != Some(name.as_str()) {
@@ -151,7 +156,7 @@ fn send(process: Process, signal: Signal) -> Answer<()> {
 }
 
 /// Signals processes and waits for their ends, but not for ever.
-async fn end(all: &[Process], signal: Signal) -> Answer<()> {
+async fn end(all: &BTreeSet<Process>, signal: Signal) -> Answer<()> {
     let until = tokio::time::Instant::from_std(Instant::now() + PATIENCE);
     for process in all {
         send(*process, signal)?;

@@ -1,7 +1,7 @@
 //! What is seen of a seat: its instances by tmux and by `/proc`, and what remains of it. Changes
 //! nothing.
 
-use std::{io, time::Duration};
+use std::{collections::BTreeSet, io, time::Duration};
 
 use sandbox_core::{
     Claim, Seat, Sighting,
@@ -50,7 +50,11 @@ impl Looker {
         let alive = if runs(claim)? { claimant } else { None };
         let age = alive.map_or(Duration::ZERO, |_| RECENT);
         let (panes, found) = tokio::join!(self.panes(tmux, seat, age), self.found(age));
-        let (panes, found) = (panes?, found?);
+        // A claimant that runs is seen although nobody can be asked about others beside it.
+        let (panes, found) = match alive {
+            Some(_) => (panes.unwrap_or_default(), found.unwrap_or_default()),
+            None => (panes?, found?),
+        };
         let mut sightings = Vec::new();
         for pane in &panes {
             sightings.push(sighting(pane, seat, claimant).map_err(|e| unreadable(&e))?);
@@ -95,20 +99,16 @@ impl Looker {
         tmux: &Tmux,
         seat: &Seat,
         claim: Option<&Claim>,
-    ) -> Answer<Vec<Process>> {
+    ) -> Answer<BTreeSet<Process>> {
         let found = self.found(Duration::ZERO).await?;
         let mut all = found.get(&seat.to_string()).cloned().unwrap_or_default();
-        all.extend(self.instances(tmux, seat, claim).await?);
-        Ok(all.into_iter().collect())
+        all.extend(self.in_panes(tmux, seat).await?);
+        all.extend(claimant(claim)?);
+        Ok(all)
     }
 
-    /// The instances of a seat that run now.
-    pub(super) async fn instances(
-        &self,
-        tmux: &Tmux,
-        seat: &Seat,
-        claim: Option<&Claim>,
-    ) -> Answer<Vec<Process>> {
+    /// The processes that run in the panes of a seat now.
+    pub(super) async fn in_panes(&self, tmux: &Tmux, seat: &Seat) -> Answer<Vec<Process>> {
         let mut all = Vec::new();
         for pane in self.panes(tmux, seat, Duration::ZERO).await? {
             let running = alive(&pane, seat).map_err(|e| unreadable(&e))?;
@@ -118,14 +118,17 @@ impl Looker {
                 start,
             }));
         }
-        if runs(claim)?
-            && let Some(Ok(Instance { pid, start, .. })) = claim.map(|c| c.instance.parse())
-            && !all.contains(&Process { pid, start })
-        {
-            all.push(Process { pid, start });
-        }
         Ok(all)
     }
+}
+
+/// The claimant's process, if it runs.
+pub(super) fn claimant(claim: Option<&Claim>) -> Answer<Option<Process>> {
+    if !runs(claim)? {
+        return Ok(None);
+    }
+    let parsed = claim.and_then(|c| c.instance.parse::<Instance>().ok());
+    Ok(parsed.map(|Instance { pid, start, .. }| Process { pid, start }))
 }
 
 /// Whether there is a claimant and it runs.

@@ -20,7 +20,7 @@ pub(super) struct Rounds<T> {
 struct Round<T> {
     /// Questions of a lower number came before this round began.
     serves: u64,
-    began: Instant,
+    done: Instant,
     /// A round rests as long as it took: rounds under constant demand take half a core at most.
     rest_until: Instant,
     answer: T,
@@ -39,7 +39,7 @@ impl<T: Clone> Rounds<T> {
         self.ask(Duration::ZERO, work).await
     }
 
-    /// The answer of a round that began at most this long ago, or of a new one.
+    /// The answer of a round that was done at most this long ago, or of a new one.
     pub(super) async fn recent(&self, age: Duration, work: impl AsyncFnOnce() -> T) -> T {
         self.ask(age, work).await
     }
@@ -47,7 +47,7 @@ impl<T: Clone> Rounds<T> {
     async fn ask(&self, age: Duration, work: impl AsyncFnOnce() -> T) -> T {
         let number = self.asked.fetch_add(1, Ordering::SeqCst);
         let mut last = self.last.lock().await;
-        let usable = |r: &&Round<T>| r.serves > number || r.began.elapsed() < age;
+        let usable = |r: &&Round<T>| r.serves > number || r.done.elapsed() < age;
         if let Some(round) = last.as_ref().filter(usable) {
             return round.answer.clone();
         }
@@ -62,10 +62,11 @@ impl<T: Clone> Rounds<T> {
         let serves = self.asked.load(Ordering::SeqCst);
         let began = Instant::now();
         let answer = work().await;
-        let rest_until = Instant::now() + began.elapsed();
+        let done = Instant::now();
+        let rest_until = done + began.elapsed();
         Round {
             serves,
-            began,
+            done,
             rest_until,
             answer,
         }

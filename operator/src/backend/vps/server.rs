@@ -34,7 +34,8 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts the server if none listens. Asked before every launch, so it has to be cheap: one
-    /// connection to the socket.
+    /// connection to the socket. (Should the server end right after, tmux starts one by itself
+    /// with the same configuration, though not in a scope of its own.)
     pub(super) async fn up(&self, tmux: &Tmux, config: &VpsConfig) -> Result<Placement, TmuxError> {
         let mut known = self.known.lock().await;
         let listens = UnixStream::connect(&tmux.socket).await.is_ok();
@@ -56,10 +57,20 @@ impl Server {
 
 /// A server that was here before us gets today's configuration too.
 async fn configure(tmux: &Tmux) -> Result<(), TmuxError> {
-    let conf = tmux::word(&tmux.conf.to_string_lossy());
     let mut source = SourceFile::new().build();
-    source.push_param(conf);
+    source.push_param(tmux::word(&pattern(&tmux.conf.to_string_lossy())));
     tmux.one(source).await.map(drop)
+}
+
+/// A path as a pattern that fits this path only: tmux reads such a path as a pattern.
+fn pattern(path: &str) -> String {
+    let special = |c| matches!(c, '*' | '?' | '[' | '\\');
+    let mut text = String::with_capacity(path.len());
+    for c in path.chars() {
+        text.extend(special(c).then_some('\\'));
+        text.push(c);
+    }
+    text
 }
 
 async fn start(tmux: &Tmux) -> Result<Placement, TmuxError> {

@@ -293,6 +293,15 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_machine_without_tmux_says_how_to_get_it() {
+        let run = output(command(["no-such-tmux".into()]), Duration::from_secs(5)).await;
+        let answer = run.map_err(PortError::from);
+        let told =
+            |e: PortError| matches!(&e, PortError::Refused(f) if f.message.contains("install"));
+        assert!(answer.is_err_and(told));
+    }
+
     #[test]
     fn a_word_that_ends_in_a_semicolon_stays_one_word() {
         assert_eq!(word("/data;"), "/data\\;");
