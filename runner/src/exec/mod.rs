@@ -20,7 +20,10 @@ use sandbox_core::{
     Brief, Claim, Failure, FailureClass, Heartbeat, Outcome, Register, Report, Seat, brief,
 };
 use sandbox_operator::{backend::vps::instance::this_instance, seats::files::sync as seats};
-use tokio::sync::watch;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 
 use crate::{
     kind::{Done, Work, kind_of},
@@ -86,6 +89,8 @@ fn claim(args: &args::Args) -> Result<Claim, String> {
 }
 
 async fn run(args: args::Args, claim: Claim) -> u8 {
+    // The terminal may go away with its tmux server; the work does not end with it.
+    let _hangups = signal(SignalKind::hangup());
     let began = Timestamp::now();
     let root = args.data_dir.join("seats");
     let report = match prepare(&args, &claim).await {

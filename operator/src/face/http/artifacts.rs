@@ -58,7 +58,9 @@ pub(super) async fn result_of(app: &App, job: &AgentJob) -> Told<Value> {
     let Some(reference) = &found.reference else {
         return Ok(found.inline.clone());
     };
-    let attempt = reference.strip_prefix("report/").and_then(|n| n.parse().ok());
+    let attempt = reference
+        .strip_prefix("report/")
+        .and_then(|n| n.parse().ok());
     let (Some(attempt), Ok(uid)) = (attempt, job.uid()) else {
         return Ok(Value::Null);
     };

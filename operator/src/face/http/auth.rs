@@ -19,7 +19,9 @@ use super::problem::Problem;
 #[derive(Debug, thiserror::Error)]
 pub enum BadKeys {
     /// It is no JSON object of texts.
-    #[error("read the API keys from {place}: they must be one JSON object of key and client: {why}")]
+    #[error(
+        "read the API keys from {place}: they must be one JSON object of key and client: {why}"
+    )]
     NotAnObject {
         /// `API_KEYS` or the file.
         place: String,
