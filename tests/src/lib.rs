@@ -3,3 +3,4 @@
 //! Nothing here is a test, and nothing here ships: the test binaries are in `tests/`.
 
 pub mod agent;
+pub mod model_server;
