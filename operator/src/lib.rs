@@ -1,5 +1,9 @@
 //! Faces, stores, back ends and the wiring that reconciles `AgentJob`s. Knows places, not job types.
 
 pub mod announce;
+pub mod backend;
 pub mod control;
 pub mod face;
+pub mod seats;
+pub mod store;
+pub mod watch;

@@ -13,7 +13,7 @@ use crate::{backend::vps::instance::gone, control::Waker};
 #[derive(Clone)]
 pub struct Watches {
     waker: Waker,
-    watched: Arc<Mutex<HashSet<String>>>,
+    watched: Arc<Mutex<HashSet<(Uid, String)>>>,
 }
 
 impl Watches {
@@ -26,15 +26,28 @@ impl Watches {
 
     /// Has the job looked at when this instance is gone.
     pub fn watch(&self, uid: &Uid, instance: &str) {
-        if !self.lock().insert(instance.to_owned()) {
+        let key = (uid.clone(), instance.to_owned());
+        if !self.lock().insert(key.clone()) {
             return;
         }
-        let (me, uid, instance) = (self.clone(), uid.clone(), instance.to_owned());
+        let me = self.clone();
         tokio::spawn(async move {
-            gone(&instance).await;
-            me.lock().remove(&instance);
-            me.waker.wake(&uid);
+            let (uid, instance) = &key;
+            let watched = gone(instance).await;
+            me.lock().remove(&key);
+            match watched {
+                Ok(()) => me.waker.wake(uid),
+                Err(e) => {
+                    tracing::warn!(job = %uid, error = %e, "cannot watch its runner; looking now and then");
+                }
+            }
         });
+    }
+
+    /// Whether anybody of this job is watched.
+    #[must_use]
+    pub fn has(&self, uid: &Uid) -> bool {
+        self.lock().iter().any(|(watched, _)| watched == uid)
     }
 
     /// Watches whoever has this seat, if anybody has.
@@ -46,7 +59,7 @@ impl Watches {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<(Uid, String)>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -24,6 +24,9 @@ use crate::control::Waker;
 /// Largest body a runner may send: a report with its result.
 const MAX_BODY: usize = 8 * 1024 * 1024;
 
+/// Told who claimed a seat.
+pub type Claimed = Arc<dyn Fn(&Seat, &Claim) + Send + Sync>;
+
 /// What the protocol reaches.
 #[derive(Clone)]
 pub struct SeatDoor {
@@ -36,7 +39,7 @@ pub struct SeatDoor {
     /// Has the job looked at.
     pub waker: Waker,
     /// Told who claimed, so that the end of the process is noticed at once.
-    pub claimed: Arc<dyn Fn(&Seat, &Claim) + Send + Sync>,
+    pub claimed: Claimed,
 }
 
 /// A message of the claimant.

@@ -75,7 +75,7 @@ fn claim(args: &args::Args) -> Result<Claim, String> {
         at: Timestamp::now(),
     };
     let root = args.data_dir.join("seats");
-    match seats::claim(&root, &args.seat, &mine).map_err(|e| e.to_string())? {
+    match seats::claim(&root, &args.seat, mine.clone()).map_err(|e| e.to_string())? {
         Register::Claimed(stands) if stands.nonce == mine.nonce => Ok(mine),
         Register::Claimed(_) => Err("claimed the seat: another instance has it".to_owned()),
         Register::Closed(closed) => {
@@ -194,7 +194,10 @@ fn report_of(ended: Result<Done, Failure>, began: Timestamp, usage: sandbox_core
     let now = Timestamp::now();
     let seconds = now.duration_since(began).as_secs().unsigned_abs();
     let (outcome, failure, done) = match ended {
-        Ok(done) => (Outcome::Succeeded, None, done),
+        Ok(mut done) => match done.failure.take() {
+            None => (Outcome::Succeeded, None, done),
+            failure => (Outcome::Failed, failure, done),
+        },
         Err(f) if f.class == FailureClass::Deadline => {
             (Outcome::TimedOut, Some(f), Done::default())
         }
@@ -222,5 +225,24 @@ fn ending(report: &Report) -> String {
             f.class.word(),
             f.message
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_ends_badly_keeps_its_result_in_the_report() {
+        let failure = Failure::new(FailureClass::AgentError, "dbt ended with exit code 1");
+        let done = Done {
+            result: serde_json::json!({"exit_code": 1}),
+            failure: Some(failure.clone()),
+            ..Done::default()
+        };
+        let report = report_of(Ok(done), Timestamp::now(), sandbox_core::Usage::default());
+        assert_eq!(report.outcome, Outcome::Failed);
+        assert_eq!(report.failure, Some(failure));
+        assert_eq!(report.result["exit_code"], 1);
     }
 }

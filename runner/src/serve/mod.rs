@@ -1,7 +1,9 @@
 //! `sandbox serve`: a whole node in one process: the operator's library wired to SQLite and tmux.
 
+mod face;
 mod logs;
 mod node;
+mod secrets;
 pub mod sockets;
 
 use std::process::ExitCode;

@@ -1,0 +1,7 @@
+//! Back ends: places where seats run.
+//!
+//! The list: [`vps`], tmux on this machine; [`memory`], for tests. Each answers for one place and
+//! keeps the promises of [`sandbox_core::port::Backend`]; none decides what to run or when.
+
+pub mod memory;
+pub mod vps;

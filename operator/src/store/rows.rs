@@ -1,0 +1,138 @@
+//! What every store derives from a job in the same way: its place in lists, whether it waits,
+//! whether it is still open, and the cursor of a page.
+
+use sandbox_core::{
+    AgentJob, FailureClass, Tenant, Uid,
+    port::{Answer, PortError},
+    query::Phase,
+    status::condition,
+};
+
+/// A job with what lists and queues need to know of it.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Which.
+    pub uid: Uid,
+    /// Whose.
+    pub tenant: Tenant,
+    /// Its name within the tenant.
+    pub name: String,
+    /// The job type's word.
+    pub job_type: &'static str,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Higher goes first.
+    pub priority: i32,
+    /// Microseconds since 1970.
+    pub submitted_at: i64,
+    /// Whether it waits for a slot, or for the time of its next attempt.
+    pub waiting: bool,
+    /// Whether there is anything left to reconcile.
+    pub open: bool,
+    /// The version as it is to stand.
+    pub version: u64,
+}
+
+impl Row {
+    /// What there is to know of this job.
+    ///
+    /// # Errors
+    /// `Refused` when it has no uid, tenant or name.
+    pub fn of(job: &AgentJob) -> Answer<Self> {
+        let bad = |text: String| PortError::refused(FailureClass::InvalidSpec, text);
+        let uid = job.uid().map_err(|e| bad(e.to_string()))?;
+        let tenant = job.tenant().map_err(|e| bad(e.to_string()))?;
+        if job.name().is_empty() {
+            return Err(bad("read the job: it has no name".to_owned()));
+        }
+        Ok(Self {
+            uid,
+            tenant,
+            name: job.name().to_owned(),
+            job_type: job.spec.job_type.word(),
+            phase: Phase::of(job),
+            priority: job.spec.priority,
+            submitted_at: job.submitted_at().as_microsecond(),
+            waiting: waits(job),
+            open: is_open(job),
+            version: job.version(),
+        })
+    }
+
+    /// Whether this job goes before the other among those that wait.
+    #[must_use]
+    pub fn goes_before(&self, other: &Self) -> bool {
+        let mine = (-self.priority, self.submitted_at, &self.uid);
+        mine < (-other.priority, other.submitted_at, &other.uid)
+    }
+}
+
+fn waits(job: &AgentJob) -> bool {
+    let status = job.status();
+    let held = job.spec.suspend || job.spec.cancel;
+    !status.is_finished() && status.intent.is_none() && status.retry_at.is_none() && !held
+}
+
+fn is_open(job: &AgentJob) -> bool {
+    let status = job.status();
+    let told =
+        status.is_true(condition::RECORDED) || status.condition(condition::RECORDED).is_some();
+    let done = status.is_finished() && status.unrecorded.is_none() && told;
+    !done || job.spec.ttl_after_finished.is_some()
+}
+
+/// The job with this version in its metadata.
+#[must_use]
+pub fn versioned(mut job: AgentJob, version: u64) -> AgentJob {
+    job.metadata.resource_version = Some(version.to_string());
+    job
+}
+
+/// The cursor after this row.
+#[must_use]
+pub fn cursor(submitted_at: i64, uid: &Uid) -> String {
+    format!("{submitted_at:x}.{uid}")
+}
+
+/// Where a cursor stands.
+///
+/// # Errors
+/// `Refused` when no page gave it.
+pub fn parse_cursor(text: &str) -> Answer<(i64, Uid)> {
+    let parsed = text.split_once('.').and_then(|(at, uid)| {
+        let at = i64::from_str_radix(at, 16).ok()?;
+        Some((at, uid.parse().ok()?))
+    });
+    parsed.ok_or_else(|| {
+        let text = "read the cursor: it is not one that a page of this list gave";
+        PortError::refused(FailureClass::InvalidSpec, text)
+    })
+}
+
+/// A conflict with a newer version.
+#[must_use]
+pub fn outdated(uid: &Uid) -> PortError {
+    PortError::Conflict(format!(
+        "saved job {uid}: a newer version of it stands; read it again"
+    ))
+}
+
+/// A name that the tenant has given before.
+#[must_use]
+pub fn name_taken(name: &str) -> PortError {
+    PortError::Conflict(format!(
+        "created the job: there is a job named {name:?} already"
+    ))
+}
+
+/// A pool that has no room.
+#[must_use]
+pub fn full(pool: &str) -> PortError {
+    PortError::Conflict(format!("reserved {pool}: it is full"))
+}
+
+/// A job that is not there.
+#[must_use]
+pub fn gone(uid: &Uid) -> PortError {
+    PortError::NotFound(format!("saved job {uid}: there is no such job any more"))
+}

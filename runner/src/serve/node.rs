@@ -1,0 +1,237 @@
+//! One node: opens its parts in order, runs until it is told to stop, closes them in order.
+//!
+//! Runners and agents are not its children: they go on when it stops and are found again.
+
+use std::{collections::BTreeMap, fs::File, path::Path, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
+use sandbox_core::{
+    plan::{Limits, Reason},
+    port::{Backend, Memory, Seats},
+    reconcile::{Ports, Rest},
+    spec::BackendName,
+};
+use sandbox_operator::{
+    announce::Announcing,
+    backend::vps::{VpsBackend, VpsConfig},
+    control::{self, Control, Waker},
+    face::seat::{SeatDoor, router},
+    seats::files::FileSeats,
+    store::sqlite::SqliteStore,
+    watch::Watches,
+};
+use tokio::{
+    net::UnixListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+use super::{face, sockets};
+use crate::{config::ServeConfig, settings::Settings};
+
+/// How long a runner may take to end after it was asked to.
+const STOP_GRACE: Duration = Duration::from_secs(15);
+/// Reconciles at a time: most of them wait for a disk or for tmux.
+const RECONCILES: usize = 32;
+
+/// Runs the node.
+///
+/// # Errors
+/// A part could not be opened; the text says which and what to do.
+pub(super) async fn run(config: ServeConfig) -> Result<()> {
+    make_folder(&config.data_dir)?;
+    let _lock = lock(&config.data_dir)?;
+    let run = sockets::folder(&config.data_dir)?;
+    let socket = run.join("node.sock");
+    settings(&config, &socket)?.write(&config.data_dir).context("wrote runner.json")?;
+    let node = open(&config, &run).await?;
+    let (stop, stopped) = watch::channel(false);
+    let seat_door = tokio::spawn(serve_seats(socket, node.door(), stopped.clone()));
+    let face = tokio::spawn(face::serve(config.clone(), node.face(&config)?, stopped.clone()));
+    let control = tokio::spawn(node.control(&config, stopped));
+    tokio::select! {
+        () = told_to_stop() => tracing::info!("stopping; jobs go on without this process"),
+        () = ended(face) => tracing::error!("the API ended"),
+        () = ended(seat_door) => tracing::error!("the seat protocol ended"),
+    }
+    let _ = stop.send(true);
+    control.await.context("ended the control loop")?
+}
+
+/// Waits for a task that should not end, and says why it did.
+async fn ended(task: tokio::task::JoinHandle<Result<()>>) {
+    match task.await {
+        Ok(Ok(())) => {}
+        Ok(Err(e)) => tracing::error!("{e:#}"),
+        Err(e) => tracing::error!("{e}"),
+    }
+}
+
+fn make_folder(data_dir: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(data_dir).with_context(|| format!("made the data folder {}", data_dir.display()))
+}
+
+/// One `serve` for one data folder: two would both start what waits.
+fn lock(data_dir: &Path) -> Result<File> {
+    let path = data_dir.join("lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.with_context(|| format!("opened {}", path.display()))?;
+    if file.try_lock().is_err() {
+        bail!("another `sandbox serve` has the data folder {}; stop it or use another --data-dir", data_dir.display());
+    }
+    Ok(file)
+}
+
+fn settings(config: &ServeConfig, socket: &Path) -> Result<Settings> {
+    let words = |name: &str, default: &str| {
+        let text = config.sources.get(name).unwrap_or(default);
+        text.split_whitespace().map(str::to_owned).collect()
+    };
+    Ok(Settings {
+        workspace_root: config.workspace_root.clone(),
+        artifacts_root: config.data_dir.join("artifacts"),
+        socket: socket.to_owned(),
+        model_url: config.sources.get("ANTHROPIC_BASE_URL").map(str::to_owned),
+        model_key_file: super::secrets::model_key(config)?,
+        dbt_command: words("SANDBOX_DBT_COMMAND", "dbt"),
+        agent_command: words("SANDBOX_AGENT_COMMAND", "claude"),
+        log_limit: config.sources.get("SANDBOX_LOG_LIMIT").and_then(|n| n.parse().ok()).unwrap_or_default(),
+        ..Settings::default()
+    })
+}
+
+/// The opened parts.
+pub(super) struct Node {
+    pub(super) ports: Ports,
+    pub(super) writes: watch::Receiver<u64>,
+    pub(super) waker: Waker,
+    pub(super) elf: Arc<sandbox_elf::Elf>,
+    calls: Option<tokio::sync::mpsc::UnboundedReceiver<sandbox_core::Uid>>,
+    watches: Watches,
+}
+
+async fn open(config: &ServeConfig, run: &Path) -> Result<Node> {
+    let store = SqliteStore::open(&config.data_dir.join("sandbox.db")).context("opened the store")?;
+    let (store, writes) = Announcing::new(Arc::new(store));
+    let seats: Arc<dyn Seats> = Arc::new(FileSeats::new(config.data_dir.join("seats")));
+    let elf = Arc::new(sandbox_elf::Elf::open(&config.data_dir.join("elf.db")).context("opened the memory")?);
+    let vps: Arc<dyn Backend> = Arc::new(vps(config, run).await?);
+    let memory: Arc<dyn Memory> = elf.clone();
+    let (waker, calls) = Waker::new();
+    let ports = Ports {
+        store: Arc::new(store),
+        seats,
+        backends: Arc::new(BTreeMap::from([(BackendName::Vps, vps)])),
+        memory,
+    };
+    Ok(Node {
+        ports,
+        writes,
+        watches: Watches::new(waker.clone()),
+        waker,
+        elf,
+        calls: Some(calls),
+    })
+}
+
+async fn vps(config: &ServeConfig, run: &Path) -> Result<VpsBackend> {
+    let runner = std::env::current_exe().context("read where this program is")?;
+    let backend = VpsBackend::new(VpsConfig {
+        data_dir: config.data_dir.clone(),
+        seats: config.data_dir.join("seats"),
+        runner,
+        socket: run.join("tmux.sock"),
+        grace: STOP_GRACE,
+        env: BTreeMap::new(),
+    })?;
+    let placed = backend.ready().await.context("started tmux")?;
+    tracing::info!(?placed, "tmux is ready");
+    Ok(backend)
+}
+
+impl Node {
+    fn door(&self) -> SeatDoor {
+        let watches = self.watches.clone();
+        SeatDoor {
+            store: self.ports.store.clone(),
+            seats: self.ports.seats.clone(),
+            memory: self.ports.memory.clone(),
+            waker: self.waker.clone(),
+            claimed: Arc::new(move |seat, claim| watches.watch(&seat.uid, &claim.instance)),
+        }
+    }
+
+    fn control(self, config: &ServeConfig, mut stopped: watch::Receiver<bool>) -> impl Future<Output = Result<()>> + use<> {
+        let control = Control {
+            ports: self.ports.clone(),
+            limits: limits(config),
+            clock: Timestamp::now,
+            concurrency: RECONCILES,
+            at_rest: at_rest(self.watches.clone(), self.ports.clone()),
+        };
+        async move {
+            let Some(calls) = self.calls else { return Ok(()) };
+            let stop = async move {
+                // An error means that the node is gone, which is a reason to stop as well.
+                let _ = stopped.wait_for(|is| *is).await;
+            };
+            control::run(control, calls, stop).await.context("took up the jobs that are not over")
+        }
+    }
+}
+
+fn limits(config: &ServeConfig) -> Limits {
+    Limits {
+        backend: BackendName::Vps,
+        slots: config.slots,
+        slots_held: 0,
+        ahead: 0,
+        claim_within: Duration::from_mins(1),
+        vanish_grace: Duration::from_secs(10),
+        lease: None,
+        deadline: config.deadline,
+        record_within: Duration::from_mins(10),
+        ttl: None,
+    }
+}
+
+/// A runner that was at work before this process came is watched from its first look on.
+fn at_rest(watches: Watches, ports: Ports) -> control::AtRest {
+    Arc::new(move |uid, rest: &Rest| {
+        if rest.reason != Some(Reason::Working) || watches.has(uid) {
+            return;
+        }
+        let (watches, ports, uid) = (watches.clone(), ports.clone(), uid.clone());
+        tokio::spawn(async move {
+            if let Ok(Some(job)) = ports.store.load(&uid).await
+                && let Ok(seat) = job.seat()
+            {
+                watches.watch_claimant(ports.seats.as_ref(), &seat).await;
+            }
+        });
+    })
+}
+
+async fn serve_seats(socket: std::path::PathBuf, door: SeatDoor, mut stopped: watch::Receiver<bool>) -> Result<()> {
+    // A socket file that a killed process left behind; the lock says that nobody serves it.
+    let _ = std::fs::remove_file(&socket);
+    let listener = UnixListener::bind(&socket).with_context(|| format!("listened on {}", socket.display()))?;
+    let until = async move {
+        let _ = stopped.wait_for(|is| *is).await;
+    };
+    axum::serve(listener, router(door)).with_graceful_shutdown(until).await.context("served the seat protocol")
+}
+
+async fn told_to_stop() {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}

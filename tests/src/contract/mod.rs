@@ -1,0 +1,7 @@
+//! The promises of each port, written once. A test binary names the implementations; each promise
+//! runs on each of them. `vps` is the place of one implementation.
+
+pub mod backend;
+pub mod seats;
+pub mod store;
+pub mod vps;

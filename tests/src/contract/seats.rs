@@ -1,0 +1,211 @@
+//! What every seat register promises. `seats_contract!` makes one test of each promise.
+#![allow(missing_docs, reason = "the name of a promise says what is promised")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "a test may stop at what it did not expect"
+)]
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use sandbox_core::{
+    Claim, Heartbeat, Outcome, Register, Report, Seat, Usage,
+    port::{PortError, Seats},
+};
+
+/// One test per promise, on the seats that `$make` gives: something that derefs to `dyn Seats`.
+#[macro_export]
+macro_rules! seats_contract {
+    ($name:ident, $make:expr) => {
+        $crate::seats_contract!(@each $name, $make,
+            nothing_stands_at_a_new_seat,
+            one_of_many_claims_at_once_has_the_seat,
+            one_of_many_claims_and_closings_has_the_seat,
+            a_closed_seat_stays_closed,
+            a_claimed_seat_stays_claimed,
+            the_same_nonce_may_ask_again,
+            a_stale_sender_is_refused,
+            the_first_report_stands,
+            the_last_heartbeat_stands,
+            attempts_have_seats_of_their_own,
+            a_discarded_job_has_no_seats,
+        );
+    };
+    (@each $name:ident, $make:expr, $($promise:ident,)*) => {
+        mod $name {
+            $(
+                #[tokio::test]
+                async fn $promise() {
+                    let made = $make;
+                    $crate::contract::seats::$promise(&*made).await;
+                }
+            )*
+        }
+    };
+}
+
+fn new_seat() -> Seat {
+    Seat::new(uuid::Uuid::new_v4().to_string().parse().unwrap(), 1)
+}
+
+fn claim(nonce: &str) -> Claim {
+    Claim {
+        nonce: nonce.to_owned(),
+        instance: format!("instance of {nonce}"),
+        at: Timestamp::from_second(1_700_000_000).unwrap(),
+    }
+}
+
+fn report(text: &str) -> Report {
+    Report {
+        outcome: Outcome::Succeeded,
+        failure: None,
+        result: serde_json::json!({ "text": text }),
+        usage: Usage::default(),
+        files: Vec::new(),
+        lessons: Vec::new(),
+        grade: None,
+        started_at: Timestamp::UNIX_EPOCH,
+        finished_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn beat(progress: &str) -> Heartbeat {
+    Heartbeat {
+        progress: progress.to_owned(),
+        ..Heartbeat::default()
+    }
+}
+
+fn is_refused<T>(answer: &Result<T, PortError>) -> bool {
+    matches!(answer, Err(PortError::Refused(_)))
+}
+
+pub async fn nothing_stands_at_a_new_seat(seats: &dyn Seats) {
+    let stands = seats.read(&new_seat()).await.unwrap();
+    assert_eq!(stands.register, Register::Open);
+    assert_eq!((stands.heartbeat, stands.report), (None, None));
+}
+
+pub async fn one_of_many_claims_at_once_has_the_seat(seats: &dyn Seats) {
+    let seat = new_seat();
+    let ask = async |n: usize| seats.claim(&seat, claim(&format!("n{n}"))).await.unwrap();
+    let answers = join_all((0..32).map(ask)).await;
+    let stands = seats.read(&seat).await.unwrap().register;
+    assert!(matches!(stands, Register::Claimed(_)));
+    assert!(answers.iter().all(|a| *a == stands), "{answers:?}");
+}
+
+pub async fn one_of_many_claims_and_closings_has_the_seat(seats: &dyn Seats) {
+    for _ in 0..8 {
+        let seat = new_seat();
+        let ask = async |n: usize| match n % 2 {
+            0 => seats.claim(&seat, claim(&format!("n{n}"))).await.unwrap(),
+            _ => seats
+                .close(&seat, &format!("c{n}"), Timestamp::UNIX_EPOCH)
+                .await
+                .unwrap(),
+        };
+        let answers = join_all((0..16).map(ask)).await;
+        let stands = seats.read(&seat).await.unwrap().register;
+        assert!(stands != Register::Open);
+        assert!(answers.iter().all(|a| *a == stands), "{answers:?}");
+    }
+}
+
+pub async fn a_closed_seat_stays_closed(seats: &dyn Seats) {
+    let seat = new_seat();
+    let closed = seats
+        .close(&seat, "too late", Timestamp::UNIX_EPOCH)
+        .await
+        .unwrap();
+    assert!(matches!(&closed, Register::Closed(c) if c.reason == "too late"));
+    assert_eq!(seats.claim(&seat, claim("n")).await.unwrap(), closed);
+    let again = seats
+        .close(&seat, "another reason", Timestamp::UNIX_EPOCH)
+        .await;
+    assert_eq!(again.unwrap(), closed);
+    assert!(is_refused(&seats.report(&seat, "n", report("r")).await));
+}
+
+pub async fn a_claimed_seat_stays_claimed(seats: &dyn Seats) {
+    let seat = new_seat();
+    let claimed = seats.claim(&seat, claim("n")).await.unwrap();
+    let closed = seats.close(&seat, "too late", Timestamp::UNIX_EPOCH).await;
+    assert_eq!(closed.unwrap(), claimed);
+    assert_eq!(seats.claim(&seat, claim("other")).await.unwrap(), claimed);
+    assert_eq!(seats.read(&seat).await.unwrap().register, claimed);
+}
+
+pub async fn the_same_nonce_may_ask_again(seats: &dyn Seats) {
+    let seat = new_seat();
+    let first = seats.claim(&seat, claim("n")).await.unwrap();
+    assert_eq!(first, Register::Claimed(claim("n")));
+    assert_eq!(seats.claim(&seat, claim("n")).await.unwrap(), first);
+}
+
+pub async fn a_stale_sender_is_refused(seats: &dyn Seats) {
+    let seat = new_seat();
+    assert!(
+        is_refused(&seats.beat(&seat, "n", beat("x")).await),
+        "nobody claimed it"
+    );
+    seats.claim(&seat, claim("n")).await.unwrap();
+    assert!(is_refused(&seats.beat(&seat, "stale", beat("x")).await));
+    assert!(is_refused(&seats.report(&seat, "stale", report("x")).await));
+    let stands = seats.read(&seat).await.unwrap();
+    assert_eq!((stands.heartbeat, stands.report), (None, None));
+}
+
+pub async fn the_first_report_stands(seats: &dyn Seats) {
+    let seat = new_seat();
+    seats.claim(&seat, claim("n")).await.unwrap();
+    seats.report(&seat, "n", report("first")).await.unwrap();
+    seats.report(&seat, "n", report("second")).await.unwrap();
+    assert_eq!(
+        seats.read(&seat).await.unwrap().report,
+        Some(report("first"))
+    );
+}
+
+pub async fn the_last_heartbeat_stands(seats: &dyn Seats) {
+    let seat = new_seat();
+    seats.claim(&seat, claim("n")).await.unwrap();
+    for progress in ["one", "two"] {
+        seats.beat(&seat, "n", beat(progress)).await.unwrap();
+    }
+    assert_eq!(
+        seats.read(&seat).await.unwrap().heartbeat,
+        Some(beat("two"))
+    );
+}
+
+pub async fn attempts_have_seats_of_their_own(seats: &dyn Seats) {
+    let first = new_seat();
+    let second = Seat::new(first.uid.clone(), 2);
+    seats
+        .close(&first, "gone", Timestamp::UNIX_EPOCH)
+        .await
+        .unwrap();
+    let claimed = seats.claim(&second, claim("n")).await.unwrap();
+    assert_eq!(claimed, Register::Claimed(claim("n")));
+}
+
+pub async fn a_discarded_job_has_no_seats(seats: &dyn Seats) {
+    let (first, other) = (new_seat(), new_seat());
+    let second = Seat::new(first.uid.clone(), 2);
+    for seat in [&first, &second, &other] {
+        seats.claim(seat, claim("n")).await.unwrap();
+    }
+    seats.discard(&first.uid).await.unwrap();
+    seats.discard(&first.uid).await.unwrap();
+    for seat in [&first, &second] {
+        assert_eq!(seats.read(seat).await.unwrap().register, Register::Open);
+    }
+    let stands = seats.read(&other).await.unwrap().register;
+    assert_eq!(
+        stands,
+        Register::Claimed(claim("n")),
+        "another job keeps its seats"
+    );
+}

@@ -1,0 +1,38 @@
+//! Every promise of a store, on every store of the list.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says by panicking that it failed"
+)]
+
+use sandbox_tests::contract::store as promise;
+
+macro_rules! promises {
+    ($($name:ident)*) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let folder = tempfile::tempdir().unwrap();
+            for (word, store) in sandbox_operator::store::all(folder.path()).unwrap() {
+                println!("on {word}");
+                promise::$name(store).await;
+            }
+        })*
+    };
+}
+
+promises! {
+    a_created_job_is_read_back_as_it_was
+    the_same_key_gives_the_same_job
+    a_name_is_given_once_within_a_tenant
+    an_old_version_loses_and_writes_nothing
+    two_planners_never_both_take_the_last_slot
+    holds_are_replaced_and_given_back
+    a_refused_neighbour_hurts_nobody
+    a_reader_of_events_misses_none
+    a_tenant_sees_only_its_own
+    pages_cover_everything_once
+    filters_give_just_what_they_name
+    a_foreign_cursor_is_refused
+    admission_counts_those_that_go_first
+    a_job_that_is_gone_is_not_brought_back
+}
