@@ -6,3 +6,4 @@
 pub mod agent;
 pub mod contract;
 pub mod model_server;
+pub mod node;
