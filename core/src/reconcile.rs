@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use crate::{
     job::{AgentJob, BadName, Uid},
     plan::{Action, Answered, Call, Limits, Plan, Reason, Save, Seen, plan},
-    port::{Answer, Backend, Change, Memory, PortError, Seats, Store, Write},
-    seat::Seat,
+    port::{Answer, Backend, Change, Look, Memory, PortError, Seats, Store, Write},
+    seat::{Claim, Register, Seat, Sighting},
     spec::BackendName,
     status::BackendRef,
 };
@@ -51,12 +51,22 @@ pub enum ReconcileError {
 }
 
 /// Where a reconcile came to rest.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rest {
     /// Look again at this time even if nothing calls.
     pub wake: Option<Timestamp>,
     /// Why there is nothing to do; `None` when the job is gone.
     pub reason: Option<Reason>,
+    /// Its place among those that wait for a slot; the smallest goes first.
+    pub place: Place,
+}
+
+/// Orders those that wait as the stores do: higher priority first, then earlier submission.
+pub type Place = (std::cmp::Reverse<i32>, Timestamp, Option<Uid>);
+
+fn place(job: &AgentJob) -> Place {
+    let priority = std::cmp::Reverse(job.spec.priority);
+    (priority, job.submitted_at(), job.uid().ok())
 }
 
 /// Brings one job as far as it can go now.
@@ -71,29 +81,29 @@ pub async fn reconcile(
     let mut answers = Vec::new();
     for _ in 0..MAX_ROUNDS {
         let Some(job) = ports.store.load(uid).await? else {
-            return Ok(Rest {
-                wake: None,
-                reason: None,
-            });
+            return Ok(Rest::default());
         };
         let limits = admit(ports, &job, round.limits).await?;
         let seen = look(ports, &job, &answers).await?;
         let next = plan(&job, &seen, (round.clock)(), &limits);
+        let place = place(&job);
         let all = act_all(ports, job, &next, &mut answers).await?;
         if next.actions.is_empty() || (all && !next.again) {
-            return Ok(rest(next));
+            return Ok(rest(next, place));
         }
     }
     Ok(Rest {
         wake: Some((round.clock)()),
         reason: Some(Reason::Acting),
+        ..Rest::default()
     })
 }
 
-fn rest(plan: Plan) -> Rest {
+fn rest(plan: Plan, place: Place) -> Rest {
     Rest {
         wake: plan.wake,
         reason: Some(plan.reason),
+        place,
     }
 }
 
@@ -127,10 +137,10 @@ async fn look(ports: &Ports, job: &AgentJob, answers: &[Answered]) -> Result<See
     if let Some(intent) = &status.intent {
         let before = ports.seats.read(&seat).await?;
         let claim = match &before.register {
-            crate::seat::Register::Claimed(claim) => Some(claim),
+            Register::Claimed(claim) => Some(claim),
             _ => None,
         };
-        let found = backend(ports, intent.backend)?.look(&seat, claim).await?;
+        let found = look_at(ports, intent.backend, &seat, claim).await;
         seen.sightings = found.sightings;
         seen.remains = found.remains;
     }
@@ -139,6 +149,18 @@ async fn look(ports: &Ports, job: &AgentJob, answers: &[Answered]) -> Result<See
     seen.heartbeat = record.heartbeat;
     seen.report = record.report;
     Ok(seen)
+}
+
+/// What the place shows; one that cannot be asked is a fact that the plan weighs, not an error.
+async fn look_at(ports: &Ports, place: BackendName, seat: &Seat, claim: Option<&Claim>) -> Look {
+    let answer = match backend(ports, place) {
+        Ok(place) => place.look(seat, claim).await,
+        Err(e) => Err(e),
+    };
+    answer.unwrap_or_else(|e| Look {
+        sightings: vec![Sighting::Unknown { why: e.to_string() }],
+        remains: 0,
+    })
 }
 
 fn backend(ports: &Ports, name: BackendName) -> Answer<&Arc<dyn Backend>> {
