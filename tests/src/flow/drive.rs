@@ -54,7 +54,7 @@ pub async fn play(story: &Story, kills: Vec<Kill>) -> Run {
     let fate = Fate::new(kills);
     let mut drive = Drive::new(story, &world, fate);
     loop {
-        drive.to_rest().await;
+        drive.settle().await;
         if drive.look_back().await.is_ok() {
             break;
         }
@@ -130,17 +130,20 @@ impl<'a> Drive<'a> {
         }
     }
 
-    async fn to_rest(&mut self) {
+    async fn settle(&mut self) {
         for _ in 0..TURNS {
             if self.node.life.is_over() {
                 self.restart().await;
-            } else if !(self.ask().await || self.reconcile().await || self.work().await)
-                && !self.wait()
-            {
+            } else if !self.turn().await {
                 return;
             }
         }
         panic!("does not come to rest: {:?}", self.world.job().await);
+    }
+
+    /// One thing happens; false when nothing does any more.
+    async fn turn(&mut self) -> bool {
+        self.ask().await || self.reconcile().await || self.work().await || self.wait()
     }
 
     /// The node is away for a while and takes up what is open; runners go on meanwhile.
