@@ -51,12 +51,22 @@ pub enum ReconcileError {
 }
 
 /// Where a reconcile came to rest.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rest {
     /// Look again at this time even if nothing calls.
     pub wake: Option<Timestamp>,
     /// Why there is nothing to do; `None` when the job is gone.
     pub reason: Option<Reason>,
+    /// Its place among those that wait for a slot; the smallest goes first.
+    pub place: Place,
+}
+
+/// Orders those that wait as the stores do: higher priority first, then earlier submission.
+pub type Place = (std::cmp::Reverse<i32>, Timestamp, Option<Uid>);
+
+fn place(job: &AgentJob) -> Place {
+    let priority = std::cmp::Reverse(job.spec.priority);
+    (priority, job.submitted_at(), job.uid().ok())
 }
 
 /// Brings one job as far as it can go now.
@@ -71,29 +81,29 @@ pub async fn reconcile(
     let mut answers = Vec::new();
     for _ in 0..MAX_ROUNDS {
         let Some(job) = ports.store.load(uid).await? else {
-            return Ok(Rest {
-                wake: None,
-                reason: None,
-            });
+            return Ok(Rest::default());
         };
         let limits = admit(ports, &job, round.limits).await?;
         let seen = look(ports, &job, &answers).await?;
         let next = plan(&job, &seen, (round.clock)(), &limits);
+        let place = place(&job);
         let all = act_all(ports, job, &next, &mut answers).await?;
         if next.actions.is_empty() || (all && !next.again) {
-            return Ok(rest(next));
+            return Ok(rest(next, place));
         }
     }
     Ok(Rest {
         wake: Some((round.clock)()),
         reason: Some(Reason::Acting),
+        ..Rest::default()
     })
 }
 
-fn rest(plan: Plan) -> Rest {
+fn rest(plan: Plan, place: Place) -> Rest {
     Rest {
         wake: plan.wake,
         reason: Some(plan.reason),
+        place,
     }
 }
 

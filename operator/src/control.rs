@@ -15,7 +15,7 @@ use sandbox_core::{
     plan::{Limits, Reason},
     port::Answer,
     query::{ListQuery, MAX_PAGE},
-    reconcile::{Ports, ReconcileError, Rest, Round, reconcile},
+    reconcile::{Place, Ports, ReconcileError, Rest, Round, reconcile},
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
@@ -76,8 +76,8 @@ struct Desk {
     tickets: u64,
     timers: BTreeSet<(Timestamp, Uid)>,
     due: HashMap<Uid, Timestamp>,
-    waiting: BTreeMap<u64, Uid>,
-    waiting_at: HashMap<Uid, u64>,
+    waiting: BTreeSet<Place>,
+    waiting_at: HashMap<Uid, Place>,
     tasks: JoinSet<(Uid, Result<Rest, ReconcileError>)>,
 }
 
@@ -116,7 +116,7 @@ impl Desk {
             tickets: 0,
             timers: BTreeSet::new(),
             due: HashMap::new(),
-            waiting: BTreeMap::new(),
+            waiting: BTreeSet::new(),
             waiting_at: HashMap::new(),
             tasks: JoinSet::new(),
         }
@@ -205,7 +205,7 @@ impl Desk {
 
     fn rested(&mut self, uid: &Uid, rest: &Rest) {
         tracing::debug!(job = %uid, reason = ?rest.reason, wake = ?rest.wake, "at rest");
-        self.note_waiting(uid, rest.reason.as_ref());
+        self.note_waiting(uid, rest);
         let anyway = (self.control.clock)() + LOOK_ANYWAY;
         match (&rest.reason, rest.wake) {
             (None, _) | (Some(Reason::Finished), None) => self.forget(uid),
@@ -226,20 +226,16 @@ impl Desk {
 
     /// Keeps those that wait for a slot in order; anything else that rests may have freed or left
     /// one, so the first that waits looks again.
-    fn note_waiting(&mut self, uid: &Uid, reason: Option<&Reason>) {
-        let waits = matches!(reason, Some(Reason::WaitingForSlot { .. }));
-        if waits && !self.waiting_at.contains_key(uid) {
-            self.tickets += 1;
-            self.waiting.insert(self.tickets, uid.clone());
-            self.waiting_at.insert(uid.clone(), self.tickets);
+    fn note_waiting(&mut self, uid: &Uid, rest: &Rest) {
+        if let Some(place) = self.waiting_at.remove(uid) {
+            self.waiting.remove(&place);
         }
-        if waits {
+        if let Some(Reason::WaitingForSlot { .. }) = rest.reason {
+            self.waiting.insert(rest.place.clone());
+            self.waiting_at.insert(uid.clone(), rest.place.clone());
             return;
         }
-        if let Some(ticket) = self.waiting_at.remove(uid) {
-            self.waiting.remove(&ticket);
-        }
-        if let Some(first) = self.waiting.values().next().cloned() {
+        if let Some((_, _, Some(first))) = self.waiting.first().cloned() {
             self.call(first);
         }
     }

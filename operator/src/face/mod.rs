@@ -1,3 +1,7 @@
 //! How jobs come in, and how runners are spoken to. A face never decides about a job.
 
+pub mod http;
 pub mod seat;
+pub mod services;
+
+pub use services::{ElfFace, HttpLimits, NewRule, RuleQuery, Services};

@@ -1,11 +1,6 @@
 //! The plan against its rules: each test is one situation and what must be done in it.
 //!
 //! [`case`] builds situations from adjectives; [`always`] holds what is true of every plan.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test says by panicking that it failed"
-)]
 
 mod always;
 mod any;

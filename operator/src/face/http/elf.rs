@@ -1,0 +1,84 @@
+//! The shared memory's routes. What stands in an answer is memory's own; this file knows no rule.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use schemars::{Schema, SchemaGenerator};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    app::{App, Caller},
+    jobs::list::rows,
+    problem::{Problem, Told},
+    read::{Asked, Body},
+};
+use crate::face::{ElfFace, NewRule, RuleQuery};
+
+/// Which rules.
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    domain: Option<String>,
+    project_path: Option<String>,
+    limit: Option<i64>,
+}
+
+impl Wanted {
+    fn query(self) -> Told<RuleQuery> {
+        Ok(RuleQuery {
+            domain: self.domain,
+            project: self.project_path,
+            limit: rows(self.limit)?,
+        })
+    }
+}
+
+fn memory(app: &App) -> Told<&dyn ElfFace> {
+    let missing = || Problem::unavailable("the shared memory is not there");
+    app.services.elf.as_deref().ok_or_else(missing)
+}
+
+pub(super) async fn stats(State(app): State<App>, Caller(tenant): Caller) -> Told<Response> {
+    let mut found = memory(&app)?.stats(&tenant).await?;
+    if let Value::Object(counters) = &mut found {
+        counters.insert("client_id".to_owned(), tenant.as_str().into());
+    }
+    Ok(Json(found).into_response())
+}
+
+pub(super) async fn heuristics(
+    State(app): State<App>,
+    Caller(tenant): Caller,
+    Asked(wanted): Asked<Wanted>,
+) -> Told<Response> {
+    let query = wanted.query()?;
+    let found = memory(&app)?.heuristics(&tenant, &query).await?;
+    Ok(Json(json!({"client_id": tenant, "heuristics": found})).into_response())
+}
+
+pub(super) async fn golden_rules(
+    State(app): State<App>,
+    Caller(tenant): Caller,
+    Asked(wanted): Asked<Wanted>,
+) -> Told<Response> {
+    let query = wanted.query()?;
+    let found = memory(&app)?.golden_rules(&tenant, &query).await?;
+    Ok(Json(json!({"client_id": tenant, "golden_rules": found})).into_response())
+}
+
+pub(super) async fn learn(
+    State(app): State<App>,
+    Caller(tenant): Caller,
+    Body(body): Body,
+) -> Told<Response> {
+    let lesson: NewRule =
+        serde_json::from_value(body).map_err(|e| Problem::invalid(format!("body: {e}")))?;
+    let kept = memory(&app)?.learn(&tenant, &lesson).await?;
+    Ok(Json(kept).into_response())
+}
+
+pub(super) fn lesson(g: &mut SchemaGenerator) -> Schema {
+    g.subschema_for::<NewRule>()
+}

@@ -1,0 +1,156 @@
+//! What happens, as server-sent events. The number of an event is its id, so that a client that
+//! comes back with `Last-Event-ID` misses nothing and sees nothing twice.
+
+use std::{collections::VecDeque, convert::Infallible, time::Duration};
+
+use axum::{
+    extract::State,
+    http::HeaderMap,
+    response::{
+        IntoResponse, Response,
+        sse::{Event as Message, KeepAlive, Sse},
+    },
+};
+use futures::stream;
+use sandbox_core::query::{Event, EventQuery};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use super::{
+    app::{App, Caller, Id},
+    dialect::naive::Naive,
+    problem::{Problem, Told},
+    read::Asked,
+};
+
+/// Events that are read at a time.
+const PAGE: u32 = 100;
+/// How often a silent stream says that it is alive.
+const ALIVE: Duration = Duration::from_secs(15);
+
+/// Where to begin.
+#[derive(Deserialize)]
+pub(super) struct From {
+    #[serde(default)]
+    after: u64,
+}
+
+/// One event as it is sent.
+#[derive(Serialize)]
+struct Sent<'a> {
+    seq: u64,
+    job_id: &'a str,
+    reason: &'a str,
+    message: &'a str,
+    at: Naive,
+}
+
+pub(super) async fn of_job(
+    State(app): State<App>,
+    Caller(tenant): Caller,
+    Id(id): Id,
+    Asked(from): Asked<From>,
+    headers: HeaderMap,
+) -> Told<Response> {
+    let job = app.job(&tenant, &id).await?;
+    let query = EventQuery {
+        tenant: Some(tenant),
+        uid: Some(job.uid().map_err(|_| Problem::no_job())?),
+        after: last_seen(&headers)?.unwrap_or(from.after),
+        limit: PAGE,
+    };
+    stream_of(app, query)
+}
+
+pub(super) async fn of_tenant(
+    State(app): State<App>,
+    Caller(tenant): Caller,
+    Asked(from): Asked<From>,
+    headers: HeaderMap,
+) -> Told<Response> {
+    let query = EventQuery {
+        tenant: Some(tenant),
+        uid: None,
+        after: last_seen(&headers)?.unwrap_or(from.after),
+        limit: PAGE,
+    };
+    stream_of(app, query)
+}
+
+fn last_seen(headers: &HeaderMap) -> Told<Option<u64>> {
+    let Some(sent) = headers.get("last-event-id") else {
+        return Ok(None);
+    };
+    let number = sent.to_str().ok().and_then(|text| text.trim().parse().ok());
+    let wrong = || Problem::invalid("Last-Event-ID must be the id of an event: a whole number");
+    number.map(Some).ok_or_else(wrong)
+}
+
+fn stream_of(app: App, query: EventQuery) -> Told<Response> {
+    let follower = Follower {
+        _permit: app.stream_permit()?,
+        writes: app.services.events.clone(),
+        app,
+        query,
+        read: VecDeque::new(),
+    };
+    let events = stream::unfold(follower, Follower::next);
+    let alive = KeepAlive::new().interval(ALIVE).text("alive");
+    Ok(Sse::new(events).keep_alive(alive).into_response())
+}
+
+/// One client that listens.
+struct Follower {
+    app: App,
+    query: EventQuery,
+    writes: watch::Receiver<u64>,
+    read: VecDeque<Event>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Follower {
+    /// The next event; waits for a write when there is none. Ends with the server.
+    async fn next(mut self) -> Option<(Result<Message, Infallible>, Self)> {
+        while self.read.is_empty() {
+            // Marked as seen before reading: a write during the read is not missed.
+            self.writes.borrow_and_update();
+            let found = self.app.services.store.events(&self.query).await;
+            match found {
+                Ok(events) => self.read.extend(events),
+                Err(e) => {
+                    tracing::warn!(error = %e, "an event stream ends: the log cannot be read");
+                    return None;
+                }
+            }
+            if self.read.is_empty() && !self.woken().await {
+                return None;
+            }
+        }
+        let event = self.read.pop_front()?;
+        self.query.after = event.seq;
+        Some((Ok(message(&event)), self))
+    }
+
+    /// Waits for a write; false when there will be none.
+    async fn woken(&mut self) -> bool {
+        tokio::select! {
+            changed = self.writes.changed() => changed.is_ok(),
+            () = self.app.closed() => false,
+        }
+    }
+}
+
+fn message(event: &Event) -> Message {
+    let told = Sent {
+        seq: event.seq,
+        job_id: event.uid.as_str(),
+        reason: &event.reason,
+        message: &event.message,
+        at: Naive(event.at),
+    };
+    let text = serde_json::to_string(&told).unwrap_or_default();
+    Message::default()
+        .id(event.seq.to_string())
+        .event(&event.reason)
+        .data(text)
+}

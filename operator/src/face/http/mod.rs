@@ -1,0 +1,26 @@
+//! The HTTP face: the old API's routes with the same fields, what is new beside them, and a small
+//! dashboard. It writes what is asked and reads what happened; it decides nothing about jobs.
+
+mod agents;
+mod app;
+mod artifacts;
+pub mod auth;
+mod beneath;
+mod dashboard;
+mod dialect;
+mod elf;
+mod events;
+mod gate;
+mod health;
+mod jobs;
+mod logs;
+mod metrics;
+mod openapi;
+mod problem;
+mod read;
+mod routes;
+mod server;
+mod workspace;
+
+pub use routes::{ROUTES, Route};
+pub use server::{Face, Refused, check_bind};

@@ -1,0 +1,209 @@
+//! The one table of routes: the router is built from it, and so is the OpenAPI document.
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::from_fn_with_state,
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, delete, get, post},
+};
+use schemars::{Schema, SchemaGenerator};
+
+use super::{
+    agents, app::App, artifacts, dashboard, dialect::record, elf, events, gate, health, jobs, logs,
+    metrics, openapi, problem::Problem, workspace,
+};
+
+/// Makes the schema of a body.
+pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// What a route answers with.
+#[derive(Clone, Copy)]
+pub enum Gives {
+    /// JSON of this schema.
+    Json(SchemaOf),
+    /// Something else: its media type.
+    Other(&'static str),
+}
+
+/// One parameter of a query or one header.
+pub struct Param {
+    /// Its name.
+    pub name: &'static str,
+    /// `query` or `header`.
+    pub place: &'static str,
+    /// Its JSON type.
+    pub kind: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+}
+
+/// One route.
+pub struct Route {
+    /// The method, in lower case.
+    pub method: &'static str,
+    /// The path as the router and OpenAPI read it; `{*rest}` takes slashes too.
+    pub path: &'static str,
+    /// What it is for, in one line.
+    pub about: &'static str,
+    /// Whether no key is asked for.
+    pub open: bool,
+    /// Its parameters besides those of the path.
+    pub params: &'static [Param],
+    /// The schema of its request body.
+    pub body: Option<SchemaOf>,
+    /// What it answers with.
+    pub gives: Gives,
+    handler: fn() -> MethodRouter<App>,
+}
+
+const fn query(name: &'static str, kind: &'static str, about: &'static str) -> Param {
+    Param {
+        name,
+        place: "query",
+        kind,
+        about,
+    }
+}
+
+const LIMIT: Param = query(
+    "limit",
+    "integer",
+    "Most rows; 50 when absent, 500 at most.",
+);
+const CURSOR: Param = query(
+    "cursor",
+    "string",
+    "Continues after a page: its next_cursor.",
+);
+const AFTER: Param = query("after", "integer", "Only events after this number.");
+const PATH: Param = query("path", "string", "A folder beneath the tenant's root.");
+const DOMAIN: Param = query("domain", "string", "Only this domain.");
+const PROJECT: Param = query(
+    "project_path",
+    "string",
+    "This project's, and those of none.",
+);
+const ATTEMPT: Param = query("attempt", "integer", "Which attempt; the last when absent.");
+const KEY: Param = Param {
+    name: "Idempotency-Key",
+    place: "header",
+    kind: "string",
+    about: "Sent again, it gives the job of the first time.",
+};
+const LAST_ID: Param = Param {
+    name: "Last-Event-ID",
+    place: "header",
+    kind: "integer",
+    about: "Continues after this event; it wins over `after`.",
+};
+
+macro_rules! routes {
+    ($($method:ident $path:literal $about:literal
+        [$($param:expr),*] $(body $body:path)? => $gives:expr, $handler:path;)*) => {
+        /// Every route that is served.
+        pub const ROUTES: &[Route] = &[$(Route {
+            method: stringify!($method),
+            path: $path,
+            about: $about,
+            open: matches!($path.as_bytes(), b"/health"),
+            params: &[$($param),*],
+            body: routes!(@body $($body)?),
+            gives: $gives,
+            handler: || $method($handler),
+        }),*];
+    };
+    (@body) => { None };
+    (@body $body:path) => { Some($body) };
+}
+
+use Gives::{Json, Other};
+
+routes! {
+    get "/health" "Whether the server, its store and its places are there." [] => Json(health::schema), health::health;
+    post "/jobs" "Submits a job: a job type with its payload, or a whole AgentJob." [KEY] body record::submission => Json(record::one), jobs::submit::submit;
+    get "/jobs" "Lists jobs, newest first." [
+        LIMIT, CURSOR,
+        query("status", "string", "Only these, with commas: QUEUED, RUNNING, SUCCEEDED, FAILED."),
+        query("type", "string", "Only this job type."),
+        query("name", "string", "Only the job of this name.")
+    ] => Json(record::many), jobs::list::list;
+    get "/jobs/{id}" "One job." [
+        query("view", "string", "`resource` gives the whole AgentJob instead of the record.")
+    ] => Json(record::one), jobs::list::one;
+    delete "/jobs/{id}" "Cancels a job if it is not over, and forgets it afterwards." [] => Json(record::one), jobs::change::remove;
+    post "/jobs/{id}/cancel" "Ends a job." [] => Json(record::one), jobs::change::cancel;
+    post "/jobs/{id}/retry" "Submits a finished job again, as a new one." [KEY] => Json(record::one), jobs::change::retry;
+    get "/jobs/{id}/logs" "The log of an attempt; X-Next-Cursor says where the next piece begins." [
+        query("cursor", "integer", "Where to begin, in bytes."),
+        query("limit", "integer", "Most bytes; 1 MiB when absent and at most."),
+        query("follow", "boolean", "Stays and sends what comes, until the job is over."),
+        ATTEMPT
+    ] => Other("text/plain"), logs::logs;
+    get "/jobs/{id}/events" "What happens to a job, as server-sent events." [AFTER, LAST_ID] => Other("text/event-stream"), events::of_job;
+    get "/events" "What happens to all jobs of the tenant, as server-sent events." [AFTER, LAST_ID] => Other("text/event-stream"), events::of_tenant;
+    get "/jobs/{id}/result" "What the work made." [] => Json(record::anything), artifacts::result;
+    get "/jobs/{id}/artifacts" "The files that a job left." [] => Json(artifacts::schema), artifacts::list;
+    get "/jobs/{id}/artifacts/{*path}" "One file that a job left." [] => Other("application/octet-stream"), artifacts::one;
+    get "/agents" "The agents of the newest jobs." [LIMIT] => Json(agents::many), agents::list;
+    get "/agents/{id}" "One agent." [] => Json(agents::single), agents::one;
+    get "/workspace/diff" "What changed in a repository, with new files by name." [PATH] => Json(workspace::diff_schema), workspace::diff;
+    get "/workspace/patch" "What changed in a repository, new files included, as one patch." [PATH] => Other("text/plain"), workspace::patch;
+    get "/workspace/status" "Branch, last commit and changed files of a repository." [PATH] => Json(workspace::status_schema), workspace::status;
+    get "/workspace/file" "One file beneath a folder." [PATH, query("file", "string", "The file, relative to the folder.")] => Json(workspace::file_schema), workspace::file;
+    get "/elf/stats" "The memory's counters." [] => Json(record::anything), elf::stats;
+    get "/elf/heuristics" "The memory's rules, most trusted first." [DOMAIN, PROJECT, LIMIT] => Json(record::anything), elf::heuristics;
+    post "/elf/heuristics" "Teaches the memory a rule." [] body elf::lesson => Json(record::anything), elf::learn;
+    get "/elf/golden-rules" "The memory's golden rules." [PROJECT, LIMIT] => Json(record::anything), elf::golden_rules;
+    get "/metrics" "Counters of the whole server for Prometheus." [] => Other("application/openmetrics-text"), metrics::metrics;
+    get "/openapi.json" "This document." [] => Json(record::anything), openapi::document;
+    get "/dashboard" "The newest jobs, for people." [CURSOR, query("status", "string", "Only these.")] => Other("text/html"), dashboard::jobs;
+    get "/dashboard/jobs/{id}" "One job with its agents and the end of its log, for people." [] => Other("text/html"), dashboard::job;
+    get "/dashboard/memory" "Counters and rules of the memory, for people." [] => Other("text/html"), dashboard::memory;
+    get "/dashboard/style.css" "How the pages look." [] => Other("text/css"), dashboard::style;
+}
+
+/// All routes behind their gates.
+pub(super) fn router(app: &App) -> Router {
+    let mut router = Router::new();
+    let mut paths: Vec<&'static str> = ROUTES.iter().map(|r| r.path).collect();
+    paths.dedup();
+    for path in paths {
+        router = router.route(path, at_path(app, path));
+    }
+    let gate = gate::Gate {
+        app: app.clone(),
+        path: "unknown",
+        open: false,
+    };
+    let nothing = get(unknown).fallback(unknown);
+    let nothing = nothing.layer(from_fn_with_state(gate, gate::pass));
+    let limit = DefaultBodyLimit::max(app.services.limits.body);
+    router
+        .fallback_service(nothing.with_state(()))
+        .layer(limit)
+        .with_state(app.clone())
+}
+
+fn at_path(app: &App, path: &'static str) -> MethodRouter<App> {
+    let here = ROUTES.iter().filter(|r| r.path == path);
+    let open = here.clone().any(|r| r.open);
+    let methods = here.fold(MethodRouter::new(), |all, r| all.merge((r.handler)()));
+    let gate = gate::Gate {
+        app: app.clone(),
+        path,
+        open,
+    };
+    methods
+        .fallback(wrong_method)
+        .layer(from_fn_with_state(gate, gate::pass))
+}
+
+async fn unknown() -> Response {
+    Problem::not_found("Not Found").into_response()
+}
+
+async fn wrong_method() -> Response {
+    let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
+    Problem::new(status, "method_not_allowed", "Method Not Allowed").into_response()
+}

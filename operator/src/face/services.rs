@@ -1,0 +1,136 @@
+//! What the faces are given: the doors they reach and the bounds they keep. Knows no store and no
+//! back end by name.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use sandbox_core::{
+    Tenant,
+    port::{Answer, Backend, Seats, Store},
+    spec::BackendName,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::{control::Waker, face::http::auth::Keys};
+
+/// Everything a face reaches.
+#[derive(Clone)]
+pub struct Services {
+    /// Where jobs are written down.
+    pub store: Arc<dyn Store>,
+    /// Heartbeats and reports.
+    pub seats: Arc<dyn Seats>,
+    /// The places, by their names.
+    pub backends: Arc<BTreeMap<BackendName, Arc<dyn Backend>>>,
+    /// Where a job goes that names no back end.
+    pub backend: BackendName,
+    /// Has a job looked at after its spec was written.
+    pub waker: Waker,
+    /// Rises after every write that was acknowledged; event streams wait for it.
+    pub events: watch::Receiver<u64>,
+    /// Who may come in, and as whom.
+    pub keys: Keys,
+    /// Tenants' files stand beneath it: `<workspace_root>/<tenant>`.
+    pub workspace_root: PathBuf,
+    /// Artifacts stand beneath it: `<artifacts_root>/<tenant>/<job uid>`.
+    pub artifacts_root: PathBuf,
+    /// The bounds.
+    pub limits: HttpLimits,
+    /// The shared memory as people read it; the routes of it answer 503 without.
+    pub elf: Option<Arc<dyn ElfFace>>,
+}
+
+/// The bounds of the HTTP face.
+#[derive(Clone, Debug)]
+pub struct HttpLimits {
+    /// Largest request body in bytes; more is answered 413.
+    pub body: usize,
+    /// Most requests at work at a time; more are answered 503.
+    pub concurrency: usize,
+    /// Most streams (events, followed logs) at a time, counted apart; more are answered 503.
+    pub streams: usize,
+    /// Most jobs that wait; more are answered 429.
+    pub queue: u32,
+    /// Longest a request may take until its answer begins.
+    pub request_time: Duration,
+    /// Further names this server is called by, without port; for the check of `Host`.
+    pub hosts: Vec<String>,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            body: 1024 * 1024,
+            concurrency: 512,
+            streams: 256,
+            queue: 10_000,
+            request_time: Duration::from_secs(30),
+            hosts: Vec::new(),
+        }
+    }
+}
+
+/// Which rules are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuleQuery {
+    /// Only this domain.
+    pub domain: Option<String>,
+    /// This project's rules and those of no project.
+    pub project: Option<String>,
+    /// Most rows.
+    pub limit: u32,
+}
+
+/// The shared memory as people read it. Answers are JSON, so that the face need not know its insides.
+#[async_trait]
+pub trait ElfFace: Send + Sync {
+    /// Counters: an object with `total_heuristics`, `golden_rules`, `total_learnings`,
+    /// `active_trails`, `total_outcomes`, `successful_jobs`, `failed_jobs`, and what else there is.
+    ///
+    /// # Errors
+    /// `Unknown` when memory cannot be asked.
+    async fn stats(&self, tenant: &Tenant) -> Answer<Value>;
+
+    /// Rules, most trusted first: an array of objects with at least `id`, `domain`, `rule`,
+    /// `confidence` (0 to 1), `times_validated`, `times_violated`, `is_golden`.
+    ///
+    /// # Errors
+    /// `Unknown` when memory cannot be asked.
+    async fn heuristics(&self, tenant: &Tenant, query: &RuleQuery) -> Answer<Value>;
+
+    /// The golden ones among them: an array of the same objects.
+    ///
+    /// # Errors
+    /// `Unknown` when memory cannot be asked.
+    async fn golden_rules(&self, tenant: &Tenant, query: &RuleQuery) -> Answer<Value>;
+
+    /// Keeps a rule that a person teaches; gives it as it is kept.
+    ///
+    /// # Errors
+    /// `Refused` with `InvalidSpec` when the rule cannot be kept as it is; `Unknown` when it may
+    /// not have been kept.
+    async fn learn(&self, tenant: &Tenant, lesson: &NewRule) -> Answer<Value>;
+}
+
+/// A rule that a person teaches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewRule {
+    /// What it is about, such as `rust` or `auth`.
+    #[schemars(length(min = 1, max = 100))]
+    pub domain: String,
+    /// The rule, one line.
+    #[schemars(length(min = 5, max = 500))]
+    pub rule: String,
+    /// Why.
+    #[serde(default)]
+    #[schemars(length(max = 2000))]
+    pub explanation: String,
+    /// Only for this project.
+    #[serde(default)]
+    #[schemars(length(max = 500))]
+    pub project_path: Option<String>,
+}
