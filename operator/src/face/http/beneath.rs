@@ -124,7 +124,13 @@ pub(super) fn open_dir_in(root: &OwnedFd, path: &str) -> io::Result<OwnedFd> {
 /// As [`open_dir`].
 pub(super) fn open_file_in(root: &OwnedFd, path: &str) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    Ok(File::from(openat2(root, path, flags, Mode::empty(), INSIDE)?))
+    Ok(File::from(openat2(
+        root,
+        path,
+        flags,
+        Mode::empty(),
+        INSIDE,
+    )?))
 }
 
 const INSIDE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);

@@ -31,7 +31,9 @@ pub(super) async fn pass(State(gate): State<Gate>, mut request: Request, next: N
         Ok(()) => run(&gate, request, next).await,
         Err(problem) => problem.into_response(),
     };
-    gate.app.metrics.request(&method, gate.path, answer.status());
+    gate.app
+        .metrics
+        .request(&method, gate.path, answer.status());
     hardened(answer)
 }
 
@@ -95,17 +97,25 @@ fn own_origin(headers: &HeaderMap, uri: &Uri) -> Told<()> {
         authority(headers, uri).is_some_and(|a| a.eq_ignore_ascii_case(name))
     });
     let text = "requests of web pages of another origin are refused";
-    own.then_some(()).ok_or_else(|| Problem::forbidden("foreign_origin", text))
+    own.then_some(())
+        .ok_or_else(|| Problem::forbidden("foreign_origin", text))
 }
 
 /// Without keys, a name that somebody else may point at us proves that a foreign page is asking.
 fn known_host(headers: &HeaderMap, uri: &Uri, more: &[String]) -> Told<()> {
-    let name = authority(headers, uri).map(without_port).unwrap_or_default();
+    let name = authority(headers, uri)
+        .map(without_port)
+        .unwrap_or_default();
     let loopback = name.eq_ignore_ascii_case("localhost")
-        || name.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        || name
+            .trim_matches(['[', ']'])
+            .parse()
+            .is_ok_and(|ip: IpAddr| ip.is_loopback());
     let known = loopback || more.iter().any(|m| m.eq_ignore_ascii_case(name));
     let text = "this name is not known as this server's; set SANDBOX_HOST_NAMES";
-    known.then_some(()).ok_or_else(|| Problem::forbidden("unknown_host", text))
+    known
+        .then_some(())
+        .ok_or_else(|| Problem::forbidden("unknown_host", text))
 }
 
 fn without_port(authority: &str) -> &str {

@@ -56,7 +56,13 @@ pub(super) async fn logs(
             cursor: wanted.cursor,
             fixed: wanted.attempt.is_some(),
         };
-        let follow = Follow { app, tenant, id, place, _permit: permit };
+        let follow = Follow {
+            app,
+            tenant,
+            id,
+            place,
+            _permit: permit,
+        };
         let body = Body::from_stream(stream::unfold(follow, Follow::next));
         return Ok((plain(), body).into_response());
     }
@@ -87,7 +93,10 @@ pub(super) async fn read(
     (attempt, from): (u32, u64),
     limit: u32,
 ) -> Told<LogChunk> {
-    let nothing = LogChunk { text: String::new(), next: from };
+    let nothing = LogChunk {
+        text: String::new(),
+        next: from,
+    };
     if attempt == 0 {
         return Ok(nothing);
     }

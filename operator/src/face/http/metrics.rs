@@ -80,7 +80,11 @@ impl Metrics {
     pub fn request(&self, method: &Method, path: &'static str, status: StatusCode) {
         let method = known(method);
         let status = status.as_u16();
-        let labels = Request { method, path, status };
+        let labels = Request {
+            method,
+            path,
+            status,
+        };
         self.requests.get_or_create(&labels).inc();
     }
 }
@@ -131,7 +135,8 @@ async fn count_jobs(app: &App) -> Answer<()> {
     }
     let jobs = &app.metrics.jobs;
     jobs.get_or_create(&InPhase { phase: "QUEUED" }).set(queued);
-    jobs.get_or_create(&InPhase { phase: "RUNNING" }).set(running);
+    jobs.get_or_create(&InPhase { phase: "RUNNING" })
+        .set(running);
     Ok(())
 }
 

@@ -61,7 +61,11 @@ fn operation(route: &Route, schemas: &mut SchemaGenerator) -> Value {
         Gives::Json(schema) => content("application/json", &schema_of(schema, schemas)),
         Gives::Other(kind) => content(kind, &json!({"type": "string"})),
     };
-    let good = if route.method == "delete" { "202" } else { "200" };
+    let good = if route.method == "delete" {
+        "202"
+    } else {
+        "200"
+    };
     let mut operation = json!({
         "operationId": id(route),
         "summary": route.about,

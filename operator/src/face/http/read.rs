@@ -44,5 +44,9 @@ fn not_read(status: StatusCode) -> Problem {
     if status == StatusCode::PAYLOAD_TOO_LARGE {
         return Problem::new(status, "too_large", "the body is larger than allowed");
     }
-    Problem::new(StatusCode::BAD_REQUEST, "body_lost", "the body could not be read")
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "body_lost",
+        "the body could not be read",
+    )
 }

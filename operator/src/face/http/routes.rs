@@ -58,15 +58,32 @@ pub struct Route {
 }
 
 const fn query(name: &'static str, kind: &'static str, about: &'static str) -> Param {
-    Param { name, place: "query", kind, about }
+    Param {
+        name,
+        place: "query",
+        kind,
+        about,
+    }
 }
 
-const LIMIT: Param = query("limit", "integer", "Most rows; 50 when absent, 500 at most.");
-const CURSOR: Param = query("cursor", "string", "Continues after a page: its next_cursor.");
+const LIMIT: Param = query(
+    "limit",
+    "integer",
+    "Most rows; 50 when absent, 500 at most.",
+);
+const CURSOR: Param = query(
+    "cursor",
+    "string",
+    "Continues after a page: its next_cursor.",
+);
 const AFTER: Param = query("after", "integer", "Only events after this number.");
 const PATH: Param = query("path", "string", "A folder beneath the tenant's root.");
 const DOMAIN: Param = query("domain", "string", "Only this domain.");
-const PROJECT: Param = query("project_path", "string", "This project's, and those of none.");
+const PROJECT: Param = query(
+    "project_path",
+    "string",
+    "This project's, and those of none.",
+);
 const ATTEMPT: Param = query("attempt", "integer", "Which attempt; the last when absent.");
 const KEY: Param = Param {
     name: "Idempotency-Key",
@@ -154,19 +171,32 @@ pub(super) fn router(app: &App) -> Router {
     for path in paths {
         router = router.route(path, at_path(app, path));
     }
-    let gate = gate::Gate { app: app.clone(), path: "unknown", open: false };
+    let gate = gate::Gate {
+        app: app.clone(),
+        path: "unknown",
+        open: false,
+    };
     let nothing = get(unknown).fallback(unknown);
     let nothing = nothing.layer(from_fn_with_state(gate, gate::pass));
     let limit = DefaultBodyLimit::max(app.services.limits.body);
-    router.fallback_service(nothing.with_state(())).layer(limit).with_state(app.clone())
+    router
+        .fallback_service(nothing.with_state(()))
+        .layer(limit)
+        .with_state(app.clone())
 }
 
 fn at_path(app: &App, path: &'static str) -> MethodRouter<App> {
     let here = ROUTES.iter().filter(|r| r.path == path);
     let open = here.clone().any(|r| r.open);
     let methods = here.fold(MethodRouter::new(), |all, r| all.merge((r.handler)()));
-    let gate = gate::Gate { app: app.clone(), path, open };
-    methods.fallback(wrong_method).layer(from_fn_with_state(gate, gate::pass))
+    let gate = gate::Gate {
+        app: app.clone(),
+        path,
+        open,
+    };
+    methods
+        .fallback(wrong_method)
+        .layer(from_fn_with_state(gate, gate::pass))
 }
 
 async fn unknown() -> Response {

@@ -60,7 +60,6 @@ impl Face {
     }
 
     /// The routes, to be served by other means.
-    #[must_use]
     pub fn router(&self) -> Router {
         self.router.clone()
     }
@@ -119,5 +118,8 @@ impl Face {
 
 fn patience(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {
     let mut http1 = builder.http1();
-    http1.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD_SIZE);
+    http1
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_buf_size(HEAD_SIZE);
 }

@@ -39,7 +39,9 @@ impl Row {
             cost: status.usage.map(|u| u.usd.to_string()).unwrap_or_default(),
             submitted: time(job.submitted_at()),
             finished: status.finished_at.map(time).unwrap_or_default(),
-            place: place.map(|p| format!("{} {}", p.kind, p.name)).unwrap_or_default(),
+            place: place
+                .map(|p| format!("{} {}", p.kind, p.name))
+                .unwrap_or_default(),
         }
     }
 
@@ -112,7 +114,9 @@ fn rule(found: &Value) -> Rule {
     Rule {
         domain: text(&found["domain"]),
         text: text(&found["rule"]),
-        confidence: share.map(|c| format!("{:.0} %", c * 100.0)).unwrap_or_default(),
+        confidence: share
+            .map(|c| format!("{:.0} %", c * 100.0))
+            .unwrap_or_default(),
         validated: text(&found["times_validated"]),
         violated: text(&found["times_violated"]),
     }

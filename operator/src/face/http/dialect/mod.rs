@@ -3,8 +3,8 @@
 
 pub(super) mod naive;
 pub(super) mod payload;
-pub(super) mod record;
 mod reader;
+pub(super) mod record;
 mod translate;
 
 pub(super) use reader::Roots;

@@ -8,8 +8,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use sandbox_core::{
-    AgentJob, AgentJobStatus, Failure, FailureClass, JobType, Outcome, Usage, query::Phase, seat::AgentCounts,
-    status::BackendRef,
+    AgentJob, AgentJobStatus, Failure, FailureClass, JobType, Outcome, Usage, query::Phase,
+    seat::AgentCounts, status::BackendRef,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, de::IgnoredAny};
@@ -157,10 +157,7 @@ const fn told(failure: &Failure) -> Told<'_> {
 }
 
 /// The work's result; of a job that failed without one, what the old API said of failures.
-fn result_of(
-    status: &AgentJobStatus,
-    elsewhere: Option<Value>,
-) -> Option<Cow<'_, Value>> {
+fn result_of(status: &AgentJobStatus, elsewhere: Option<Value>) -> Option<Cow<'_, Value>> {
     if let Some(found) = elsewhere {
         return Some(Cow::Owned(found));
     }

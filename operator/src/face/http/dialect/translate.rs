@@ -64,7 +64,9 @@ pub fn translate(mut body: Map<String, Value>, roots: Roots<'_>) -> Told<Transla
     let mut reader = Reader::new(payload, roots);
     let spec = spec(job_type, &mut reader);
     tell_left(&mut reader);
-    let more = body.keys().map(|key| format!("{key} is not known and was ignored"));
+    let more = body
+        .keys()
+        .map(|key| format!("{key} is not known and was ignored"));
     reader.warnings.extend(more);
     if !reader.wrong.is_empty() {
         return Err(Problem::fields(reader.wrong));
@@ -89,7 +91,10 @@ fn job_type(sent: Option<&Value>) -> Told<JobType> {
     JobType::from_word(word).ok_or_else(|| {
         let known = JobType::ALL.map(JobType::word).join(", ");
         let seen: String = word.chars().take(64).collect();
-        field("job_type", &format!("{seen:?} is not known; known are {known}"))
+        field(
+            "job_type",
+            &format!("{seen:?} is not known; known are {known}"),
+        )
     })
 }
 

@@ -139,7 +139,9 @@ impl<'a> Repo<'a> {
     pub async fn patch(&self) -> Told<Vec<u8>> {
         let scratch = Scratch::new()?;
         let index = scratch.0.join("index");
-        let own = self.good(&["rev-parse", "--git-path", "index"], None).await?;
+        let own = self
+            .good(&["rev-parse", "--git-path", "index"], None)
+            .await?;
         let own = Path::new(std::ffi::OsStr::from_bytes(own.trim_ascii_end()));
         let here = format!("/proc/self/fd/{}", self.folder.as_raw_fd());
         // A repository without an index has no files that it knows; the second begins empty too.

@@ -38,9 +38,14 @@ fn command_line(from: &mut Reader<'_>) {
     words.next_if_eq(&"dbt");
     from.put("command", words.next().unwrap_or("run"));
     while let Some(word) = words.next() {
-        let (name, glued) = word.split_once('=').map_or((word, None), |(n, v)| (n, Some(v)));
+        let (name, glued) = word
+            .split_once('=')
+            .map_or((word, None), |(n, v)| (n, Some(v)));
         let Some(key) = option(name) else {
-            from.fail("command", format!("{name} is not an option that can be asked for"));
+            from.fail(
+                "command",
+                format!("{name} is not an option that can be asked for"),
+            );
             return;
         };
         match key {
