@@ -14,6 +14,20 @@ use crate::{
 /// The version of this shape; a runner refuses one that it does not know.
 pub const VERSION: u32 = 1;
 
+/// What is asked, without what people may change while the job runs: a repeated launch has to be
+/// the same launch.
+fn unchanging(spec: &AgentJobSpec) -> AgentJobSpec {
+    AgentJobSpec {
+        deadline: None,
+        priority: 0,
+        ttl_after_finished: None,
+        managed_by: None,
+        suspend: false,
+        cancel: false,
+        ..spec.clone()
+    }
+}
+
 /// What a runner is told about the one seat it is for. It carries no secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -28,7 +42,8 @@ pub struct Brief {
     pub name: String,
     /// Where it runs.
     pub backend: BackendName,
-    /// What is asked.
+    /// What is asked, as far as it cannot change: without deadline, priority, time to live,
+    /// suspend and cancel.
     pub spec: AgentJobSpec,
     /// When the job's time is over.
     pub deadline_at: Timestamp,
@@ -55,7 +70,7 @@ impl Brief {
             tenant: job.tenant()?,
             name: job.name().to_owned(),
             backend: intent.backend,
-            spec: job.spec.clone(),
+            spec: unchanging(&job.spec),
             deadline_at: intent.deadline_at,
             usd_left: budget.usd.map(|all| all.less(spent.usd)),
             tokens_left: budget.tokens.map(|all| all.saturating_sub(spent.tokens())),

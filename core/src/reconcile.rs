@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use crate::{
     job::{AgentJob, BadName, Uid},
     plan::{Action, Answered, Call, Limits, Plan, Reason, Save, Seen, plan},
-    port::{Answer, Backend, Change, Memory, PortError, Seats, Store, Write},
-    seat::Seat,
+    port::{Answer, Backend, Change, Look, Memory, PortError, Seats, Store, Write},
+    seat::{Claim, Register, Seat, Sighting},
     spec::BackendName,
     status::BackendRef,
 };
@@ -137,10 +137,10 @@ async fn look(ports: &Ports, job: &AgentJob, answers: &[Answered]) -> Result<See
     if let Some(intent) = &status.intent {
         let before = ports.seats.read(&seat).await?;
         let claim = match &before.register {
-            crate::seat::Register::Claimed(claim) => Some(claim),
+            Register::Claimed(claim) => Some(claim),
             _ => None,
         };
-        let found = backend(ports, intent.backend)?.look(&seat, claim).await?;
+        let found = look_at(ports, intent.backend, &seat, claim).await;
         seen.sightings = found.sightings;
         seen.remains = found.remains;
     }
@@ -149,6 +149,18 @@ async fn look(ports: &Ports, job: &AgentJob, answers: &[Answered]) -> Result<See
     seen.heartbeat = record.heartbeat;
     seen.report = record.report;
     Ok(seen)
+}
+
+/// What the place shows; one that cannot be asked is a fact that the plan weighs, not an error.
+async fn look_at(ports: &Ports, place: BackendName, seat: &Seat, claim: Option<&Claim>) -> Look {
+    let answer = match backend(ports, place) {
+        Ok(place) => place.look(seat, claim).await,
+        Err(e) => Err(e),
+    };
+    answer.unwrap_or_else(|e| Look {
+        sightings: vec![Sighting::Unknown { why: e.to_string() }],
+        remains: 0,
+    })
 }
 
 fn backend(ports: &Ports, name: BackendName) -> Answer<&Arc<dyn Backend>> {

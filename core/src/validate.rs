@@ -252,10 +252,6 @@ pub fn retry_of(job: &AgentJob) -> RetrySpec {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    reason = "a test says by panicking that it failed"
-)]
 mod tests {
     use super::*;
     use serde_json::json;

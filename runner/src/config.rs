@@ -89,18 +89,26 @@ fn read_dotenv(named: Option<&Path>) -> Result<BTreeMap<String, String>> {
     }
     let shown = path.display();
     let lines = dotenvy::from_path_iter(path).with_context(|| format!("opened {shown}"))?;
-    lines.map(|line| line.with_context(|| format!("read {shown}"))).collect()
+    lines
+        .map(|line| line.with_context(|| format!("read {shown}")))
+        .collect()
 }
 
 fn read_config(named: Option<&Path>) -> Result<BTreeMap<String, String>> {
-    let path = named.map_or_else(|| xdg("XDG_CONFIG_HOME", ".config").join("config.toml"), PathBuf::from);
+    let path = named.map_or_else(
+        || xdg("XDG_CONFIG_HOME", ".config").join("config.toml"),
+        PathBuf::from,
+    );
     if named.is_none() && !path.exists() {
         return Ok(BTreeMap::new());
     }
     let shown = path.display();
     let text = std::fs::read_to_string(&path).with_context(|| format!("opened {shown}"))?;
     let table: toml::Table = text.parse().with_context(|| format!("read {shown}"))?;
-    table.into_iter().map(|(key, value)| named_value(&key, value)).collect()
+    table
+        .into_iter()
+        .map(|(key, value)| named_value(&key, value))
+        .collect()
 }
 
 fn named_value(key: &str, value: toml::Value) -> Result<(String, String)> {
@@ -120,7 +128,8 @@ fn named_value(key: &str, value: toml::Value) -> Result<(String, String)> {
 fn xdg(variable: &str, beneath_home: &str) -> PathBuf {
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/".into()));
     let base = std::env::var_os(variable).filter(|v| !v.is_empty());
-    base.map_or_else(|| home().join(beneath_home), PathBuf::from).join("sandbox")
+    base.map_or_else(|| home().join(beneath_home), PathBuf::from)
+        .join("sandbox")
 }
 
 /// What `serve` was told by flags.
@@ -175,19 +184,30 @@ impl ServeConfig {
     /// A value is not what its setting needs; the text names setting and value.
     pub fn resolve(flags: &ServeFlags) -> Result<Self> {
         let sources = Sources::read(flags.env_file.as_deref(), flags.config.as_deref())?;
-        let data_dir = flags.data_dir.clone().or_else(|| sources.get("SANDBOX_DATA_DIR").map(Into::into));
+        let data_dir = flags
+            .data_dir
+            .clone()
+            .or_else(|| sources.get("SANDBOX_DATA_DIR").map(Into::into));
         let data_dir = data_dir.unwrap_or_else(|| xdg("XDG_DATA_HOME", ".local/share"));
-        let data_dir = std::path::absolute(data_dir).context("made the data folder's path absolute")?;
-        let listen = flags.listen.as_deref().or(sources.get("SANDBOX_LISTEN")).unwrap_or("127.0.0.1:8000");
+        let data_dir =
+            std::path::absolute(data_dir).context("made the data folder's path absolute")?;
+        let listen = flags
+            .listen
+            .as_deref()
+            .or(sources.get("SANDBOX_LISTEN"))
+            .unwrap_or("127.0.0.1:8000");
         let workspace = sources.get("WORKSPACE_DIR").map(PathBuf::from);
         let workspace = workspace.unwrap_or_else(|| data_dir.join("workspace"));
         Ok(Self {
             listen: address(listen)?,
-            workspace_root: std::path::absolute(workspace).context("made WORKSPACE_DIR absolute")?,
+            workspace_root: std::path::absolute(workspace)
+                .context("made WORKSPACE_DIR absolute")?,
             insecure: flags.insecure,
             auth: switch(&sources, "AUTH_ENABLED")?,
             tls: tls(&sources)?,
-            slots: number(&sources, "SANDBOX_SLOTS")?.unwrap_or_else(default_slots).max(1),
+            slots: number(&sources, "SANDBOX_SLOTS")?
+                .unwrap_or_else(default_slots)
+                .max(1),
             queue_limit: number(&sources, "SANDBOX_QUEUE_LIMIT")?.unwrap_or(10_000),
             deadline: deadline(&sources)?,
             data_dir,
@@ -197,11 +217,17 @@ impl ServeConfig {
 }
 
 fn address(text: &str) -> Result<SocketAddr> {
-    let named = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let named = text
+        .strip_prefix("localhost:")
+        .map(|port| format!("127.0.0.1:{port}"));
     let text = named.as_deref().unwrap_or(text);
-    let bare = text.strip_prefix(':').map(|port| format!("{}:{port}", IpAddr::from([127, 0, 0, 1])));
+    let bare = text
+        .strip_prefix(':')
+        .map(|port| format!("{}:{port}", IpAddr::from([127, 0, 0, 1])));
     let text = bare.as_deref().unwrap_or(text);
-    text.parse().with_context(|| format!("read the address to serve on: {text:?} is not like 127.0.0.1:8000"))
+    text.parse().with_context(|| {
+        format!("read the address to serve on: {text:?} is not like 127.0.0.1:8000")
+    })
 }
 
 fn switch(sources: &Sources, name: &str) -> Result<bool> {
@@ -213,7 +239,9 @@ fn switch(sources: &Sources, name: &str) -> Result<bool> {
 }
 
 fn number<T: std::str::FromStr>(sources: &Sources, name: &str) -> Result<Option<T>> {
-    let Some(text) = sources.get(name) else { return Ok(None) };
+    let Some(text) = sources.get(name) else {
+        return Ok(None);
+    };
     match text.parse() {
         Ok(number) => Ok(Some(number)),
         Err(_) => bail!("read {name}: {text:?} is not a whole number"),
@@ -221,7 +249,10 @@ fn number<T: std::str::FromStr>(sources: &Sources, name: &str) -> Result<Option<
 }
 
 fn tls(sources: &Sources) -> Result<Option<(PathBuf, PathBuf)>> {
-    match (sources.get("SANDBOX_TLS_CERT"), sources.get("SANDBOX_TLS_KEY")) {
+    match (
+        sources.get("SANDBOX_TLS_CERT"),
+        sources.get("SANDBOX_TLS_KEY"),
+    ) {
         (None, None) => Ok(None),
         (Some(cert), Some(key)) => Ok(Some((cert.into(), key.into()))),
         _ => bail!("read the TLS settings: SANDBOX_TLS_CERT and SANDBOX_TLS_KEY go together"),
@@ -230,17 +261,20 @@ fn tls(sources: &Sources) -> Result<Option<(PathBuf, PathBuf)>> {
 
 fn deadline(sources: &Sources) -> Result<std::time::Duration> {
     let text = sources.get("SANDBOX_DEADLINE").unwrap_or("24h");
-    let span: kube::core::Duration = text
-        .parse()
-        .map_err(|e| anyhow::anyhow!("read SANDBOX_DEADLINE: {text:?} is not like 2h or 90s: {e}"))?;
+    let span: kube::core::Duration = text.parse().map_err(|e| {
+        anyhow::anyhow!("read SANDBOX_DEADLINE: {text:?} is not like 2h or 90s: {e}")
+    })?;
     Ok(sandbox_core::spec::span(span))
 }
 
 /// Four jobs a core, and no more than one for each half gigabyte of memory.
 fn default_slots() -> u32 {
-    let cores = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1));
+    let cores =
+        std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1));
     let halves = memory_bytes() / (512 * 1024 * 1024);
-    (cores * 4).min(u32::try_from(halves).unwrap_or(u32::MAX)).max(2)
+    (cores * 4)
+        .min(u32::try_from(halves).unwrap_or(u32::MAX))
+        .max(2)
 }
 
 fn memory_bytes() -> u64 {

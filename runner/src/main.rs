@@ -7,6 +7,8 @@ mod cli;
 mod config;
 mod exec;
 mod kind;
+mod model;
+mod place;
 mod serve;
 mod settings;
 

@@ -1,5 +1,9 @@
 //! Every promise of a store, on every store of the list.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says by panicking that it failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says by panicking that it failed"
+)]
 
 use sandbox_tests::contract::store as promise;
 

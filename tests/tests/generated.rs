@@ -1,6 +1,7 @@
 //! Files that are made from the code and committed. A difference rewrites the file and fails.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "a test says by panicking that it failed"
 )]
 

@@ -1,6 +1,6 @@
 //! An attempt is under way: launch it, see who came, and notice when it is over.
 
-use super::{Action, Call, Plan, Reason, View, ended, later, stop};
+use super::{Action, Call, Plan, Reason, View, ended, gone, later, stop};
 use crate::{
     brief::Brief,
     outcome::{Failure, FailureClass},
@@ -20,12 +20,7 @@ pub(super) fn plan(view: &View, intent: &Intent) -> Plan {
     if let Some(reason) = stop::wanted(view, intent) {
         return stop::decide(view, reason);
     }
-    if let Some(report) = view
-        .seen
-        .report
-        .as_ref()
-        .filter(|r| stop::report_wins(view, r))
-    {
+    if let Some(report) = stop::decisive_report(view) {
         return ended::reported(view, report);
     }
     if let Some(decided) = &view.status.stop {
@@ -44,7 +39,7 @@ pub(super) fn plan(view: &View, intent: &Intent) -> Plan {
     }
 }
 
-/// Writes down that the work has begun, once.
+/// Writes down that the work has begun, once; what else is the case is seen to right after.
 fn claim_seen(view: &View, claim: &Claim) -> Plan {
     let mut status = view.status.clone();
     if let Some(intent) = &mut status.intent {
@@ -59,9 +54,7 @@ fn claim_seen(view: &View, claim: &Claim) -> Plan {
         view.now,
     );
     status.set_condition(condition::RECONCILING, "True", ("Running", &text), view.now);
-    let save = view.save(status, Some(("Running", text))).action();
-    let wake = super::wait::deadline_at(view).max(view.now);
-    Plan::act_then_wait(vec![save], Reason::Working, wake)
+    view.save(status, Some(("Running", text))).plan()
 }
 
 fn unclaimed(view: &View, intent: &Intent) -> Plan {
@@ -69,8 +62,7 @@ fn unclaimed(view: &View, intent: &Intent) -> Plan {
         return plan;
     }
     let late = later(intent.at, view.limits.claim_within);
-    let mut exits = view.seen.sightings.iter();
-    if let Some(text) = exits.find_map(exit_text) {
+    if let Some(text) = nobody_left(view) {
         let text = format!("the runner ended before it claimed its seat ({text})");
         return lost(view, StopReason::Lost, &text);
     }
@@ -81,11 +73,21 @@ fn unclaimed(view: &View, intent: &Intent) -> Plan {
             "no runner claimed the seat in time",
         );
     }
-    match view.seen.sightings.first() {
-        None => launch(view, intent),
-        Some(Sighting::Unknown { why }) => view.unknown(why),
-        Some(_) => Plan::wait(Reason::WaitingForClaim, Some(late)),
+    match view.why_unknown() {
+        Some(why) => view.unknown(why),
+        None if nothing_begun(view) => launch(view, intent),
+        None => Plan::wait(Reason::WaitingForClaim, Some(late)),
     }
+}
+
+/// How an instance ended, when all that were begun have ended and nobody can claim any more.
+fn nobody_left(view: &View) -> Option<String> {
+    let ends: Option<Vec<String>> = view.seen.sightings.iter().map(exit_text).collect();
+    ends?.into_iter().next()
+}
+
+fn nothing_begun(view: &View) -> bool {
+    view.seen.sightings.is_empty() && view.seen.remains == 0
 }
 
 fn launch(view: &View, intent: &Intent) -> Plan {
@@ -113,20 +115,17 @@ fn launch_answer(view: &View) -> Option<Plan> {
 }
 
 fn claimed(view: &View, intent: &Intent, claim: &Claim) -> Plan {
-    let mine = |s: &&Sighting| instance(s) == Some(claim.instance.as_str());
-    if stranger_alive(view, claim) && !view.seen.failed(Call::Stop) {
-        let keep = Some(claim.instance.clone());
-        let wake = view.after(super::ASK_AGAIN);
-        return Plan::act_then_wait(vec![Action::Stop { keep }], Reason::Working, wake);
+    if let Some(plan) = stop_strangers(view, claim) {
+        return plan;
     }
-    match view.seen.sightings.iter().find(mine) {
+    match sighting_of(view, claim) {
         Some(Sighting::Alive { .. }) => at_work(view, intent),
         Some(exited) => {
             let how = exit_text(exited).unwrap_or_default();
             let text = format!("the runner ended without a report ({how})");
             lost(view, StopReason::Lost, &text)
         }
-        None => not_seen(view, intent),
+        None => not_seen(view),
     }
 }
 
@@ -137,7 +136,7 @@ fn at_work(view: &View, intent: &Intent) -> Plan {
     let agents = told.and_then(|h| h.agents);
     let news = usage.is_some_and(|u| Some(u) != view.status.usage)
         || agents.is_some_and(|a| Some(a) != view.status.agents);
-    let wake = super::wait::deadline_at(view).max(view.now);
+    let wake = super::wait::due(view, intent);
     if !news && intent.vanished_at.is_none() {
         return Plan::wait(Reason::Working, Some(wake));
     }
@@ -152,37 +151,9 @@ fn at_work(view: &View, intent: &Intent) -> Plan {
 }
 
 /// Nothing is seen of the claimant: wait, for it may only be slow to show; then it is lost.
-fn not_seen(view: &View, intent: &Intent) -> Plan {
-    let unknown = view.seen.sightings.iter().find_map(|s| match s {
-        Sighting::Unknown { why } => Some(why),
-        _ => None,
-    });
-    if let (Some(why), None) = (unknown, view.limits.lease) {
-        return view.unknown(why);
-    }
-    let Some(since) = intent.vanished_at else {
-        return mark_vanished(view);
-    };
-    let patience = view.limits.lease.unwrap_or_default();
-    let heard = view.seen.heartbeat.as_ref().map_or(since, |h| h.at);
-    let leased = later(heard, patience).max(since);
-    let until = later(leased, view.limits.vanish_grace);
-    if view.now < until {
-        return Plan::wait(Reason::Vanished, Some(until));
-    }
-    lost(
-        view,
-        StopReason::Lost,
-        "the runner claimed the seat and is not to be seen any more",
-    )
-}
-
-fn mark_vanished(view: &View) -> Plan {
-    let mut status = view.status.clone();
-    if let Some(intent) = &mut status.intent {
-        intent.vanished_at = Some(view.now);
-    }
-    view.save(status, None).plan()
+fn not_seen(view: &View) -> Plan {
+    let text = "the runner claimed the seat and is not to be seen any more";
+    gone::wait(view).unwrap_or_else(|| lost(view, StopReason::Lost, text))
 }
 
 fn lost(view: &View, reason: StopReason, text: &str) -> Plan {
@@ -193,12 +164,23 @@ fn lost(view: &View, reason: StopReason, text: &str) -> Plan {
     )
 }
 
-/// Whether an instance other than the claimant runs in the seat.
-pub(super) fn stranger_alive(view: &View, claim: &Claim) -> bool {
-    view.seen
-        .sightings
-        .iter()
-        .any(|s| matches!(s, Sighting::Alive { instance } if *instance != claim.instance))
+/// Ends the instances that came too late for the seat, unless that was tried just now.
+pub(super) fn stop_strangers(view: &View, claim: &Claim) -> Option<Plan> {
+    let stranger =
+        |s: &Sighting| matches!(s, Sighting::Alive { instance } if *instance != claim.instance);
+    if view.seen.failed(Call::Stop) || !view.seen.sightings.iter().any(stranger) {
+        return None;
+    }
+    let keep = Some(claim.instance.clone());
+    let wake = view.after(super::ASK_AGAIN);
+    let actions = vec![Action::Stop { keep }];
+    Some(Plan::act_then_wait(actions, Reason::Working, wake))
+}
+
+/// What is seen of the claimant.
+pub(super) fn sighting_of<'a>(view: &'a View, claim: &Claim) -> Option<&'a Sighting> {
+    let mine = |s: &&Sighting| instance(s) == Some(claim.instance.as_str());
+    view.seen.sightings.iter().find(mine)
 }
 
 fn instance(sighting: &Sighting) -> Option<&str> {

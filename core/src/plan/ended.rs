@@ -9,7 +9,7 @@ use super::{Action, Call, Plan, View, finish, later, stop, told};
 use crate::{
     outcome::{Failure, FailureClass, Outcome},
     port::AttemptOutcome,
-    seat::{Report, Usage},
+    seat::{Report, Sighting, Usage},
     spec::{Backoff, span},
     status::{AgentJobStatus, EndedAttempt, StopIntent, StopReason, condition},
     validate::retry_of,
@@ -23,20 +23,29 @@ pub(super) fn reported(view: &View, report: &Report) -> Plan {
     if let Some(plan) = stop::leave(view, report) {
         return plan;
     }
-    conclude(view, report.outcome, report.failure.clone())
+    conclude(view, report.outcome, failure_of(report))
+}
+
+/// Why a report says that the work is not done; a failed one always has a class.
+fn failure_of(report: &Report) -> Option<Failure> {
+    let unnamed = || Failure::new(FailureClass::AgentError, "the runner did not say why");
+    match report.outcome {
+        Outcome::Succeeded => None,
+        Outcome::Failed => Some(report.failure.clone().unwrap_or_else(unnamed)),
+        Outcome::Cancelled | Outcome::TimedOut => report.failure.clone(),
+    }
 }
 
 /// The attempt was stopped; the reason decides.
 pub(super) fn stopped(view: &View, stop: &StopIntent) -> Plan {
-    let spent = total_usage(view);
-    match stop.reason {
-        StopReason::Cancel | StopReason::Suspend => conclude(view, Outcome::Cancelled, None),
-        StopReason::Deadline => conclude(view, Outcome::TimedOut, Some(super::wait::too_late())),
-        StopReason::Budget => conclude(view, Outcome::Failed, stop::over_budget(view.job, spent)),
-        StopReason::Unclaimed | StopReason::Refused | StopReason::Lost => {
-            conclude(view, Outcome::Failed, stop.failure.clone())
+    let outcome = match stop.reason {
+        StopReason::Cancel | StopReason::Suspend => Outcome::Cancelled,
+        StopReason::Deadline => Outcome::TimedOut,
+        StopReason::Budget | StopReason::Unclaimed | StopReason::Refused | StopReason::Lost => {
+            Outcome::Failed
         }
-    }
+    };
+    conclude(view, outcome, stop.failure.clone())
 }
 
 fn conclude(view: &View, outcome: Outcome, failure: Option<Failure>) -> Plan {
@@ -60,18 +69,26 @@ fn conclude(view: &View, outcome: Outcome, failure: Option<Failure>) -> Plan {
 }
 
 /// Whether there is anything to remove: a dead pane, a finished container, forgotten processes.
+/// A silent place cannot be asked to remove anything.
 fn traces(view: &View) -> bool {
     let done = matches!(view.seen.answer(Call::Reap), Some(Ok(())));
-    !done && (view.seen.remains > 0 || !view.seen.sightings.is_empty())
+    let seen = |s: &Sighting| !matches!(s, Sighting::Unknown { .. });
+    !done && (view.seen.remains > 0 || view.seen.sightings.iter().any(seen))
 }
 
 /// What to tell memory now; nothing when it could not keep it in this round.
 fn record(view: &View, end: &EndedAttempt) -> Option<AttemptOutcome> {
-    if view.seen.answer(Call::Record).is_some() {
-        return None;
+    match view.seen.answer(Call::Record) {
+        Some(_) => None,
+        None => for_memory(view, end),
     }
+}
+
+/// The end of the last attempt as memory keeps it.
+pub(super) fn for_memory(view: &View, end: &EndedAttempt) -> Option<AttemptOutcome> {
     let tenant = view.job.tenant().ok()?;
-    let told = AttemptOutcome::new(view.job, tenant, end);
+    let mut told = AttemptOutcome::new(view.job, tenant, end);
+    told.usage = attempt_usage(view);
     Some(match &view.seen.report {
         Some(report) => told.with_report(report),
         None => told,
@@ -82,57 +99,41 @@ fn record(view: &View, end: &EndedAttempt) -> Option<AttemptOutcome> {
 fn after(view: &View, end: EndedAttempt) -> Action {
     let mut status = view.status.clone();
     status.intent = None;
+    status.agents = None;
     status.usage = Some(total_usage(view));
     status.earlier_usage = status.usage;
     status.unrecorded = view.seen.failed(Call::Record).then(|| end.clone());
     if suspended(view) {
         return suspend(view, status);
     }
-    match retry_at(view, &end) {
-        Some(at) => again(view, status, end, at),
-        None => finish::finished(view, status, end),
+    if let Some(at) = retry_at(view, &end) {
+        return again(view, status, end, at);
     }
+    status.result = stop::decisive_report(view).and_then(|r| finish::result(view, r));
+    finish::finished(view, status, end)
 }
 
-fn total_usage(view: &View) -> Usage {
+/// What all attempts have cost so far.
+pub(super) fn total_usage(view: &View) -> Usage {
+    let earlier = view.status.earlier_usage.unwrap_or_default();
+    earlier.plus(attempt_usage(view))
+}
+
+fn attempt_usage(view: &View) -> Usage {
     let reported = view.seen.report.as_ref().map(|r| r.usage);
     let beaten = view.seen.heartbeat.as_ref().map(|h| h.usage);
-    let earlier = view.status.earlier_usage.unwrap_or_default();
-    earlier.plus(reported.or(beaten).unwrap_or_default())
+    reported.or(beaten).unwrap_or_default()
 }
 
 fn suspended(view: &View) -> bool {
     let stop = view.status.stop.as_ref().map(|s| s.reason);
-    let beaten = view
-        .seen
-        .report
-        .as_ref()
-        .is_some_and(|r| stop::report_wins(view, r));
-    stop == Some(StopReason::Suspend) && !beaten
+    stop == Some(StopReason::Suspend) && stop::decisive_report(view).is_none()
 }
 
-/// A suspended job keeps no outcome and no failure; it starts anew when it is resumed.
 fn suspend(view: &View, mut status: AgentJobStatus) -> Action {
     status.stop = None;
-    status.started_at = None;
-    status.agents = None;
-    status.queued_reason = Some("suspended".to_owned());
-    status.set_condition(
-        condition::SUCCEEDED,
-        "Unknown",
-        ("Suspended", "suspended"),
-        view.now,
-    );
-    status.set_condition(
-        condition::RECONCILING,
-        "False",
-        ("Suspended", "suspended"),
-        view.now,
-    );
-    let save = view.save(
-        status,
-        Some(("Suspended", "the attempt was stopped".to_owned())),
-    );
+    let event = ("Suspended", "the attempt was stopped".to_owned());
+    let save = view.save(super::wait::held_back(view, status), Some(event));
     save.holding(Vec::new()).action()
 }
 
@@ -147,10 +148,10 @@ fn retry_at(view: &View, end: &EndedAttempt) -> Option<Timestamp> {
     let allowed = listed.is_some() || (rules.on.is_empty() && failure.class.retried_by_default());
     let pause = pause(view.status.failures, listed.copied().unwrap_or_default());
     let at = later(view.now, pause).max(failure.until.unwrap_or(view.now));
-    let time_left = at < super::wait::deadline_at(view);
+    let time_left = super::wait::in_time(view, at);
     let money_left = stop::over_budget(view.job, total_usage(view)).is_none();
     let go = allowed && view.status.failures < rules.limit && time_left && money_left;
-    (go && !view.job.spec.cancel).then_some(at)
+    go.then_some(at)
 }
 
 fn pause(failures: u32, own: Backoff) -> Duration {

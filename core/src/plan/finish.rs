@@ -1,15 +1,19 @@
 //! The end of a job, and what is left to do after it: memory's record, then removal in its time.
 
-use super::{Action, Call, Plan, Reason, Save, View, later, told};
+use super::{Action, Call, Plan, Reason, View, ended, later, told};
 use crate::{
     outcome::{Failure, Outcome},
-    port::{AttemptOutcome, json_size},
+    port::json_size,
+    seat::Report,
     spec::span,
     status::{AgentJobStatus, EndedAttempt, JobResult, condition},
 };
 
 /// Largest result that stands in the status itself, in bytes of JSON.
 pub const INLINE_RESULT: usize = 8 * 1024;
+
+/// The reason and message of a job with an attempt that memory will never have.
+const GIVEN_UP: (&str, &str) = ("GivenUp", "memory did not keep the outcome in time");
 
 /// Ends a job that has no attempt under way.
 pub(super) fn conclude(view: &View, outcome: Outcome, failure: Option<Failure>) -> Plan {
@@ -24,7 +28,6 @@ pub(super) fn conclude(view: &View, outcome: Outcome, failure: Option<Failure>) 
 
 /// The save that finishes a job and gives back all it held.
 pub(super) fn finished(view: &View, mut status: AgentJobStatus, end: EndedAttempt) -> Action {
-    let recorded = status.unrecorded.is_none();
     let reason = end
         .failure
         .as_ref()
@@ -41,32 +44,31 @@ pub(super) fn finished(view: &View, mut status: AgentJobStatus, end: EndedAttemp
     status.set_condition(condition::SUCCEEDED, good, (reason, &text), view.now);
     status.set_condition(condition::FINISHED, "True", (reason, &text), view.now);
     status.set_condition(condition::RECONCILING, "False", (reason, &text), view.now);
-    set_recorded(&mut status, recorded, view);
+    set_recorded(&mut status, view);
     status.outcome = Some(end.outcome);
     status.failure = end.failure;
     status.finished_at = Some(view.now);
-    status.result = result(view);
     status.queued_reason = None;
     status.retry_at = None;
-    status.agents = None;
     let save = view.save(status, Some((end.outcome.word(), text)));
     save.holding(Vec::new()).action()
 }
 
-fn set_recorded(status: &mut AgentJobStatus, is: bool, view: &View) {
-    let (word, why) = if is {
-        ("True", ("Recorded", "memory has the outcome"))
-    } else {
-        ("False", ("Waiting", "memory does not have the outcome yet"))
+/// Whether memory has the outcome of every attempt; one that was given up stays missing.
+fn set_recorded(status: &mut AgentJobStatus, view: &View) {
+    let before = status.condition(condition::RECORDED);
+    let (word, why) = match &status.unrecorded {
+        _ if before.is_some_and(|c| c.reason == GIVEN_UP.0) => ("False", GIVEN_UP),
+        None => ("True", ("Recorded", "memory has the outcome")),
+        Some(_) => ("False", ("Waiting", "memory does not have the outcome yet")),
     };
     status.set_condition(condition::RECORDED, word, why, view.now);
 }
 
 /// The result as the status holds it: itself when small, else where the report stands.
-fn result(view: &View) -> Option<JobResult> {
-    let value = &view.seen.report.as_ref()?.result;
+pub(super) fn result(view: &View, report: &Report) -> Option<JobResult> {
     let attempt = view.status.attempt;
-    match value {
+    match &report.result {
         serde_json::Value::Null => None,
         small if json_size(small) <= INLINE_RESULT => Some(JobResult {
             inline: small.clone(),
@@ -116,37 +118,35 @@ pub(super) fn record_first(view: &View) -> Plan {
     if view.seen.failed(Call::Record) {
         return record_later(view, end);
     }
-    let Ok(tenant) = view.job.tenant() else {
+    let Some(told) = ended::for_memory(view, end) else {
         return view.unknown("the job has no tenant");
     };
-    let told = AttemptOutcome::new(view.job, tenant, end);
-    let told = match &view.seen.report {
-        Some(report) => told.with_report(report),
-        None => told,
-    };
-    Plan::act(vec![
-        Action::Record(Box::new(told)),
-        kept(view, true).action(),
-    ])
+    let mut status = settled(view);
+    if status.is_finished() {
+        set_recorded(&mut status, view);
+    }
+    let save = view.save(status, None);
+    Plan::act(vec![Action::Record(Box::new(told)), save.action()])
 }
 
 fn record_later(view: &View, end: &EndedAttempt) -> Plan {
     if view.now >= later(end.at, view.limits.record_within) {
-        return kept(view, false).plan();
+        return give_up(view);
     }
     let wake = view.after(super::ASK_AGAIN);
     Plan::wait(Reason::WaitingForMemory, Some(wake))
 }
 
-fn kept(view: &View, is: bool) -> Save {
+fn give_up(view: &View) -> Plan {
+    let mut status = settled(view);
+    status.set_condition(condition::RECORDED, "False", GIVEN_UP, view.now);
+    let event = ("RecordGivenUp", GIVEN_UP.1.to_owned());
+    view.save(status, Some(event)).plan()
+}
+
+/// The status without an end that is still to be told.
+fn settled(view: &View) -> AgentJobStatus {
     let mut status = view.status.clone();
     status.unrecorded = None;
-    if status.is_finished() {
-        set_recorded(&mut status, is, view);
-    }
-    let event = (
-        "RecordGivenUp",
-        "memory did not keep the outcome in time".to_owned(),
-    );
-    view.save(status, (!is).then_some(event))
+    status
 }

@@ -7,10 +7,14 @@
 mod attempt;
 mod ended;
 mod finish;
+mod gone;
+mod reason;
 mod stop;
 #[cfg(test)]
 mod tests;
 mod wait;
+
+pub use reason::Reason;
 
 use std::time::Duration;
 
@@ -139,61 +143,6 @@ pub struct Save {
     pub events: Vec<NewEvent>,
 }
 
-/// Why there is nothing to do now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// There is something to do.
-    Acting,
-    /// No slot is free for it.
-    WaitingForSlot {
-        /// Its place among those that wait, from 1.
-        position: u32,
-    },
-    /// The last attempt failed; the next one starts later.
-    BackingOff,
-    /// `spec.suspend`
-    Suspended,
-    /// Launched; nobody has claimed the seat yet.
-    WaitingForClaim,
-    /// A runner is at work.
-    Working,
-    /// It is asked to end and has not ended yet.
-    Stopping,
-    /// The claimant shows nothing; it may come back.
-    Vanished,
-    /// The back end cannot be asked, and Unknown is never taken for dead.
-    Unknown {
-        /// What was attempted and seen.
-        why: String,
-    },
-    /// Memory cannot keep the outcome yet.
-    WaitingForMemory,
-    /// Over, recorded, kept.
-    Finished,
-}
-
-impl std::fmt::Display for Reason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Acting => f.write_str("at it"),
-            Self::WaitingForSlot { position } => {
-                write!(f, "waiting for a slot, position {position}")
-            }
-            Self::BackingOff => f.write_str("backing off after a failed attempt"),
-            Self::Suspended => f.write_str("suspended"),
-            Self::WaitingForClaim => f.write_str("launched, waiting for the runner"),
-            Self::Working => f.write_str("working"),
-            Self::Stopping => f.write_str("stopping"),
-            Self::Vanished => {
-                f.write_str("the runner is not to be seen; waiting before it counts as lost")
-            }
-            Self::Unknown { why } => write!(f, "the back end cannot be asked: {why}"),
-            Self::WaitingForMemory => f.write_str("waiting for memory to keep the outcome"),
-            Self::Finished => f.write_str("finished"),
-        }
-    }
-}
-
 /// What to do, when to look again at the latest, and why.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -243,22 +192,30 @@ const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// Decides what to do next.
 #[must_use]
 pub fn plan(job: &AgentJob, seen: &Seen, now: Timestamp, limits: &Limits) -> Plan {
+    let mut status = job.status().into_owned();
+    status.observed_generation = job.metadata.generation;
     let view = View {
         job,
-        status: &job.status(),
+        status: &status,
         seen,
         now,
         limits,
     };
-    if let Some(Err(PortError::Unknown(why))) = seen.answer(Call::Save) {
-        return view.unknown(why);
+    match seen.answer(Call::Save) {
+        Some(Err(e @ (PortError::Unknown(_) | PortError::Refused(_)))) => {
+            view.unknown(e.to_string())
+        }
+        _ => decide(&view),
     }
+}
+
+fn decide(view: &View) -> Plan {
     let status = view.status;
     match (&status.outcome, &status.intent) {
-        (Some(_), _) => finish::plan(&view),
-        (None, _) if status.unrecorded.is_some() => finish::record_first(&view),
-        (None, None) => wait::plan(&view),
-        (None, Some(intent)) => attempt::plan(&view, intent),
+        (Some(_), _) => finish::plan(view),
+        (None, _) if status.unrecorded.is_some() => finish::record_first(view),
+        (None, None) => wait::plan(view),
+        (None, Some(intent)) => attempt::plan(view, intent),
     }
 }
 
@@ -289,6 +246,14 @@ impl View<'_> {
         later(self.now, span)
     }
 
+    /// Why something of the seat cannot be seen, if that is so.
+    fn why_unknown(&self) -> Option<&str> {
+        self.seen.sightings.iter().find_map(|s| match s {
+            Sighting::Unknown { why } => Some(why.as_str()),
+            _ => None,
+        })
+    }
+
     /// Looks again soon because this cannot be known now.
     fn unknown(&self, why: impl Into<String>) -> Plan {
         let why = why.into();
@@ -298,7 +263,6 @@ impl View<'_> {
     /// Saves this status and tells one event, unless there is none to tell.
     fn save(&self, mut status: AgentJobStatus, event: Option<(&str, String)>) -> Save {
         status.updated_at = Some(self.now);
-        status.observed_generation = self.job.metadata.generation;
         let told = event.map(|(reason, message)| NewEvent {
             reason: reason.to_owned(),
             message,

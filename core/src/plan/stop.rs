@@ -1,11 +1,11 @@
 //! Ending an attempt: the decision is saved first, then the seat is shut, its instances are ended,
 //! what remains is reaped, and only then the attempt is over.
 
-use super::{Action, Call, Plan, Reason, View, attempt, ended, told};
+use super::{Action, Call, Plan, Reason, View, attempt, ended, gone, told};
 use crate::{
     job::AgentJob,
     outcome::{Failure, FailureClass},
-    seat::{Register, Report, Sighting, Usage},
+    seat::{Claim, Register, Report, Sighting, Usage},
     status::{Intent, StopIntent, StopReason},
 };
 
@@ -15,18 +15,11 @@ pub(super) fn wanted(view: &View, intent: &Intent) -> Option<StopReason> {
         return None;
     }
     let spec = &view.job.spec;
-    let spent = view
-        .seen
-        .heartbeat
-        .as_ref()
-        .map(|h| h.usage)
-        .unwrap_or_default();
-    let spent = view.status.earlier_usage.unwrap_or_default().plus(spent);
-    let deadline = super::wait::deadline_at(view).max(intent.deadline_at);
+    let over_budget = || over_budget(view.job, ended::total_usage(view)).is_some();
     match () {
         () if spec.cancel => Some(StopReason::Cancel),
-        () if view.now >= deadline => Some(StopReason::Deadline),
-        () if over_budget(view.job, spent).is_some() => Some(StopReason::Budget),
+        () if view.now >= super::wait::due(view, intent) => Some(StopReason::Deadline),
+        () if over_budget() => Some(StopReason::Budget),
         () if spec.suspend => Some(StopReason::Suspend),
         () => None,
     }
@@ -45,14 +38,21 @@ pub(super) fn over_budget(job: &AgentJob, spent: Usage) -> Option<Failure> {
     Some(Failure::new(FailureClass::BudgetExceeded, text))
 }
 
-/// The first durable of report and stop decides; a report that came later only tells the cost.
-pub(super) fn report_wins(view: &View, report: &Report) -> bool {
+/// The report, unless a stop was decided before it: then it only tells the cost.
+pub(super) fn decisive_report<'a>(view: &View<'a>) -> Option<&'a Report> {
     let stop = view.status.stop.as_ref();
+    let report = view.seen.report.as_ref()?;
     stop.is_none_or(|stop| report.finished_at <= stop.at)
+        .then_some(report)
 }
 
 pub(super) fn decide(view: &View, reason: StopReason) -> Plan {
-    save_stop(view, reason, None)
+    let failure = match reason {
+        StopReason::Deadline => Some(super::wait::too_late()),
+        StopReason::Budget => over_budget(view.job, ended::total_usage(view)),
+        _ => None,
+    };
+    save_stop(view, reason, failure)
 }
 
 pub(super) fn decide_failed(view: &View, reason: StopReason, failure: Failure) -> Plan {
@@ -76,10 +76,7 @@ pub(super) fn carry_out(view: &View, stop: &StopIntent) -> Plan {
     if view.seen.register == Register::Open {
         return close(view, stop);
     }
-    match anything_alive(view) {
-        Some(plan) => plan,
-        None => ended::stopped(view, stop),
-    }
+    lasting(view).unwrap_or_else(|| ended::stopped(view, stop))
 }
 
 fn close(view: &View, stop: &StopIntent) -> Plan {
@@ -90,43 +87,47 @@ fn close(view: &View, stop: &StopIntent) -> Plan {
     Plan::act(vec![Action::Close { reason }])
 }
 
-/// The instances that have to end before the attempt is over. Unknown is waited for.
-pub(super) fn anything_alive(view: &View) -> Option<Plan> {
-    let mut sightings = view.seen.sightings.iter();
-    if let Some(why) = sightings.find_map(why_unknown) {
-        return Some(view.unknown(why));
-    }
+/// What has to end, or to be known, before the attempt is over.
+fn lasting(view: &View) -> Option<Plan> {
     let alive = |s: &Sighting| matches!(s, Sighting::Alive { .. });
-    if !view.seen.sightings.iter().any(alive) {
-        return None;
+    if view.seen.sightings.iter().any(alive) {
+        return Some(stop_all(view));
     }
-    if let Some(Err(e)) = view.seen.answer(Call::Stop) {
-        return Some(view.unknown(e.to_string()));
-    }
-    let actions = vec![Action::Stop { keep: None }];
-    let wake = view.after(super::ASK_AGAIN);
-    Some(Plan::act_then_wait(actions, Reason::Stopping, wake))
+    let hidden = view.why_unknown().is_some() || claimant_hidden(view);
+    hidden.then(|| gone::wait(view)).flatten()
 }
 
-fn why_unknown(sighting: &Sighting) -> Option<&str> {
-    match sighting {
-        Sighting::Unknown { why } => Some(why),
-        _ => None,
+fn stop_all(view: &View) -> Plan {
+    if let Some(Err(e)) = view.seen.answer(Call::Stop) {
+        return view.unknown(e.to_string());
     }
+    let wake = view.after(super::ASK_AGAIN);
+    let actions = vec![Action::Stop { keep: None }];
+    Plan::act_then_wait(actions, Reason::Stopping, wake)
+}
+
+/// Whether the claimant was neither seen to end, nor reaped, nor heard to be done.
+fn claimant_hidden(view: &View) -> bool {
+    let Register::Claimed(claim) = &view.seen.register else {
+        return false;
+    };
+    let reaped = matches!(view.seen.answer(Call::Reap), Some(Ok(())));
+    !reaped && view.seen.report.is_none() && attempt::sighting_of(view, claim).is_none()
 }
 
 /// The claimant has reported: others end now, the claimant gets its grace to leave by itself.
 pub(super) fn leave(view: &View, report: &Report) -> Option<Plan> {
-    let Register::Claimed(claim) = &view.seen.register else {
-        return anything_alive(view);
-    };
     let until = super::later(report.finished_at, view.limits.vanish_grace);
-    let leaving = Sighting::Alive {
-        instance: claim.instance.clone(),
-    };
-    let leaving = view.seen.sightings.contains(&leaving);
-    if leaving && !attempt::stranger_alive(view, claim) && view.now < until {
-        return Some(Plan::wait(Reason::Working, Some(until)));
+    match &view.seen.register {
+        Register::Claimed(claim) if view.now < until && leaving(view, claim) => {
+            let wait = || Plan::wait(Reason::Working, Some(until));
+            Some(attempt::stop_strangers(view, claim).unwrap_or_else(wait))
+        }
+        _ => lasting(view),
     }
-    anything_alive(view)
+}
+
+fn leaving(view: &View, claim: &Claim) -> bool {
+    let seen = attempt::sighting_of(view, claim);
+    matches!(seen, Some(Sighting::Alive { .. }))
 }

@@ -26,7 +26,8 @@ pub(super) fn plan(view: &View) -> Plan {
         return finish::conclude(view, Outcome::TimedOut, Some(too_late()));
     }
     if spec.suspend {
-        return Plan::wait(Reason::Suspended, None);
+        let status = held_back(view, view.status.clone());
+        return rest(view, status, Reason::Suspended, None);
     }
     if let Some(at) = status.retry_at.filter(|at| *at > view.now) {
         return Plan::wait(Reason::BackingOff, Some(at));
@@ -35,11 +36,47 @@ pub(super) fn plan(view: &View) -> Plan {
         return finish::conclude(view, Outcome::Failed, Some(failure));
     }
     if !fits(view) {
-        let position = view.limits.ahead.saturating_add(1);
-        let reason = Reason::WaitingForSlot { position };
-        return Plan::wait(reason, Some(view.after(LOOK_FOR_SLOT)));
+        return wait_for_slot(view);
     }
     start(view)
+}
+
+/// Waits in line; a pause that is over no longer keeps the job out of it.
+fn wait_for_slot(view: &View) -> Plan {
+    let position = view.limits.ahead.saturating_add(1);
+    let reason = Reason::WaitingForSlot { position };
+    let look = view.after(LOOK_FOR_SLOT);
+    let begun = view.status.started_at.is_some();
+    let wake = if begun {
+        look.min(deadline_at(view))
+    } else {
+        look
+    };
+    let mut status = view.status.clone();
+    let why = ("WaitingForSlot", reason.to_string());
+    status.retry_at = None;
+    status.queued_reason = Some(why.1.clone());
+    status.set_condition(condition::SUCCEEDED, "Unknown", (why.0, &why.1), view.now);
+    rest(view, status, reason, Some(wake))
+}
+
+/// A suspended job keeps no outcome and no failure, and its time starts anew when it is resumed.
+pub(super) fn held_back(view: &View, mut status: AgentJobStatus) -> AgentJobStatus {
+    let why = ("Suspended", "suspended");
+    status.started_at = None;
+    status.queued_reason = Some(Reason::Suspended.to_string());
+    status.set_condition(condition::SUCCEEDED, "Unknown", why, view.now);
+    status.set_condition(condition::RECONCILING, "False", why, view.now);
+    status
+}
+
+/// Rests with this status, which is written only when people would read something else now.
+fn rest(view: &View, status: AgentJobStatus, reason: Reason, wake: Option<Timestamp>) -> Plan {
+    let mut plan = Plan::wait(reason, wake);
+    if status.queued_reason != view.status.queued_reason {
+        plan.actions.push(view.save(status, None).action());
+    }
+    plan
 }
 
 /// Slots this job takes: one, or one for each agent, and never more than there are.
@@ -102,9 +139,19 @@ fn begin(status: &mut AgentJobStatus, intent: Intent, now: Timestamp) {
 }
 
 /// When the time of the whole job is over, counted from its first start.
-pub(super) fn deadline_at(view: &View) -> Timestamp {
+fn deadline_at(view: &View) -> Timestamp {
     let allowed = view.job.spec.deadline.map_or(view.limits.deadline, span);
     later(view.status.started_at.unwrap_or(view.now), allowed)
+}
+
+/// When the attempt under way is too late: as it was frozen, or as the job was given more time.
+pub(super) fn due(view: &View, intent: &Intent) -> Timestamp {
+    deadline_at(view).max(intent.deadline_at)
+}
+
+/// Whether another attempt could begin at this time.
+pub(super) fn in_time(view: &View, at: Timestamp) -> bool {
+    at < deadline_at(view)
 }
 
 pub(super) fn too_late() -> Failure {

@@ -1,7 +1,8 @@
-//! Jobs in this process's memory: for tests and demonstrations. Everything is gone at its end.
+//! Jobs in this process's memory, with the same promises as on disk but one: everything is gone at
+//! its end. For demonstrations and tests.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,7 +13,12 @@ use sandbox_core::{
     query::{Event, EventQuery, ListQuery, MAX_PAGE, NewEvent, Page},
 };
 
-use super::rows::{Row, cursor, full, gone, name_taken, outdated, parse_cursor, versioned};
+use super::{
+    KEEP_EVENTS,
+    rows::{
+        Row, cursor, full, gone, name_taken, outdated, parse_cursor, submitted, summed, versioned,
+    },
+};
 
 /// Keeps jobs in memory.
 #[derive(Debug, Default)]
@@ -22,51 +28,64 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct Inner {
-    jobs: BTreeMap<Uid, AgentJob>,
-    rows: BTreeMap<(i64, Uid), Row>,
+    jobs: BTreeMap<Uid, (AgentJob, Row)>,
+    /// Oldest first.
+    order: BTreeSet<(i64, Uid)>,
+    names: HashMap<(Tenant, String), Uid>,
     keys: HashMap<(Tenant, String), Uid>,
     holds: BTreeMap<Uid, Vec<Reservation>>,
-    events: Vec<Event>,
+    /// Oldest first, without gaps in their numbers.
+    events: VecDeque<Event>,
     seq: u64,
 }
 
 impl MemoryStore {
+    /// The number of the newest event; 0 before the first.
+    #[must_use]
+    pub fn last_seq(&self) -> u64 {
+        self.lock().seq
+    }
+
+    // Nothing below panics between two changes, so what a poisoned lock guards is whole.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Inner {
-    fn put(&mut self, job: AgentJob, version: u64) -> Answer<AgentJob> {
-        let job = versioned(job, version);
-        let row = Row::of(&job)?;
-        self.rows.retain(|_, r| r.uid != row.uid);
-        self.jobs.insert(row.uid.clone(), job.clone());
-        self.rows.insert((row.submitted_at, row.uid.clone()), row);
-        Ok(job)
+    fn put(&mut self, job: AgentJob, mut row: Row) -> AgentJob {
+        let job = versioned(job, row.version);
+        // Its place in lists is that of its submission, whatever a save says.
+        if let Some((_, stands)) = self.jobs.get(&row.uid) {
+            row.submitted_at = stands.submitted_at;
+        }
+        self.order.insert((row.submitted_at, row.uid.clone()));
+        self.jobs.insert(row.uid.clone(), (job.clone(), row));
+        job
     }
 
     fn create(&mut self, job: AgentJob, key: Option<&str>) -> Answer<Created> {
-        let row = Row::of(&job)?;
+        let mut row = Row::of(&job)?;
         let key = key.map(|key| (row.tenant.clone(), key.to_owned()));
         let known = key.as_ref().and_then(|key| self.keys.get(key));
-        if let Some(job) = known.and_then(|uid| self.jobs.get(uid)) {
+        if let Some((job, _)) = known.and_then(|uid| self.jobs.get(uid)) {
             return Ok(Created::Existing(job.clone()));
         }
-        let same = |r: &Row| r.tenant == row.tenant && r.name == row.name;
-        if self.rows.values().any(same) || self.jobs.contains_key(&row.uid) {
+        let name = (row.tenant.clone(), row.name.clone());
+        if self.names.contains_key(&name) || self.jobs.contains_key(&row.uid) {
             return Err(name_taken(&row.name));
         }
-        if let Some(key) = key {
-            self.keys.insert(key, row.uid.clone());
-        }
-        Ok(Created::New(self.put(job, 1)?))
+        row.version = 1;
+        self.keys.extend(key.map(|key| (key, row.uid.clone())));
+        self.names.insert(name, row.uid.clone());
+        self.tell(&row.tenant, &row.uid, vec![submitted(&job)]);
+        Ok(Created::New(self.put(job, row)))
     }
 
-    fn stands(&self, uid: &Uid, version: u64) -> Answer<AgentJob> {
-        let job = self.jobs.get(uid).ok_or_else(|| gone(uid))?;
-        if job.version() == version {
-            Ok(job.clone())
+    fn stands(&self, uid: &Uid, version: u64) -> Answer<&(AgentJob, Row)> {
+        let stands = self.jobs.get(uid).ok_or_else(|| gone(uid))?;
+        if stands.1.version == version {
+            Ok(stands)
         } else {
             Err(outdated(uid))
         }
@@ -75,23 +94,23 @@ impl Inner {
     fn held(&self, pool: &str, but: Option<&Uid>) -> u32 {
         let others = self.holds.iter().filter(|(uid, _)| Some(*uid) != but);
         let held = others.flat_map(|(_, held)| held).filter(|r| r.pool == pool);
-        held.map(|r| r.units).sum()
+        held.fold(0, |sum, r| sum.saturating_add(r.units))
     }
 
-    fn hold(&mut self, uid: &Uid, wanted: Vec<Reservation>) -> Answer<()> {
+    /// Whether what a job wants fits beside what others hold.
+    fn fits(&self, uid: &Uid, wanted: &[Reservation]) -> Answer<()> {
         let over =
             |r: &&Reservation| self.held(&r.pool, Some(uid)).saturating_add(r.units) > r.capacity;
-        if let Some(r) = wanted.iter().find(over) {
-            return Err(full(&r.pool));
+        match wanted.iter().find(over) {
+            Some(r) => Err(full(&r.pool)),
+            None => Ok(()),
         }
-        self.holds.insert(uid.clone(), wanted);
-        Ok(())
     }
 
     fn tell(&mut self, tenant: &Tenant, uid: &Uid, events: Vec<NewEvent>) {
         for event in events {
             self.seq += 1;
-            self.events.push(Event {
+            self.events.push_back(Event {
                 seq: self.seq,
                 tenant: tenant.clone(),
                 uid: uid.clone(),
@@ -100,77 +119,92 @@ impl Inner {
                 at: event.at,
             });
         }
+        let over = self.events.len().saturating_sub(KEEP_EVENTS as usize);
+        self.events.drain(..over);
     }
 
+    /// Looks at everything that may refuse the change, and only then changes anything.
     fn commit(&mut self, change: Change) -> Answer<AgentJob> {
         let (uid, version) = match &change.write {
             Write::Put(job) => (Row::of(job)?.uid, job.version()),
             Write::Remove { uid, version } => (uid.clone(), *version),
         };
-        let stands = self.stands(&uid, version)?;
-        if let Some(wanted) = change.holds {
-            self.hold(&uid, wanted)?;
-        }
-        let tenant = Row::of(&stands)?.tenant;
+        let stands = self.stands(&uid, version)?.clone();
+        let holds = change.holds.map(summed);
+        self.fits(&uid, holds.as_deref().unwrap_or_default())?;
+        let tenant = stands.1.tenant.clone();
         let after = match change.write {
-            Write::Put(job) => self.put(*job, version + 1)?,
-            Write::Remove { .. } => self.remove(stands, &uid),
+            Write::Put(job) => {
+                let mut row = Row::of(&job)?;
+                stands.1.stays(&row)?;
+                row.version += 1;
+                self.holds.extend(holds.map(|holds| (uid.clone(), holds)));
+                self.put(*job, row)
+            }
+            Write::Remove { .. } => self.remove(stands),
         };
         self.tell(&tenant, &uid, change.events);
         Ok(after)
     }
 
-    fn remove(&mut self, job: AgentJob, uid: &Uid) -> AgentJob {
-        self.jobs.remove(uid);
-        self.holds.remove(uid);
-        self.keys.retain(|_, known| known != uid);
-        self.rows.retain(|_, r| r.uid != *uid);
+    fn remove(&mut self, (job, row): (AgentJob, Row)) -> AgentJob {
+        self.jobs.remove(&row.uid);
+        self.holds.remove(&row.uid);
+        self.keys.retain(|_, known| *known != row.uid);
+        self.names.remove(&(row.tenant, row.name));
+        self.order.remove(&(row.submitted_at, row.uid));
         job
     }
 
     fn list(&self, query: &ListQuery) -> Answer<Page> {
         let before = query.after.as_deref().map(parse_cursor).transpose()?;
         let limit = query.limit.clamp(1, MAX_PAGE) as usize;
-        let wanted = |r: &&Row| {
-            query.tenant.as_ref().is_none_or(|t| r.tenant == *t)
-                && query.name.as_ref().is_none_or(|n| r.name == *n)
-                && (query.phases.is_empty() || query.phases.contains(&r.phase))
-                && query.job_type.is_none_or(|t| r.job_type == t.word())
-                && (!query.open_only || r.open)
+        let places = match before {
+            Some(before) => self.order.range(..before),
+            None => self.order.range::<(i64, Uid), _>(..),
         };
-        let rows = self.rows.iter().rev();
-        let rows = rows.filter(|(at, _)| before.as_ref().is_none_or(|before| *at < before));
-        let found: Vec<&Row> = rows
-            .map(|(_, r)| r)
-            .filter(wanted)
+        let rows = places.rev().filter_map(|(_, uid)| self.jobs.get(uid));
+        let mut found: Vec<_> = rows
+            .filter(|(_, r)| wants(query, r))
             .take(limit + 1)
             .collect();
-        let next = (found.len() > limit)
-            .then(|| cursor(found[limit - 1].submitted_at, &found[limit - 1].uid));
-        let jobs = found.into_iter().take(limit);
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let last = found.last().filter(|_| more);
         Ok(Page {
-            jobs: jobs
-                .filter_map(|r| self.jobs.get(&r.uid).cloned())
-                .collect(),
-            next,
+            next: last.map(|(_, r)| cursor(r.submitted_at, &r.uid)),
+            jobs: found.into_iter().map(|(job, _)| job.clone()).collect(),
         })
     }
+
+    fn events(&self, query: &EventQuery) -> Vec<Event> {
+        let wanted = |e: &&Event| {
+            query.tenant.as_ref().is_none_or(|t| e.tenant == *t)
+                && query.uid.as_ref().is_none_or(|u| e.uid == *u)
+        };
+        let limit = query.limit.clamp(1, MAX_PAGE) as usize;
+        let seen = self.events.partition_point(|e| e.seq <= query.after);
+        let unseen = self.events.range(seen..);
+        unseen.filter(wanted).take(limit).cloned().collect()
+    }
+}
+
+fn wants(query: &ListQuery, r: &Row) -> bool {
+    query.tenant.as_ref().is_none_or(|t| r.tenant == *t)
+        && query.name.as_ref().is_none_or(|n| r.name == *n)
+        && (query.phases.is_empty() || query.phases.contains(&r.phase))
+        && query.job_type.is_none_or(|t| r.job_type == t.word())
+        && (!query.open_only || r.open)
 }
 
 #[async_trait]
 impl Store for MemoryStore {
     async fn create(&self, job: AgentJob, key: Option<&str>) -> Answer<Created> {
-        let mut inner = self.lock();
-        let made = inner.create(job, key)?;
-        if let Created::New(job) = &made {
-            let row = Row::of(job)?;
-            inner.tell(&row.tenant, &row.uid, vec![submitted(job)]);
-        }
-        Ok(made)
+        self.lock().create(job, key)
     }
 
     async fn load(&self, uid: &Uid) -> Answer<Option<AgentJob>> {
-        Ok(self.lock().jobs.get(uid).cloned())
+        Ok(self.lock().jobs.get(uid).map(|(job, _)| job.clone()))
     }
 
     async fn list(&self, query: &ListQuery) -> Answer<Page> {
@@ -182,41 +216,17 @@ impl Store for MemoryStore {
     }
 
     async fn events(&self, query: &EventQuery) -> Answer<Vec<Event>> {
-        let wanted = |e: &&Event| {
-            e.seq > query.after
-                && query.tenant.as_ref().is_none_or(|t| e.tenant == *t)
-                && query.uid.as_ref().is_none_or(|u| e.uid == *u)
-        };
-        let limit = query.limit.clamp(1, MAX_PAGE) as usize;
-        Ok(self
-            .lock()
-            .events
-            .iter()
-            .filter(wanted)
-            .take(limit)
-            .cloned()
-            .collect())
+        Ok(self.lock().events(query))
     }
 
     async fn admission(&self, pool: &str, job: &AgentJob) -> Answer<Admission> {
         let inner = self.lock();
         let row = Row::of(job)?;
-        let ahead = inner
-            .rows
-            .values()
-            .filter(|r| r.waiting && r.uid != row.uid && r.goes_before(&row));
+        let waiting = inner.jobs.values().filter(|(_, r)| r.waiting);
+        let ahead = waiting.filter(|(_, r)| r.uid != row.uid && r.goes_before(&row));
         Ok(Admission {
             held: inner.held(pool, None),
             ahead: u32::try_from(ahead.count()).unwrap_or(u32::MAX),
         })
-    }
-}
-
-/// The first event of every job.
-pub(super) fn submitted(job: &AgentJob) -> NewEvent {
-    NewEvent {
-        reason: "Submitted".to_owned(),
-        message: format!("a job of type {}", job.spec.job_type.word()),
-        at: job.submitted_at(),
     }
 }

@@ -9,6 +9,9 @@ use std::{path::Path, sync::Arc};
 
 use sandbox_core::port::Store;
 
+/// Events kept; older ones are forgotten, so that the log does not grow without end.
+pub(crate) const KEEP_EVENTS: u32 = 100_000;
+
 /// A store with its word.
 pub type Named = (&'static str, Arc<dyn Store>);
 

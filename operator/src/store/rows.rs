@@ -1,10 +1,10 @@
 //! What every store derives from a job in the same way: its place in lists, whether it waits,
-//! whether it is still open, and the cursor of a page.
+//! whether it is still open, the cursor of a page, and the words of a refusal. Keeps nothing.
 
 use sandbox_core::{
     AgentJob, FailureClass, Tenant, Uid,
-    port::{Answer, PortError},
-    query::Phase,
+    port::{Answer, PortError, Reservation},
+    query::{NewEvent, Phase},
     status::condition,
 };
 
@@ -25,7 +25,8 @@ pub struct Row {
     pub priority: i32,
     /// Microseconds since 1970.
     pub submitted_at: i64,
-    /// Whether it waits for a slot, or for the time of its next attempt.
+    /// Whether it waits for a slot. One that backs off does not: a store has no clock to tell when
+    /// it is due, and those behind it must not wait for it.
     pub waiting: bool,
     /// Whether there is anything left to reconcile.
     pub open: bool,
@@ -59,6 +60,22 @@ impl Row {
         })
     }
 
+    /// Refuses a save that makes another job of this one: names, lists and queues stand on it.
+    ///
+    /// # Errors
+    /// `Refused` when tenant, name or type differ.
+    pub fn stays(&self, saved: &Self) -> Answer<()> {
+        let who = |r: &Self| (r.tenant.clone(), r.name.clone(), r.job_type);
+        if who(self) == who(saved) {
+            return Ok(());
+        }
+        let text = format!(
+            "saved job {}: its tenant, name or type was changed; submit a new job instead",
+            self.uid
+        );
+        Err(PortError::refused(FailureClass::InvalidSpec, text))
+    }
+
     /// Whether this job goes before the other among those that wait.
     #[must_use]
     pub fn goes_before(&self, other: &Self) -> bool {
@@ -79,6 +96,32 @@ fn is_open(job: &AgentJob) -> bool {
         status.is_true(condition::RECORDED) || status.condition(condition::RECORDED).is_some();
     let done = status.is_finished() && status.unrecorded.is_none() && told;
     !done || job.spec.ttl_after_finished.is_some()
+}
+
+/// The same reservations with each pool named once.
+#[must_use]
+pub fn summed(wanted: Vec<Reservation>) -> Vec<Reservation> {
+    let mut pools: Vec<Reservation> = Vec::with_capacity(wanted.len());
+    for r in wanted {
+        match pools.iter_mut().find(|p| p.pool == r.pool) {
+            Some(p) => {
+                p.units = p.units.saturating_add(r.units);
+                p.capacity = p.capacity.min(r.capacity);
+            }
+            None => pools.push(r),
+        }
+    }
+    pools
+}
+
+/// The first event of every job.
+#[must_use]
+pub fn submitted(job: &AgentJob) -> NewEvent {
+    NewEvent {
+        reason: "Submitted".to_owned(),
+        message: format!("a job of type {}", job.spec.job_type.word()),
+        at: job.submitted_at(),
+    }
 }
 
 /// The job with this version in its metadata.
@@ -121,14 +164,16 @@ pub fn outdated(uid: &Uid) -> PortError {
 #[must_use]
 pub fn name_taken(name: &str) -> PortError {
     PortError::Conflict(format!(
-        "created the job: there is a job named {name:?} already"
+        "created the job: there is a job named {name:?} already; choose another name"
     ))
 }
 
 /// A pool that has no room.
 #[must_use]
 pub fn full(pool: &str) -> PortError {
-    PortError::Conflict(format!("reserved {pool}: it is full"))
+    PortError::Conflict(format!(
+        "reserved {pool}: it is full; wait until a job gives something back"
+    ))
 }
 
 /// A job that is not there.

@@ -27,12 +27,19 @@ impl ServerFlags {
     pub fn api(&self) -> Result<Api> {
         let sources = Sources::read(None, None)?;
         let named = self.server.as_deref().or(sources.get("SANDBOX_SERVER"));
-        let base = named.unwrap_or("http://127.0.0.1:8000").trim_end_matches('/');
+        let base = named
+            .unwrap_or("http://127.0.0.1:8000")
+            .trim_end_matches('/');
         let key = match &self.api_key_file {
-            Some(file) => Some(std::fs::read_to_string(file).with_context(|| format!("read the API key from {}", file.display()))?),
+            Some(file) => Some(
+                std::fs::read_to_string(file)
+                    .with_context(|| format!("read the API key from {}", file.display()))?,
+            ),
             None => sources.get("SANDBOX_API_KEY").map(str::to_owned),
         };
-        let client = Client::builder().connect_timeout(Duration::from_secs(5)).build()?;
+        let client = Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .build()?;
         Ok(Api {
             base: base.to_owned(),
             key: key.map(|k| k.trim().to_owned()),
@@ -104,12 +111,19 @@ impl Api {
         let text = answer.text().await.unwrap_or_default();
         let problem: Value = serde_json::from_str(&text).unwrap_or_default();
         let said = problem["detail"].as_str().or(problem["title"].as_str());
-        bail!("the server refused ({}): {}", status.as_u16(), said.unwrap_or(text.trim()))
+        bail!(
+            "the server refused ({}): {}",
+            status.as_u16(),
+            said.unwrap_or(text.trim())
+        )
     }
 
     fn unreachable(&self, e: &reqwest::Error) -> anyhow::Error {
         if e.is_connect() {
-            return anyhow!("no server answers at {}; start one with `sandbox serve`, or name another with --server", self.base);
+            return anyhow!(
+                "no server answers at {}; start one with `sandbox serve`, or name another with --server",
+                self.base
+            );
         }
         anyhow!("asked {}: {e}", self.base)
     }
@@ -147,5 +161,8 @@ impl Api {
 }
 
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
 }

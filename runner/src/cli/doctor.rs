@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 
-use super::api::ServerFlags;
+use super::{api::ServerFlags, shown::out};
 use crate::config::{ServeConfig, ServeFlags};
 
 /// A check of this machine.
@@ -49,9 +49,9 @@ impl Doctor {
 
 fn tell(what: &str, verdict: &Verdict) -> bool {
     match verdict {
-        Verdict::Good(seen) => println!("ok       {what}: {seen}"),
-        Verdict::Missing(seen) => println!("optional {what}: {seen}"),
-        Verdict::Bad(seen, remedy) => println!("MISSING  {what}: {seen}\n         {remedy}"),
+        Verdict::Good(seen) => out(&format!("ok       {what}: {seen}")),
+        Verdict::Missing(seen) => out(&format!("optional {what}: {seen}")),
+        Verdict::Bad(seen, remedy) => out(&format!("MISSING  {what}: {seen}\n         {remedy}")),
     }
     !matches!(verdict, Verdict::Bad(..))
 }
@@ -75,10 +75,17 @@ fn tmux() -> Verdict {
     let Some(seen) = version("tmux", "-V") else {
         return Verdict::Bad("not found".to_owned(), remedy);
     };
-    let digits: String = seen.chars().filter(|c| c.is_ascii_digit() || *c == '.').collect();
+    let digits: String = seen
+        .chars()
+        .filter(|c| c.is_ascii_digit() || *c == '.')
+        .collect();
     let mut parts = digits.split('.').map(|n| n.parse::<u32>().unwrap_or(0));
     let seen_version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-    if seen_version >= (3, 2) { Verdict::Good(seen) } else { Verdict::Bad(seen, remedy) }
+    if seen_version >= (3, 2) {
+        Verdict::Good(seen)
+    } else {
+        Verdict::Bad(seen, remedy)
+    }
 }
 
 fn claude() -> Verdict {
@@ -87,36 +94,63 @@ fn claude() -> Verdict {
     };
     let home = std::env::home_dir().unwrap_or_default();
     let login = home.join(".claude/.credentials.json").exists();
-    let login = if login { "logged in" } else { "not logged in; run `claude setup-token`" };
+    let login = if login {
+        "logged in"
+    } else {
+        "not logged in; run `claude setup-token`"
+    };
     Verdict::Good(format!("{seen}, {login}"))
 }
 
 fn key(config: &ServeConfig) -> Verdict {
-    let file = config.sources.get("ANTHROPIC_API_KEY_FILE").map(PathBuf::from);
-    let there = config.sources.get("ANTHROPIC_API_KEY").is_some() || file.is_some_and(|f| f.exists());
+    let file = config
+        .sources
+        .get("ANTHROPIC_API_KEY_FILE")
+        .map(PathBuf::from);
+    let there =
+        config.sources.get("ANTHROPIC_API_KEY").is_some() || file.is_some_and(|f| f.exists());
     if there {
         return Verdict::Good("set".to_owned());
     }
-    Verdict::Missing("not set; claude_chat and analytics need ANTHROPIC_API_KEY or ANTHROPIC_API_KEY_FILE".to_owned())
+    Verdict::Missing(
+        "not set; claude_chat and analytics need ANTHROPIC_API_KEY or ANTHROPIC_API_KEY_FILE"
+            .to_owned(),
+    )
 }
 
 fn disk(data_dir: &Path) -> Verdict {
-    let there = data_dir.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
+    let there = data_dir
+        .ancestors()
+        .find(|p| p.exists())
+        .unwrap_or(Path::new("/"));
     let Ok(stat) = rustix::fs::statvfs(there) else {
-        return Verdict::Bad(format!("{} cannot be asked", there.display()), "look at the data folder");
+        return Verdict::Bad(
+            format!("{} cannot be asked", there.display()),
+            "look at the data folder",
+        );
     };
     let free = stat.f_bavail.saturating_mul(stat.f_frsize) / (1 << 20);
     let seen = format!("{free} MiB free for {}", data_dir.display());
-    if free >= 512 { Verdict::Good(seen) } else { Verdict::Bad(seen, "free some space: at least 512 MiB are needed") }
+    if free >= 512 {
+        Verdict::Good(seen)
+    } else {
+        Verdict::Bad(seen, "free some space: at least 512 MiB are needed")
+    }
 }
 
 /// Ends of processes are noticed by pidfd, which Linux has since 5.3.
 fn kernel() -> Verdict {
     let me = rustix::process::getpid();
-    let seen = rustix::system::uname().release().to_string_lossy().into_owned();
+    let seen = rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned();
     match rustix::process::pidfd_open(me, rustix::process::PidfdFlags::empty()) {
         Ok(_) => Verdict::Good(seen),
-        Err(e) => Verdict::Bad(format!("{seen} has no pidfd: {e}"), "use Linux 5.3 or newer"),
+        Err(e) => Verdict::Bad(
+            format!("{seen} has no pidfd: {e}"),
+            "use Linux 5.3 or newer",
+        ),
     }
 }
 

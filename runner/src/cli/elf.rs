@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     api::Api,
-    shown::{Output, document, show, text},
+    shown::{Output, document, out, show, text},
 };
 
 /// The shared memory.
@@ -58,11 +58,16 @@ impl Elf {
         match self.command {
             Command::Stats => document(&api.get("/elf/stats").await?, self.output)?,
             Command::Rules { domain, limit } => rules(api, domain, limit, self.output).await?,
-            Command::Add { domain, rule, explanation, project } => {
+            Command::Add {
+                domain,
+                rule,
+                explanation,
+                project,
+            } => {
                 let body = json!({"domain": domain, "rule": rule, "explanation": explanation, "project_path": project});
                 let made = api.post("/elf/heuristics", &body, &[]).await?;
                 match self.output {
-                    None => println!("rule {} is known", text(&made["id"])),
+                    None => out(&format!("rule {} is known", text(&made["id"]))),
                     some => document(&made, some)?,
                 }
             }
@@ -71,13 +76,27 @@ impl Elf {
     }
 }
 
-async fn rules(api: &Api, domain: Option<String>, limit: u32, output: Option<Output>) -> Result<()> {
+async fn rules(
+    api: &Api,
+    domain: Option<String>,
+    limit: u32,
+    output: Option<Output>,
+) -> Result<()> {
     let mut path = format!("/elf/heuristics?limit={limit}");
     if let Some(domain) = domain {
         path.push_str(&format!("&domain={domain}"));
     }
     let found = api.get(&path).await?;
     let rows = found["heuristics"].as_array().cloned().unwrap_or_default();
-    let row = |r: &Value| ["id", "domain", "confidence", "rule"].map(|k| text(&r[k])).to_vec();
-    show(&rows, output, "id", (&["ID", "DOMAIN", "CONFIDENCE", "RULE"], row))
+    let row = |r: &Value| {
+        ["id", "domain", "confidence", "rule"]
+            .map(|k| text(&r[k]))
+            .to_vec()
+    };
+    show(
+        &rows,
+        output,
+        "id",
+        (&["ID", "DOMAIN", "CONFIDENCE", "RULE"], row),
+    )
 }

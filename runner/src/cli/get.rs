@@ -52,10 +52,17 @@ impl Get {
             What::Jobs => self.jobs(api).await?,
             What::Agents => {
                 let found = api.get("/agents").await?;
-                show(rows(&found["agents"]), self.output, "agent_id", (AGENTS, agent))?;
+                show(
+                    rows(&found["agents"]),
+                    self.output,
+                    "agent_id",
+                    (AGENTS, agent),
+                )?;
             }
             What::Rules => {
-                let found = api.get(&format!("/elf/heuristics?limit={}", self.limit)).await?;
+                let found = api
+                    .get(&format!("/elf/heuristics?limit={}", self.limit))
+                    .await?;
                 show(rows(&found["heuristics"]), self.output, "id", (RULES, rule))?;
             }
         }
@@ -86,7 +93,9 @@ fn rows(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-const JOBS: &[&str] = &["ID", "NAME", "TYPE", "STATUS", "ATTEMPT", "COST", "AGE", "REASON"];
+const JOBS: &[&str] = &[
+    "ID", "NAME", "TYPE", "STATUS", "ATTEMPT", "COST", "AGE", "REASON",
+];
 
 fn job(j: &Value) -> Vec<String> {
     let reason = match &j["queued_reason"] {
@@ -120,7 +129,11 @@ fn agent(a: &Value) -> Vec<String> {
 const RULES: &[&str] = &["ID", "DOMAIN", "CONFIDENCE", "GOLDEN", "RULE"];
 
 fn rule(r: &Value) -> Vec<String> {
-    let golden = if r["is_golden"] == 1 || r["is_golden"] == true { "yes" } else { "" };
+    let golden = if r["is_golden"] == 1 || r["is_golden"] == true {
+        "yes"
+    } else {
+        ""
+    };
     vec![
         text(&r["id"]),
         text(&r["domain"]),

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     api::Api,
-    shown::{Output, document, text},
+    shown::{Output, document, out, text},
 };
 use crate::config::{ServeConfig, ServeFlags};
 
@@ -43,7 +43,9 @@ impl Named {
     /// As [`Named::describe`].
     pub async fn cancel(self, api: &Api) -> Result<ExitCode> {
         let id = api.id(&self.job).await?;
-        let job = api.post(&format!("/jobs/{id}/cancel"), &json!({}), &[]).await?;
+        let job = api
+            .post(&format!("/jobs/{id}/cancel"), &json!({}), &[])
+            .await?;
         self.tell(&job, "is told to end")
     }
 
@@ -53,13 +55,15 @@ impl Named {
     /// As [`Named::describe`]; also when the job is not over.
     pub async fn retry(self, api: &Api) -> Result<ExitCode> {
         let id = api.id(&self.job).await?;
-        let job = api.post(&format!("/jobs/{id}/retry"), &json!({}), &[]).await?;
+        let job = api
+            .post(&format!("/jobs/{id}/retry"), &json!({}), &[])
+            .await?;
         self.tell(&job, "tries it again")
     }
 
     fn tell(&self, job: &Value, what: &str) -> Result<ExitCode> {
         match self.output {
-            None => println!("job {} {what}", text(&job["job_id"])),
+            None => out(&format!("job {} {what}", text(&job["job_id"]))),
             some => document(job, some)?,
         }
         Ok(ExitCode::SUCCESS)
@@ -88,7 +92,9 @@ impl Attach {
         let data_dir = ServeConfig::resolve(&self.serve)?.data_dir;
         let (socket, target) = terminal(&data_dir, &job)?;
         let mut tmux = Command::new("tmux");
-        tmux.arg("-S").arg(&socket).args(["attach-session", "-t", &target]);
+        tmux.arg("-S")
+            .arg(&socket)
+            .args(["attach-session", "-t", &target]);
         if self.read_only {
             tmux.arg("-r");
         }
@@ -99,11 +105,20 @@ impl Attach {
 fn terminal(data_dir: &Path, job: &Value) -> Result<(PathBuf, String)> {
     let id = text(&job["job_id"]);
     let attempt = text(&job["attempt"]);
-    let agents = data_dir.join("seats").join(&id).join(&attempt).join("agents.sock");
+    let agents = data_dir
+        .join("seats")
+        .join(&id)
+        .join(&attempt)
+        .join("agents.sock");
     if agents.exists() {
         return Ok((agents, "=farm".to_owned()));
     }
     let name = job["backend_ref"]["name"].as_str();
-    let Some(name) = name else { bail!("job {id} has no terminal: it has not started yet") };
-    Ok((crate::serve::sockets::folder(data_dir)?.join("tmux.sock"), format!("={name}")))
+    let Some(name) = name else {
+        bail!("job {id} has no terminal: it has not started yet")
+    };
+    Ok((
+        crate::serve::sockets::folder(data_dir)?.join("tmux.sock"),
+        format!("={name}"),
+    ))
 }

@@ -24,7 +24,9 @@ impl Logs {
     /// There is no such job or log, or the server cannot be asked.
     pub async fn run(self, api: &Api) -> Result<ExitCode> {
         let id = api.id(&self.job).await?;
-        let answer = api.raw(&format!("/jobs/{id}/logs?follow={}", self.follow)).await?;
+        let answer = api
+            .raw(&format!("/jobs/{id}/logs?follow={}", self.follow))
+            .await?;
         let mut pieces = answer.bytes_stream();
         let mut out = std::io::stdout().lock();
         while let Some(piece) = pieces.next().await {

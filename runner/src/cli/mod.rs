@@ -14,15 +14,21 @@ mod wait;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::config::ServeFlags;
+use crate::config::{self, ServeFlags};
 use api::ServerFlags;
 
 /// Runs AI-agent jobs: on this machine with `serve`, and from anywhere with the other commands.
 #[derive(Parser)]
-#[command(name = "sandbox", version, about, max_term_width = 100)]
+#[command(
+    name = "sandbox",
+    version,
+    about,
+    max_term_width = 100,
+    args_override_self = true
+)]
 struct Cli {
     #[command(flatten)]
     server: ServerFlags,
@@ -65,7 +71,11 @@ enum Command {
 
 /// Reads the words and does what they say.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let words = words().get_matches();
+    let cli = match Cli::from_arg_matches(&words) {
+        Ok(cli) => cli,
+        Err(e) => e.exit(),
+    };
     if let Command::Serve(flags) = &cli.command {
         return crate::serve::main(flags);
     }
@@ -78,8 +88,23 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The command line with the settings in the help of `serve`.
+fn words() -> clap::Command {
+    let settings: Vec<String> = config::ALL
+        .iter()
+        .map(|s| format!("  {:<24} {}", s.name, s.about))
+        .collect();
+    let help = format!(
+        "Settings, from the environment, ./.env or the config file (in this order):\n{}",
+        settings.join("\n")
+    );
+    Cli::command().mut_subcommand("serve", |serve| serve.after_help(help))
+}
+
 fn run(cli: Cli) -> Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(command(cli))
 }
 
@@ -98,7 +123,7 @@ async fn command(cli: Cli) -> Result<ExitCode> {
         Command::Validate(c) => Ok(c.run()),
         Command::Elf(c) => c.run(&server.api()?).await,
         Command::Completion { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "sandbox", &mut std::io::stdout());
+            clap_complete::generate(shell, &mut words(), "sandbox", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
         Command::Doctor(c) => c.run(&server).await,

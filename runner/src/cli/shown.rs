@@ -1,6 +1,6 @@
 //! How answers are shown: tables for people, JSON, YAML or names for scripts.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 
 use anyhow::Result;
 use comfy_table::{ContentArrangement, Table, presets};
@@ -18,6 +18,17 @@ pub enum Output {
     Name,
 }
 
+/// Writes to standard output. A reader that has gone away, such as `head`, ends the program quietly.
+pub fn out(text: &str) {
+    let mut stdout = io::stdout().lock();
+    if writeln!(stdout, "{text}")
+        .and_then(|()| stdout.flush())
+        .is_err()
+    {
+        std::process::exit(0);
+    }
+}
+
 /// One row of cells from one record.
 pub type Row = fn(&Value) -> Vec<String>;
 
@@ -25,11 +36,16 @@ pub type Row = fn(&Value) -> Vec<String>;
 ///
 /// # Errors
 /// A record cannot be written as YAML.
-pub fn show(records: &[Value], output: Option<Output>, id: &str, table: (&[&str], Row)) -> Result<()> {
+pub fn show(
+    records: &[Value],
+    output: Option<Output>,
+    id: &str,
+    table: (&[&str], Row),
+) -> Result<()> {
     match output {
-        Some(Output::Json) => println!("{}", serde_json::to_string_pretty(records)?),
-        Some(Output::Yaml) => print!("{}", serde_saphyr::to_string(records)?),
-        Some(Output::Name) => records.iter().for_each(|r| println!("{}", text(&r[id]))),
+        Some(Output::Json) => out(&serde_json::to_string_pretty(records)?),
+        Some(Output::Yaml) => out(serde_saphyr::to_string(&records)?.trim_end()),
+        Some(Output::Name) => records.iter().for_each(|r| out(&text(&r[id]))),
         None => print_table(table.0, records.iter().map(table.1)),
     }
     Ok(())
@@ -41,16 +57,16 @@ pub fn show(records: &[Value], output: Option<Output>, id: &str, table: (&[&str]
 /// It cannot be written as YAML.
 pub fn document(value: &Value, output: Option<Output>) -> Result<()> {
     match output {
-        Some(Output::Json) => println!("{}", serde_json::to_string_pretty(value)?),
-        Some(Output::Name) => println!("{}", text(&value["job_id"])),
-        Some(Output::Yaml) | None => print!("{}", serde_saphyr::to_string(value)?),
+        Some(Output::Json) => out(&serde_json::to_string_pretty(value)?),
+        Some(Output::Name) => out(&text(&value["job_id"])),
+        Some(Output::Yaml) | None => out(serde_saphyr::to_string(value)?.trim_end()),
     }
     Ok(())
 }
 
 fn print_table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(head);
     if std::io::stdout().is_terminal() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
@@ -58,7 +74,7 @@ fn print_table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
     rows.for_each(|row| {
         table.add_row(row);
     });
-    println!("{}", table.trim_fmt());
+    out(&table.trim_fmt());
 }
 
 /// A JSON value as a cell: texts without quotes, nothing for null.
@@ -72,12 +88,16 @@ pub fn text(value: &Value) -> String {
 
 /// A text without what could move the cursor or change colours.
 pub fn safe(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 /// How long ago the old API's time was, such as `5m`.
 pub fn age(value: &Value) -> String {
-    let Some(at) = value.as_str().and_then(moment) else { return String::new() };
+    let Some(at) = value.as_str().and_then(moment) else {
+        return String::new();
+    };
     let seconds = Timestamp::now().duration_since(at).as_secs().max(0);
     match seconds {
         0..120 => format!("{seconds}s"),

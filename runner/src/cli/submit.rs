@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     api::Api,
-    shown::{Output, document, text},
+    shown::{Output, document, out, text},
     validate,
     wait::wait_for,
 };
@@ -16,13 +16,23 @@ use super::{
 #[derive(clap::Args)]
 pub struct Submit {
     /// A manifest in YAML or JSON instead of flags; - for standard input
-    #[arg(short = 'f', long = "file", value_name = "FILE", conflicts_with = "job_type")]
+    #[arg(
+        short = 'f',
+        long = "file",
+        value_name = "FILE",
+        conflicts_with = "job_type"
+    )]
     file: Option<PathBuf>,
     /// The job type: echo, claude_chat, analytics, agent_farm or dbt_run
     #[arg(value_name = "TYPE", required_unless_present = "file")]
     job_type: Option<String>,
     /// One field of the job type, such as message=hello or agents=3; repeatable
-    #[arg(short, long = "set", value_name = "FIELD=VALUE", conflicts_with = "file")]
+    #[arg(
+        short,
+        long = "set",
+        value_name = "FIELD=VALUE",
+        conflicts_with = "file"
+    )]
     set: Vec<String>,
     /// Its name
     #[arg(long)]
@@ -60,15 +70,22 @@ impl Submit {
             Some(file) => validate::read(file)?,
             None => validate::check(self.job()?)?,
         };
-        let key = self.idempotency_key.as_deref().map(|key| ("idempotency-key", key));
+        let key = self
+            .idempotency_key
+            .as_deref()
+            .map(|key| ("idempotency-key", key));
         let headers: Vec<(&str, &str)> = key.into_iter().collect();
-        let made = api.post("/jobs", &serde_json::to_value(&job)?, &headers).await?;
+        let made = api
+            .post("/jobs", &serde_json::to_value(&job)?, &headers)
+            .await?;
         let id = text(&made["job_id"]);
         if self.wait {
             return wait_for(api, &id, None, self.output).await;
         }
         match self.output {
-            None => println!("job {id} submitted; `sandbox wait {id}` waits for its end"),
+            None => out(&format!(
+                "job {id} submitted; `sandbox wait {id}` waits for its end"
+            )),
             some => document(&made, some)?,
         }
         Ok(ExitCode::SUCCESS)
@@ -78,7 +95,9 @@ impl Submit {
         let word = self.job_type.as_deref().unwrap_or_default();
         let known = sandbox_core::JobType::from_word(word);
         let Some(job_type) = known else {
-            let all: Vec<&str> = sandbox_core::JobType::ALL.map(sandbox_core::JobType::word).into();
+            let all: Vec<&str> = sandbox_core::JobType::ALL
+                .map(sandbox_core::JobType::word)
+                .into();
             bail!("{word:?} is no job type; there are {}", all.join(", "));
         };
         let mut spec = json!({"type": job_type.word(), job_type.member(): self.fields()?});
@@ -116,7 +135,9 @@ fn set_at(fields: &mut Value, path: &str, value: &str) {
         }
         at = &mut at[key];
     }
-    let read: Option<Value> = serde_json::from_str(value).ok().filter(|v: &Value| !v.is_null());
+    let read: Option<Value> = serde_json::from_str(value)
+        .ok()
+        .filter(|v: &Value| !v.is_null());
     *at = read.unwrap_or_else(|| json!(value));
 }
 
@@ -144,6 +165,9 @@ mod tests {
         set_at(&mut fields, "workspace.path", "demo");
         set_at(&mut fields, "agents", "3");
         set_at(&mut fields, "task", "fix: a=b");
-        assert_eq!(fields, json!({"workspace": {"path": "demo"}, "agents": 3, "task": "fix: a=b"}));
+        assert_eq!(
+            fields,
+            json!({"workspace": {"path": "demo"}, "agents": 3, "task": "fix: a=b"})
+        );
     }
 }

@@ -6,6 +6,8 @@ use anyhow::{Context, Result, anyhow};
 use sandbox_core::{AgentJob, validate};
 use serde_json::Value;
 
+use super::shown::out;
+
 /// A manifest.
 #[derive(clap::Args)]
 pub struct Validate {
@@ -19,7 +21,7 @@ impl Validate {
     pub fn run(&self) -> ExitCode {
         match read(&self.file) {
             Ok(_) => {
-                println!("{}: valid", self.file.display());
+                out(&format!("{}: valid", self.file.display()));
                 ExitCode::SUCCESS
             }
             Err(e) => {
@@ -37,7 +39,9 @@ impl Validate {
 pub fn read(file: &std::path::Path) -> Result<AgentJob> {
     let text = if file.as_os_str() == "-" {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("read standard input")?;
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .context("read standard input")?;
         text
     } else {
         std::fs::read_to_string(file).context("read the manifest")?

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     api::Api,
-    shown::{Output, document, text},
+    shown::{Output, document, out, text},
 };
 
 /// How often the server is asked.
@@ -42,9 +42,19 @@ impl Wait {
 ///
 /// # Errors
 /// As [`Wait::run`].
-pub async fn wait_for(api: &Api, id: &str, timeout: Option<u64>, output: Option<Output>) -> Result<ExitCode> {
-    let until = tokio::time::Instant::now() + Duration::from_secs(timeout.unwrap_or(u64::MAX / 4).min(1 << 32));
-    let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+pub async fn wait_for(
+    api: &Api,
+    id: &str,
+    timeout: Option<u64>,
+    output: Option<Output>,
+) -> Result<ExitCode> {
+    let until = tokio::time::Instant::now()
+        + Duration::from_secs(timeout.unwrap_or(u64::MAX / 4).min(1 << 32));
+    let bar = if std::io::stderr().is_terminal() {
+        ProgressBar::new_spinner()
+    } else {
+        ProgressBar::hidden()
+    };
     loop {
         let job = api.get(&format!("/jobs/{id}")).await?;
         if !job["outcome"].is_null() {
@@ -64,7 +74,11 @@ pub async fn wait_for(api: &Api, id: &str, timeout: Option<u64>, output: Option<
 
 fn doing(job: &Value) -> String {
     match &job["queued_reason"] {
-        Value::Null => format!("{} (attempt {})", text(&job["status"]), text(&job["attempt"])),
+        Value::Null => format!(
+            "{} (attempt {})",
+            text(&job["status"]),
+            text(&job["attempt"])
+        ),
         reason => text(reason),
     }
 }
@@ -74,9 +88,13 @@ fn ended(job: &Value, output: Option<Output>) -> Result<ExitCode> {
     if output.is_some() {
         document(job, output)?;
     } else {
-        println!("job {} {}", text(&job["job_id"]), outcome);
+        out(&format!("job {} {}", text(&job["job_id"]), outcome));
         if !job["failure"].is_null() {
-            println!("{}: {}", text(&job["failure"]["class"]), text(&job["failure"]["message"]));
+            out(&format!(
+                "{}: {}",
+                text(&job["failure"]["class"]),
+                text(&job["failure"]["message"])
+            ));
         }
     }
     Ok(ExitCode::from(match outcome.as_str() {

@@ -20,7 +20,10 @@ use sandbox_core::{
     Brief, Claim, Failure, FailureClass, Heartbeat, Outcome, Register, Report, Seat, brief,
 };
 use sandbox_operator::{backend::vps::instance::this_instance, seats::files::sync as seats};
-use tokio::sync::watch;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 
 use crate::{
     kind::{Done, Work, kind_of},
@@ -86,6 +89,8 @@ fn claim(args: &args::Args) -> Result<Claim, String> {
 }
 
 async fn run(args: args::Args, claim: Claim) -> u8 {
+    // The terminal may go away with its tmux server; the work does not end with it.
+    let _hangups = signal(SignalKind::hangup());
     let began = Timestamp::now();
     let root = args.data_dir.join("seats");
     let report = match prepare(&args, &claim).await {
@@ -194,7 +199,10 @@ fn report_of(ended: Result<Done, Failure>, began: Timestamp, usage: sandbox_core
     let now = Timestamp::now();
     let seconds = now.duration_since(began).as_secs().unsigned_abs();
     let (outcome, failure, done) = match ended {
-        Ok(done) => (Outcome::Succeeded, None, done),
+        Ok(mut done) => match done.failure.take() {
+            None => (Outcome::Succeeded, None, done),
+            failure => (Outcome::Failed, failure, done),
+        },
         Err(f) if f.class == FailureClass::Deadline => {
             (Outcome::TimedOut, Some(f), Done::default())
         }
@@ -222,5 +230,24 @@ fn ending(report: &Report) -> String {
             f.class.word(),
             f.message
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_ends_badly_keeps_its_result_in_the_report() {
+        let failure = Failure::new(FailureClass::AgentError, "dbt ended with exit code 1");
+        let done = Done {
+            result: serde_json::json!({"exit_code": 1}),
+            failure: Some(failure.clone()),
+            ..Done::default()
+        };
+        let report = report_of(Ok(done), Timestamp::now(), sandbox_core::Usage::default());
+        assert_eq!(report.outcome, Outcome::Failed);
+        assert_eq!(report.failure, Some(failure));
+        assert_eq!(report.result["exit_code"], 1);
     }
 }

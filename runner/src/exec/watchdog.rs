@@ -96,3 +96,26 @@ pub(super) async fn send_beats(node: Node, mut said: watch::Receiver<Heartbeat>)
         tokio::time::sleep(BEAT).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        kind::{kind_of, tests::place},
+        model::tests::server::{Reply, Server, start},
+    };
+
+    #[tokio::test]
+    async fn a_call_that_crosses_the_budget_is_ended_while_it_streams() {
+        let mut server = Server::start([Reply::events(&[start(1000)]).then_silence()]).await;
+        let chat = json!({"type": "claude_chat", "claudeChat": {"prompt": "hello"}});
+        let mut place = place(chat).with_model(&server.url);
+        place.work.brief.tokens_left = Some(500);
+        let kind = kind_of(place.work.brief.spec.job_type);
+        let failure = guard(&place.work, kind).await.unwrap_err();
+        assert_eq!(failure.class, FailureClass::BudgetExceeded);
+        server.left().await;
+    }
+}

@@ -1,6 +1,11 @@
 //! What a job may be. One file a type, one line in [`kind_of`]; none of them knows a place.
 
+mod analytics;
+mod ask;
+mod claude_chat;
+mod dbt_run;
 mod echo;
+pub mod lessons;
 
 use std::{
     path::PathBuf,
@@ -8,17 +13,21 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use sandbox_core::{
-    Brief, Failure, Heartbeat, JobType, Usage,
+    Brief, Failure, FailureClass, Heartbeat, JobType, Usage,
     port::{RecallQuery, Receipt},
 };
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::{exec::log::Log, settings::Settings};
+use crate::{exec::log::Log, place::Folder, settings::Settings};
+
+/// How often work that waits looks whether it is to end.
+const STOP_CHECK: Duration = Duration::from_millis(50);
 
 /// One type of work.
 #[async_trait]
@@ -66,6 +75,27 @@ impl Work {
         self.stopping.load(Ordering::Relaxed)
     }
 
+    /// Waits until the work is to end in good order.
+    pub async fn stopped(&self) {
+        while !self.is_stopping() {
+            tokio::time::sleep(STOP_CHECK).await;
+        }
+    }
+
+    /// The tenant's root, open.
+    ///
+    /// # Errors
+    /// `InvalidSpec` when the tenant has no folder yet.
+    pub fn root(&self) -> Result<Folder, Failure> {
+        Folder::open(&self.tenant_root()).map_err(|e| {
+            let text = format!(
+                "opened the folder of tenant {} in the workspace: {e}; put the project there",
+                self.brief.tenant
+            );
+            Failure::new(FailureClass::InvalidSpec, text)
+        })
+    }
+
     /// The tenant's root: every path of the job resolves beneath it.
     pub fn tenant_root(&self) -> PathBuf {
         self.settings
@@ -94,12 +124,22 @@ pub struct Done {
     pub lessons: Vec<String>,
     /// How well it went, 0 to 1, where it can tell.
     pub grade: Option<f64>,
+    /// Set when the work came to its end and is not a success: the result stands all the same.
+    pub failure: Option<Failure>,
 }
 
 /// The list of job types.
 pub fn kind_of(job_type: JobType) -> Option<&'static dyn Kind> {
     match job_type {
         JobType::Echo => Some(&echo::Echo),
-        JobType::ClaudeChat | JobType::Analytics | JobType::AgentFarm | JobType::DbtRun => None,
+        JobType::ClaudeChat => Some(&claude_chat::ClaudeChat),
+        JobType::Analytics => Some(&analytics::Analytics),
+        JobType::DbtRun => Some(&dbt_run::DbtRun {
+            grace: dbt_run::GRACE,
+        }),
+        JobType::AgentFarm => None,
     }
 }
+
+#[cfg(test)]
+pub mod tests;

@@ -26,7 +26,9 @@ pub fn main(flags: &ServeFlags) -> ExitCode {
 fn serve(flags: &ServeFlags) -> Result<()> {
     let config = ServeConfig::resolve(flags)?;
     logs::start(config.sources.get("LOG_LEVEL").unwrap_or("info"))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let served = runtime.block_on(node::run(config));
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     served

@@ -25,6 +25,7 @@ use tokio::{
     net::UnixListener,
     signal::unix::{SignalKind, signal},
     sync::watch,
+    task::JoinSet,
 };
 
 use super::{face, sockets};
@@ -44,44 +45,50 @@ pub(super) async fn run(config: ServeConfig) -> Result<()> {
     let _lock = lock(&config.data_dir)?;
     let run = sockets::folder(&config.data_dir)?;
     let socket = run.join("node.sock");
-    settings(&config, &socket)?.write(&config.data_dir).context("wrote runner.json")?;
+    settings(&config, &socket)?
+        .write(&config.data_dir)
+        .context("wrote runner.json")?;
+    let listener = face::listen(&config)?;
     let node = open(&config, &run).await?;
+    let services = face::services(&config, &node)?;
     let (stop, stopped) = watch::channel(false);
-    let seat_door = tokio::spawn(serve_seats(socket, node.door(), stopped.clone()));
-    let face = tokio::spawn(face::serve(config.clone(), node.face(&config)?, stopped.clone()));
-    let control = tokio::spawn(node.control(&config, stopped));
-    tokio::select! {
-        () = told_to_stop() => tracing::info!("stopping; jobs go on without this process"),
-        () = ended(face) => tracing::error!("the API ended"),
-        () = ended(seat_door) => tracing::error!("the seat protocol ended"),
-    }
-    let _ = stop.send(true);
-    control.await.context("ended the control loop")?
-}
-
-/// Waits for a task that should not end, and says why it did.
-async fn ended(task: tokio::task::JoinHandle<Result<()>>) {
-    match task.await {
-        Ok(Ok(())) => {}
-        Ok(Err(e)) => tracing::error!("{e:#}"),
-        Err(e) => tracing::error!("{e}"),
-    }
+    let mut parts: JoinSet<Result<()>> = JoinSet::new();
+    parts.spawn(serve_seats(socket, node.door(), stopped.clone()));
+    parts.spawn(face::serve(&config, services, listener, stopped.clone()));
+    parts.spawn(node.control(&config, stopped));
+    let first = tokio::select! {
+        () = told_to_stop() => Ok(()),
+        Some(ended) = parts.join_next() => ended.context("a part of the node panicked")?,
+    };
+    tracing::info!("stopping; jobs go on without this process");
+    stop.send_replace(true);
+    let rest = parts.join_all().await;
+    rest.into_iter().fold(first, Result::and)
 }
 
 fn make_folder(data_dir: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true).mode(0o700);
-    builder.create(data_dir).with_context(|| format!("made the data folder {}", data_dir.display()))
+    builder
+        .create(data_dir)
+        .with_context(|| format!("made the data folder {}", data_dir.display()))
 }
 
 /// One `serve` for one data folder: two would both start what waits.
 fn lock(data_dir: &Path) -> Result<File> {
     let path = data_dir.join("lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
     let file = file.with_context(|| format!("opened {}", path.display()))?;
     if file.try_lock().is_err() {
-        bail!("another `sandbox serve` has the data folder {}; stop it or use another --data-dir", data_dir.display());
+        bail!(
+            "another `sandbox serve` has the data folder {}; stop it or use another --data-dir",
+            data_dir.display()
+        );
     }
     Ok(file)
 }
@@ -99,7 +106,11 @@ fn settings(config: &ServeConfig, socket: &Path) -> Result<Settings> {
         model_key_file: super::secrets::model_key(config)?,
         dbt_command: words("SANDBOX_DBT_COMMAND", "dbt"),
         agent_command: words("SANDBOX_AGENT_COMMAND", "claude"),
-        log_limit: config.sources.get("SANDBOX_LOG_LIMIT").and_then(|n| n.parse().ok()).unwrap_or_default(),
+        log_limit: config
+            .sources
+            .get("SANDBOX_LOG_LIMIT")
+            .and_then(|n| n.parse().ok())
+            .unwrap_or_default(),
         ..Settings::default()
     })
 }
@@ -115,10 +126,13 @@ pub(super) struct Node {
 }
 
 async fn open(config: &ServeConfig, run: &Path) -> Result<Node> {
-    let store = SqliteStore::open(&config.data_dir.join("sandbox.db")).context("opened the store")?;
+    let store =
+        SqliteStore::open(&config.data_dir.join("sandbox.db")).context("opened the store")?;
     let (store, writes) = Announcing::new(Arc::new(store));
     let seats: Arc<dyn Seats> = Arc::new(FileSeats::new(config.data_dir.join("seats")));
-    let elf = Arc::new(sandbox_elf::Elf::open(&config.data_dir.join("elf.db")).context("opened the memory")?);
+    let elf = Arc::new(
+        sandbox_elf::Elf::open(&config.data_dir.join("elf.db")).context("opened the memory")?,
+    );
     let vps: Arc<dyn Backend> = Arc::new(vps(config, run).await?);
     let memory: Arc<dyn Memory> = elf.clone();
     let (waker, calls) = Waker::new();
@@ -165,7 +179,11 @@ impl Node {
         }
     }
 
-    fn control(self, config: &ServeConfig, mut stopped: watch::Receiver<bool>) -> impl Future<Output = Result<()>> + use<> {
+    fn control(
+        self,
+        config: &ServeConfig,
+        mut stopped: watch::Receiver<bool>,
+    ) -> impl Future<Output = Result<()>> + use<> {
         let control = Control {
             ports: self.ports.clone(),
             limits: limits(config),
@@ -174,12 +192,16 @@ impl Node {
             at_rest: at_rest(self.watches.clone(), self.ports.clone()),
         };
         async move {
-            let Some(calls) = self.calls else { return Ok(()) };
+            let Some(calls) = self.calls else {
+                return Ok(());
+            };
             let stop = async move {
                 // An error means that the node is gone, which is a reason to stop as well.
                 let _ = stopped.wait_for(|is| *is).await;
             };
-            control::run(control, calls, stop).await.context("took up the jobs that are not over")
+            control::run(control, calls, stop)
+                .await
+                .context("took up the jobs that are not over")
         }
     }
 }
@@ -216,18 +238,29 @@ fn at_rest(watches: Watches, ports: Ports) -> control::AtRest {
     })
 }
 
-async fn serve_seats(socket: std::path::PathBuf, door: SeatDoor, mut stopped: watch::Receiver<bool>) -> Result<()> {
+async fn serve_seats(
+    socket: std::path::PathBuf,
+    door: SeatDoor,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<()> {
     // A socket file that a killed process left behind; the lock says that nobody serves it.
     let _ = std::fs::remove_file(&socket);
-    let listener = UnixListener::bind(&socket).with_context(|| format!("listened on {}", socket.display()))?;
+    let listener =
+        UnixListener::bind(&socket).with_context(|| format!("listened on {}", socket.display()))?;
     let until = async move {
         let _ = stopped.wait_for(|is| *is).await;
     };
-    axum::serve(listener, router(door)).with_graceful_shutdown(until).await.context("served the seat protocol")
+    axum::serve(listener, router(door))
+        .with_graceful_shutdown(until)
+        .await
+        .context("served the seat protocol")
 }
 
 async fn told_to_stop() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut term), Ok(mut int)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         return std::future::pending().await;
     };
     tokio::select! {

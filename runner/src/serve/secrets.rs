@@ -16,7 +16,10 @@ use crate::config::ServeConfig;
 /// # Errors
 /// The file cannot be written.
 pub(super) fn model_key(config: &ServeConfig) -> Result<Option<PathBuf>> {
-    let named = config.sources.get("ANTHROPIC_API_KEY_FILE").map(PathBuf::from);
+    let named = config
+        .sources
+        .get("ANTHROPIC_API_KEY_FILE")
+        .map(PathBuf::from);
     match config.sources.get("ANTHROPIC_API_KEY") {
         Some(key) => Ok(Some(write(config, "model-key", key)?)),
         None => Ok(named),
@@ -25,10 +28,19 @@ pub(super) fn model_key(config: &ServeConfig) -> Result<Option<PathBuf>> {
 
 fn write(config: &ServeConfig, name: &str, secret: &str) -> Result<PathBuf> {
     let folder = config.data_dir.join("secrets");
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).context("made the folder for secrets")?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)
+        .context("made the folder for secrets")?;
     let path = folder.join(name);
     let next = folder.join(format!("{name}.next"));
-    let mut file = std::fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&next)?;
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&next)?;
     file.write_all(secret.trim().as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&next, &path).context("wrote the key file")?;

@@ -21,13 +21,22 @@ const LONGEST_FOLDER: usize = 90;
 /// It cannot be made, or somebody else's stands in its place.
 pub fn folder(data_dir: &Path) -> Result<PathBuf> {
     let near = data_dir.join("run");
-    let folder = if near.as_os_str().len() <= LONGEST_FOLDER { near } else { far(data_dir) };
+    let folder = if near.as_os_str().len() <= LONGEST_FOLDER {
+        near
+    } else {
+        far(data_dir)
+    };
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true).mode(0o700);
-    builder.create(&folder).with_context(|| format!("made the socket folder {}", folder.display()))?;
+    builder
+        .create(&folder)
+        .with_context(|| format!("made the socket folder {}", folder.display()))?;
     let owner = std::fs::metadata(&folder)?.uid();
     if owner != rustix::process::getuid().as_raw() {
-        bail!("made the socket folder {}: it belongs to another user", folder.display());
+        bail!(
+            "made the socket folder {}: it belongs to another user",
+            folder.display()
+        );
     }
     Ok(folder)
 }

@@ -1,4 +1,10 @@
 //! The promises of a store, each as a function over the trait.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a test may stop at what it did not expect"
+)]
 
 use std::sync::Arc;
 
@@ -48,7 +54,11 @@ fn put(job: &AgentJob, change: impl FnOnce(&mut AgentJob)) -> Change {
 
 fn slot(units: u32, capacity: u32) -> Option<Vec<Reservation>> {
     let pool = "slots/vps".to_owned();
-    Some(vec![Reservation { pool, units, capacity }])
+    Some(vec![Reservation {
+        pool,
+        units,
+        capacity,
+    }])
 }
 
 fn event(reason: &str) -> NewEvent {
@@ -84,7 +94,9 @@ pub async fn a_created_job_is_read_back_as_it_was(store: Arc<dyn Store>) {
 /// The same idempotency key gives the job of the first time, and only to its own tenant.
 pub async fn the_same_key_gives_the_same_job(store: Arc<dyn Store>) {
     let first = store.create(a_job("a", "one"), Some("k")).await.unwrap();
-    let Created::New(first) = first else { panic!("the first is new") };
+    let Created::New(first) = first else {
+        panic!("the first is new")
+    };
     let again = store.create(a_job("a", "two"), Some("k")).await.unwrap();
     assert_eq!(again, Created::Existing(first));
     let other = store.create(a_job("b", "one"), Some("k")).await.unwrap();
@@ -98,8 +110,18 @@ pub async fn a_name_is_given_once_within_a_tenant(store: Arc<dyn Store>) {
     assert!(matches!(again, Err(PortError::Conflict(_))), "{again:?}");
     assert!(store.create(a_job("b", "one"), None).await.is_ok());
     let uid = job.uid().unwrap();
-    let write = Write::Remove { uid: uid.clone(), version: job.version() };
-    store.commit(Change { write, holds: None, events: Vec::new() }).await.unwrap();
+    let write = Write::Remove {
+        uid: uid.clone(),
+        version: job.version(),
+    };
+    store
+        .commit(Change {
+            write,
+            holds: None,
+            events: Vec::new(),
+        })
+        .await
+        .unwrap();
     assert_eq!(store.load(&uid).await.unwrap(), None);
     assert!(store.create(a_job("a", "one"), None).await.is_ok());
 }
@@ -107,14 +129,26 @@ pub async fn a_name_is_given_once_within_a_tenant(store: Arc<dyn Store>) {
 /// A save that carries an old version changes nothing: no record, no hold, no event.
 pub async fn an_old_version_loses_and_writes_nothing(store: Arc<dyn Store>) {
     let old = a_stored_job(&*store, "a", "one").await;
-    let new = store.commit(put(&old, |j| j.spec.cancel = true)).await.unwrap();
+    let new = store
+        .commit(put(&old, |j| j.spec.cancel = true))
+        .await
+        .unwrap();
     let mut late = put(&old, |j| j.spec.suspend = true);
     late.holds = slot(1, 1);
     late.events = vec![event("Late")];
     let lost = store.commit(late).await;
     assert!(matches!(lost, Err(PortError::Conflict(_))), "{lost:?}");
-    assert_eq!(store.load(&old.uid().unwrap()).await.unwrap(), Some(new.clone()));
-    let events = store.events(&EventQuery { limit: 100, ..EventQuery::default() }).await.unwrap();
+    assert_eq!(
+        store.load(&old.uid().unwrap()).await.unwrap(),
+        Some(new.clone())
+    );
+    let events = store
+        .events(&EventQuery {
+            limit: 100,
+            ..EventQuery::default()
+        })
+        .await
+        .unwrap();
     assert!(events.iter().all(|e| e.reason != "Late"));
     assert_eq!(store.admission("slots/vps", &new).await.unwrap().held, 0);
 }
@@ -135,7 +169,10 @@ pub async fn two_planners_never_both_take_the_last_slot(store: Arc<dyn Store>) {
     for task in tasks {
         match task.await.unwrap() {
             Ok(_) => got += 1,
-            Err(e) => assert!(matches!(&e, PortError::Conflict(text) if text.contains("full")), "{e}"),
+            Err(e) => assert!(
+                matches!(&e, PortError::Conflict(text) if text.contains("full")),
+                "{e}"
+            ),
         }
     }
     assert_eq!(got, 3);
@@ -151,7 +188,10 @@ pub async fn holds_are_replaced_and_given_back(store: Arc<dyn Store>) {
     let mut more = put(&job, |_| {});
     more.holds = slot(3, 3);
     let job = store.commit(more).await.unwrap();
-    let job = store.commit(put(&job, |j| j.spec.priority = 1)).await.unwrap();
+    let job = store
+        .commit(put(&job, |j| j.spec.priority = 1))
+        .await
+        .unwrap();
     assert_eq!(store.admission("slots/vps", &job).await.unwrap().held, 3);
     let mut give = put(&job, |_| {});
     give.holds = Some(Vec::new());
@@ -167,9 +207,17 @@ pub async fn a_refused_neighbour_hurts_nobody(store: Arc<dyn Store>) {
         let (store, stale) = (Arc::clone(&store), job.clone());
         tasks.push(tokio::spawn(async move {
             if n % 2 == 0 {
-                return store.commit(put(&stale, |j| j.metadata.resource_version = Some("99".into()))).await.is_err();
+                return store
+                    .commit(put(&stale, |j| {
+                        j.metadata.resource_version = Some("99".into())
+                    }))
+                    .await
+                    .is_err();
             }
-            store.create(a_job("a", &format!("job-{n}")), None).await.is_ok()
+            store
+                .create(a_job("a", &format!("job-{n}")), None)
+                .await
+                .is_ok()
         }));
     }
     for task in tasks {
@@ -192,7 +240,11 @@ pub async fn a_reader_of_events_misses_none(store: Arc<dyn Store>) {
     let mut seen: Vec<u64> = Vec::new();
     while seen.len() < 100 {
         let after = seen.last().copied().unwrap_or_default();
-        let query = EventQuery { after, limit: 7, ..EventQuery::default() };
+        let query = EventQuery {
+            after,
+            limit: 7,
+            ..EventQuery::default()
+        };
         seen.extend(store.events(&query).await.unwrap().iter().map(|e| e.seq));
         tokio::task::yield_now().await;
     }
@@ -200,7 +252,13 @@ pub async fn a_reader_of_events_misses_none(store: Arc<dyn Store>) {
     for writer in writers {
         writer.await.unwrap();
     }
-    let all = store.events(&EventQuery { limit: 500, ..EventQuery::default() }).await.unwrap();
+    let all = store
+        .events(&EventQuery {
+            limit: 500,
+            ..EventQuery::default()
+        })
+        .await
+        .unwrap();
     assert_eq!(all.iter().map(|e| e.seq).collect::<Vec<_>>(), seen);
 }
 
@@ -211,11 +269,26 @@ pub async fn a_tenant_sees_only_its_own(store: Arc<dyn Store>) {
         a_stored_job(&*store, "b", &format!("job-{n}")).await;
     }
     let tenant = Some("a".parse().unwrap());
-    let list = ListQuery { tenant: tenant.clone(), limit: 100, ..ListQuery::default() };
+    let list = ListQuery {
+        tenant: tenant.clone(),
+        limit: 100,
+        ..ListQuery::default()
+    };
     let page = store.list(&list).await.unwrap();
     assert_eq!(page.jobs.len(), 5);
-    assert!(page.jobs.iter().all(|j| j.metadata.namespace.as_deref() == Some("a")));
-    let events = store.events(&EventQuery { tenant, limit: 100, ..EventQuery::default() }).await.unwrap();
+    assert!(
+        page.jobs
+            .iter()
+            .all(|j| j.metadata.namespace.as_deref() == Some("a"))
+    );
+    let events = store
+        .events(&EventQuery {
+            tenant,
+            limit: 100,
+            ..EventQuery::default()
+        })
+        .await
+        .unwrap();
     assert_eq!(events.len(), 5);
 }
 
@@ -224,7 +297,10 @@ pub async fn pages_cover_everything_once(store: Arc<dyn Store>) {
     for n in 0..23 {
         a_stored_job(&*store, "a", &format!("job-{n}")).await;
     }
-    let mut query = ListQuery { limit: 5, ..ListQuery::default() };
+    let mut query = ListQuery {
+        limit: 5,
+        ..ListQuery::default()
+    };
     let mut names = Vec::new();
     loop {
         let page = store.list(&query).await.unwrap();
@@ -254,20 +330,76 @@ pub async fn filters_give_just_what_they_name(store: Arc<dyn Store>) {
         page.jobs.iter().map(|j| j.name().to_owned()).collect()
     };
     let default = ListQuery::default;
-    assert_eq!(names(ListQuery { phases: vec![Phase::Succeeded], ..default() }).await, ["done"]);
-    assert_eq!(names(ListQuery { phases: vec![Phase::Queued, Phase::Running], ..default() }).await, ["waiting"]);
-    assert_eq!(names(ListQuery { open_only: true, ..default() }).await, ["waiting"]);
-    assert_eq!(names(ListQuery { name: Some("done".into()), ..default() }).await, ["done"]);
-    assert_eq!(names(ListQuery { job_type: Some(JobType::DbtRun), ..default() }).await, [""; 0]);
-    assert_eq!(names(ListQuery { job_type: Some(waiting.spec.job_type), ..default() }).await.len(), 2);
+    assert_eq!(
+        names(ListQuery {
+            phases: vec![Phase::Succeeded],
+            ..default()
+        })
+        .await,
+        ["done"]
+    );
+    assert_eq!(
+        names(ListQuery {
+            phases: vec![Phase::Queued, Phase::Running],
+            ..default()
+        })
+        .await,
+        ["waiting"]
+    );
+    assert_eq!(
+        names(ListQuery {
+            open_only: true,
+            ..default()
+        })
+        .await,
+        ["waiting"]
+    );
+    assert_eq!(
+        names(ListQuery {
+            name: Some("done".into()),
+            ..default()
+        })
+        .await,
+        ["done"]
+    );
+    assert_eq!(
+        names(ListQuery {
+            job_type: Some(JobType::DbtRun),
+            ..default()
+        })
+        .await,
+        [""; 0]
+    );
+    assert_eq!(
+        names(ListQuery {
+            job_type: Some(waiting.spec.job_type),
+            ..default()
+        })
+        .await
+        .len(),
+        2
+    );
 }
 
 /// A cursor that no page gave is refused, and nothing else happens.
 pub async fn a_foreign_cursor_is_refused(store: Arc<dyn Store>) {
-    for cursor in ["", "x", "1.2", "zz.00000000-0000-0000-0000-000000000000", "'; --"] {
-        let query = ListQuery { after: Some(cursor.to_owned()), limit: 5, ..ListQuery::default() };
+    for cursor in [
+        "",
+        "x",
+        "1.2",
+        "zz.00000000-0000-0000-0000-000000000000",
+        "'; --",
+    ] {
+        let query = ListQuery {
+            after: Some(cursor.to_owned()),
+            limit: 5,
+            ..ListQuery::default()
+        };
         let page = store.list(&query).await;
-        assert!(matches!(page, Err(PortError::Refused(_))), "{cursor}: {page:?}");
+        assert!(
+            matches!(page, Err(PortError::Refused(_))),
+            "{cursor}: {page:?}"
+        );
     }
 }
 
@@ -277,12 +409,24 @@ pub async fn admission_counts_those_that_go_first(store: Arc<dyn Store>) {
     let second = a_stored_job(&*store, "b", "second").await;
     let mut urgent = a_job("a", "urgent");
     urgent.spec.priority = 5;
-    let Created::New(urgent) = store.create(urgent, None).await.unwrap() else { panic!("it is new") };
+    let Created::New(urgent) = store.create(urgent, None).await.unwrap() else {
+        panic!("it is new")
+    };
     let ahead = async |job: &AgentJob| store.admission("slots/vps", job).await.unwrap().ahead;
-    assert_eq!((ahead(&urgent).await, ahead(&first).await, ahead(&second).await), (0, 1, 2));
+    assert_eq!(
+        (
+            ahead(&urgent).await,
+            ahead(&first).await,
+            ahead(&second).await
+        ),
+        (0, 1, 2)
+    );
     store.commit(put(&urgent, started)).await.unwrap();
     assert_eq!(ahead(&second).await, 1);
-    store.commit(put(&first, |j| j.spec.suspend = true)).await.unwrap();
+    store
+        .commit(put(&first, |j| j.spec.suspend = true))
+        .await
+        .unwrap();
     assert_eq!(ahead(&second).await, 0);
 }
 
@@ -290,8 +434,18 @@ pub async fn admission_counts_those_that_go_first(store: Arc<dyn Store>) {
 pub async fn a_job_that_is_gone_is_not_brought_back(store: Arc<dyn Store>) {
     let job = a_stored_job(&*store, "a", "one").await;
     let uid = job.uid().unwrap();
-    let write = Write::Remove { uid, version: job.version() };
-    store.commit(Change { write, holds: None, events: Vec::new() }).await.unwrap();
+    let write = Write::Remove {
+        uid,
+        version: job.version(),
+    };
+    store
+        .commit(Change {
+            write,
+            holds: None,
+            events: Vec::new(),
+        })
+        .await
+        .unwrap();
     let back = store.commit(put(&job, |j| j.spec.priority = 3)).await;
     assert!(matches!(back, Err(PortError::NotFound(_))), "{back:?}");
 }

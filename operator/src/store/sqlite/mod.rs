@@ -1,12 +1,14 @@
 //! Jobs in one SQLite file: one writer thread that groups what is queued into one commit, and a few
-//! readers. A write that was acknowledged is on the disk (`synchronous=FULL`).
+//! readers. A write that was acknowledged is on the disk (`synchronous=FULL`). It makes no backups.
 
 mod open;
 mod read;
+mod readers;
+mod told;
 mod write;
 mod writer;
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use sandbox_core::{
@@ -16,13 +18,20 @@ use sandbox_core::{
 };
 
 pub use open::OpenError;
-use read::Readers;
+use open::Opening;
+use readers::Readers;
 use writer::Writer;
 
-/// Jobs in a file.
+use super::rows::Row;
+
+/// How long a call waits for another program that has the file.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Jobs in a file. Dropped, it finishes what is queued and settles the write-ahead log.
 pub struct SqliteStore {
-    writer: Writer,
+    // The readers go first: the last connection to close settles the log, and must be able to write.
     readers: Arc<Readers>,
+    writer: Writer,
 }
 
 impl SqliteStore {
@@ -31,22 +40,39 @@ impl SqliteStore {
     /// # Errors
     /// It is no database of ours, is damaged, comes from a newer release, or cannot be written.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let writer = open::writing(path)?;
-        let readers = Readers::open(path)?;
+        Self::open_within(path, BUSY)
+    }
+
+    fn open_within(path: &Path, busy: Duration) -> Result<Self, OpenError> {
+        let opening = Opening { path, busy };
+        let db = opening.writing()?;
+        let readers = Readers::open(&opening)?;
         Ok(Self {
-            writer: Writer::start(writer).map_err(OpenError::Thread)?,
             readers: Arc::new(readers),
+            writer: Writer::start(db).map_err(OpenError::Thread)?,
         })
     }
 
+    /// The number of the newest event; 0 before the first.
+    ///
+    /// # Errors
+    /// `Unknown` when the store cannot be read.
+    pub fn last_seq(&self) -> Answer<u64> {
+        self.readers.point(read::last_seq)
+    }
+
     /// Reads away from the async threads: a scan may take its time.
-    async fn read<T: Send + 'static>(
+    async fn scan<T: Send + 'static>(
         &self,
         work: impl FnOnce(&rusqlite::Connection) -> Answer<T> + Send + 'static,
     ) -> Answer<T> {
         let readers = Arc::clone(&self.readers);
-        let done = tokio::task::spawn_blocking(move || readers.with(work)).await;
-        done.unwrap_or_else(|e| Err(PortError::Unknown(format!("read the store: {e}"))))
+        let done = tokio::task::spawn_blocking(move || readers.scan(work)).await;
+        done.unwrap_or_else(|e| {
+            Err(PortError::Unknown(format!(
+                "read the store: {e}; try again"
+            )))
+        })
     }
 }
 
@@ -58,12 +84,13 @@ impl Store for SqliteStore {
 
     /// One row by its key: some ten microseconds, less than handing it to another thread.
     async fn load(&self, uid: &Uid) -> Answer<Option<AgentJob>> {
-        self.readers.with(|db| read::load(db, uid))
+        let body = self.readers.point(|db| read::body(db, uid))?;
+        body.map(|body| read::parse(&body)).transpose()
     }
 
     async fn list(&self, query: &ListQuery) -> Answer<Page> {
         let query = query.clone();
-        self.read(move |db| read::list(db, &query)).await
+        self.scan(move |db| read::list(db, &query)).await
     }
 
     async fn commit(&self, change: Change) -> Answer<AgentJob> {
@@ -72,23 +99,11 @@ impl Store for SqliteStore {
 
     async fn events(&self, query: &EventQuery) -> Answer<Vec<Event>> {
         let query = query.clone();
-        self.read(move |db| read::events(db, &query)).await
+        self.scan(move |db| read::events(db, &query)).await
     }
 
     async fn admission(&self, pool: &str, job: &AgentJob) -> Answer<Admission> {
-        let (pool, row) = (pool.to_owned(), super::rows::Row::of(job)?);
-        self.readers
-            .with(move |db| read::admission(db, &pool, &row))
+        let (pool, row) = (pool.to_owned(), Row::of(job)?);
+        self.scan(move |db| read::admission(db, &pool, &row)).await
     }
-}
-
-/// What SQLite said, as an answer: whether it was done is not known.
-fn unknown(what: &str, e: &rusqlite::Error) -> PortError {
-    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
-    let remedy = match e.sqlite_error_code() {
-        Some(DiskFull) => "; the disk is full: make room, nothing that was acknowledged is lost",
-        Some(DatabaseBusy | DatabaseLocked) => "; another program has the database: close it",
-        _ => "",
-    };
-    PortError::Unknown(format!("{what}: {e}{remedy}"))
 }

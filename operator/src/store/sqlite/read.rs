@@ -1,12 +1,4 @@
-//! What is read: one job, a page, the event log, how full a pool is.
-
-use std::{
-    path::Path,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+//! What is read: one job, a page, the event log, how full a pool is. Changes nothing.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, ToSql, params};
@@ -16,42 +8,8 @@ use sandbox_core::{
     query::{Event, EventQuery, ListQuery, MAX_PAGE, Page},
 };
 
-use super::{OpenError, open, unknown};
+use super::told::unknown;
 use crate::store::rows::{Row, cursor, parse_cursor};
-
-/// Connections that read side by side.
-const READERS: usize = 4;
-
-/// A few connections that read; each serves one caller at a time.
-pub(super) struct Readers {
-    connections: Vec<Mutex<Connection>>,
-    next: AtomicUsize,
-}
-
-impl Readers {
-    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
-        let opened: Result<Vec<Connection>, OpenError> =
-            (0..READERS).map(|_| open::reading(path)).collect();
-        Ok(Self {
-            connections: opened?.into_iter().map(Mutex::new).collect(),
-            next: AtomicUsize::new(0),
-        })
-    }
-
-    /// Reads with the first connection that is free, or waits for one.
-    pub(super) fn with<T>(&self, work: impl FnOnce(&Connection) -> T) -> T {
-        for connection in &self.connections {
-            if let Ok(db) = connection.try_lock() {
-                return work(&db);
-            }
-        }
-        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.connections.len();
-        let db = self.connections[turn]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        work(&db)
-    }
-}
 
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` gives it by value")]
 fn failed(e: rusqlite::Error) -> PortError {
@@ -62,18 +20,22 @@ fn failed(e: rusqlite::Error) -> PortError {
 pub(super) fn parse(body: &str) -> Answer<AgentJob> {
     serde_json::from_str(body).map_err(|e| {
         PortError::Unknown(format!(
-            "read a job from the store: {e}; its row is damaged"
+            "read a job from the store: {e}; its row is damaged: restore the file from a backup"
         ))
     })
 }
 
-pub(super) fn load(db: &Connection, uid: &Uid) -> Answer<Option<AgentJob>> {
-    let mut statement = db
-        .prepare_cached("SELECT body FROM jobs WHERE uid = ?1")
-        .map_err(failed)?;
-    let found = statement.query_row([uid.as_str()], |r| r.get::<_, String>(0));
-    let body = found.optional().map_err(failed)?;
-    body.map(|b| parse(&b)).transpose()
+/// Who waits and goes first, as two ranges of an index: only those that are counted are read.
+pub(super) const AHEAD: &str = "SELECT
+    (SELECT count(*) FROM jobs WHERE waiting = 1 AND priority > ?1 AND uid != ?3) +
+    (SELECT count(*) FROM jobs WHERE waiting = 1 AND priority = ?1 AND (submitted_at, uid) < (?2, ?3))";
+
+/// What stands of a job, as it was written.
+pub(super) fn body(db: &Connection, uid: &Uid) -> Answer<Option<String>> {
+    let sql = "SELECT body FROM jobs WHERE uid = ?1";
+    let mut statement = db.prepare_cached(sql).map_err(failed)?;
+    let found = statement.query_row([uid.as_str()], |r| r.get(0));
+    found.optional().map_err(failed)
 }
 
 /// A condition of a query with its values.
@@ -190,7 +152,10 @@ pub(super) fn events(db: &Connection, query: &EventQuery) -> Answer<Vec<Event>> 
         .into_iter()
         .collect::<Option<Vec<Event>>>()
         .ok_or_else(|| {
-            PortError::Unknown("read an event from the store: its row is damaged".to_owned())
+            PortError::Unknown(
+                "read an event from the store: its row is damaged: restore the file from a backup"
+                    .to_owned(),
+            )
         })
 }
 
@@ -205,17 +170,23 @@ fn event(row: &SqlRow<'_>) -> Option<Event> {
     })
 }
 
+/// The number of the newest event.
+pub(super) fn last_seq(db: &Connection) -> Answer<u64> {
+    let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'events'";
+    let mut statement = db.prepare_cached(sql).map_err(failed)?;
+    let seq = statement.query_row([], |r| r.get::<_, i64>(0)).optional();
+    Ok(u64::try_from(seq.map_err(failed)?.unwrap_or(0)).unwrap_or(0))
+}
+
 /// Units of this pool that all jobs hold.
 pub(super) fn held(db: &Connection, pool: &str) -> Answer<u32> {
-    let sql = "SELECT coalesce(sum(units), 0) FROM holds WHERE pool = ?1";
+    let sql = "SELECT min(coalesce(sum(units), 0), 4294967295) FROM holds WHERE pool = ?1";
     let mut statement = db.prepare_cached(sql).map_err(failed)?;
     statement.query_row([pool], |r| r.get(0)).map_err(failed)
 }
 
 pub(super) fn admission(db: &Connection, pool: &str, row: &Row) -> Answer<Admission> {
-    let sql = "SELECT count(*) FROM jobs WHERE waiting = 1 AND uid != ?3
-        AND (priority > ?1 OR (priority = ?1 AND (submitted_at, uid) < (?2, ?3)))";
-    let mut statement = db.prepare_cached(sql).map_err(failed)?;
+    let mut statement = db.prepare_cached(AHEAD).map_err(failed)?;
     let values = params![row.priority, row.submitted_at, row.uid.as_str()];
     let ahead = statement.query_row(values, |r| r.get(0)).map_err(failed)?;
     Ok(Admission {

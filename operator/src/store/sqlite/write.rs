@@ -7,14 +7,15 @@ use sandbox_core::{
     query::NewEvent,
 };
 
-use super::{read::parse, unknown};
-use crate::store::{
-    memory::submitted,
-    rows::{Row, full, gone, name_taken, outdated, versioned},
+use super::{
+    read::{body, held, parse},
+    told::unknown,
 };
+use crate::store::rows::{Row, full, gone, name_taken, outdated, submitted, summed, versioned};
 
-/// Events beyond the newest ones are forgotten.
-const KEEP_EVENTS: i64 = 200_000;
+/// Most events forgotten with one commit: more than one commit of average size adds, so that the log
+/// shrinks, and few enough that nobody waits for it.
+const FORGET: u32 = 512;
 
 fn failed(what: &'static str) -> impl Fn(rusqlite::Error) -> PortError {
     move |e| unknown(what, &e)
@@ -105,14 +106,16 @@ pub(super) fn commit(db: &Connection, change: Change) -> Answer<AgentJob> {
         Write::Remove { uid, version } => (uid.clone(), *version),
     };
     let stands = stands(db, &uid, version)?;
-    if let Some(wanted) = &change.holds {
-        hold(db, &uid, wanted)?;
+    if let Some(wanted) = change.holds {
+        hold(db, &uid, summed(wanted))?;
     }
     let row = Row::of(&stands)?;
     let after = match change.write {
         Write::Put(job) => {
             let job = versioned(*job, version + 1);
-            put(db, &job, &Row::of(&job)?)?;
+            let saved = Row::of(&job)?;
+            row.stays(&saved)?;
+            put(db, &job, &saved)?;
             job
         }
         Write::Remove { .. } => remove(db, stands, &uid)?,
@@ -122,7 +125,8 @@ pub(super) fn commit(db: &Connection, change: Change) -> Answer<AgentJob> {
 }
 
 fn stands(db: &Connection, uid: &Uid, version: u64) -> Answer<AgentJob> {
-    let job = super::read::load(db, uid)?.ok_or_else(|| gone(uid))?;
+    let body = body(db, uid)?.ok_or_else(|| gone(uid))?;
+    let job = parse(&body)?;
     if job.version() == version {
         Ok(job)
     } else {
@@ -130,10 +134,10 @@ fn stands(db: &Connection, uid: &Uid, version: u64) -> Answer<AgentJob> {
     }
 }
 
-fn hold(db: &Connection, uid: &Uid, wanted: &[Reservation]) -> Answer<()> {
+fn hold(db: &Connection, uid: &Uid, wanted: Vec<Reservation>) -> Answer<()> {
     run(db, "DELETE FROM holds WHERE uid = ?1", &[&uid.as_str()])?;
     for r in wanted {
-        if super::read::held(db, &r.pool)?.saturating_add(r.units) > r.capacity {
+        if held(db, &r.pool)?.saturating_add(r.units) > r.capacity {
             return Err(full(&r.pool));
         }
         let sql = "INSERT INTO holds (uid, pool, units) VALUES (?1, ?2, ?3)";
@@ -154,9 +158,9 @@ fn remove(db: &Connection, job: AgentJob, uid: &Uid) -> Answer<AgentJob> {
 }
 
 /// Forgets a few of the oldest events when there are too many.
-pub(super) fn prune_events(db: &Connection) -> rusqlite::Result<()> {
+pub(super) fn prune_events(db: &Connection, keep: u32) -> rusqlite::Result<()> {
     let sql = "DELETE FROM events WHERE seq IN
-        (SELECT seq FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?1 ORDER BY seq LIMIT 512)";
-    db.prepare_cached(sql)?.execute([KEEP_EVENTS])?;
+        (SELECT seq FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?1 ORDER BY seq LIMIT ?2)";
+    db.prepare_cached(sql)?.execute([keep, FORGET])?;
     Ok(())
 }

@@ -1,23 +1,26 @@
 //! The one thread that writes: it takes what is queued, does it in one transaction, and answers
-//! after the commit. Each request has its own savepoint, so that a refusal hurts nobody else.
+//! after the commit. Each request has its own savepoint, so that a refusal hurts nobody else. What a
+//! request writes stands elsewhere.
 
 use std::{io, thread::JoinHandle};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use sandbox_core::{
     AgentJob,
     port::{Answer, Change, Created, PortError},
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::{unknown, write};
+use super::{told::unknown, write};
+use crate::store::KEEP_EVENTS;
 
 /// Requests that may wait; more make their callers wait.
 const QUEUE: usize = 4096;
 /// Most requests of one commit.
 const BATCH: usize = 256;
 
-enum Request {
+/// What is asked of the writer, and whom to answer.
+pub(super) enum Request {
     Create(
         Box<AgentJob>,
         Option<String>,
@@ -79,44 +82,56 @@ impl Drop for Writer {
 }
 
 fn ended() -> PortError {
-    PortError::Unknown("wrote to the store: its writer has ended".to_owned())
+    let text = "wrote to the store: its writer has ended; restart the operator and ask again";
+    PortError::Unknown(text.to_owned())
+}
+
+/// SQLite undoes the whole transaction when the disk fails it, not only the savepoint.
+fn undone() -> PortError {
+    let text = "wrote to the store: the disk failed a write of the same commit, and nothing of that \
+        commit was kept; ask again";
+    PortError::Unknown(text.to_owned())
 }
 
 fn work(mut db: Connection, mut queued: mpsc::Receiver<Request>) {
-    let mut batch = Vec::with_capacity(BATCH);
     while let Some(first) = queued.blocking_recv() {
-        batch.push(first);
+        let mut batch = vec![first];
         while batch.len() < BATCH {
             let Ok(next) = queued.try_recv() else { break };
             batch.push(next);
         }
-        commit_together(&mut db, batch.drain(..));
+        commit_together(&mut db, batch);
     }
 }
 
-fn commit_together(db: &mut Connection, batch: impl Iterator<Item = Request>) {
-    let requests: Vec<Request> = batch.collect();
-    match db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate) {
+/// Does these requests in one transaction and answers all of them after its commit.
+pub(super) fn commit_together(db: &mut Connection, batch: Vec<Request>) {
+    match Transaction::new(db, TransactionBehavior::Immediate) {
         Ok(mut tx) => {
-            let pending: Vec<Pending> = requests.into_iter().map(|r| one(&mut tx, r)).collect();
-            let committed = write::prune_events(&tx).and_then(|()| tx.commit());
-            let failed = committed
-                .err()
-                .map(|e| unknown("committed to the store", &e));
+            let pending: Vec<Pending> = batch.into_iter().map(|r| one(&mut tx, r)).collect();
+            let failed = finish(tx).err();
             for p in pending {
                 p.answer(failed.as_ref());
             }
         }
         Err(e) => {
-            let failed = unknown("began a transaction", &e);
-            for r in requests {
+            let failed = unknown("began a transaction in the store", &e);
+            for r in batch {
                 r.refuse(&failed);
             }
         }
     }
 }
 
-fn one(tx: &mut rusqlite::Transaction<'_>, request: Request) -> Pending {
+fn finish(tx: Transaction<'_>) -> Answer<()> {
+    if tx.is_autocommit() {
+        return Err(undone());
+    }
+    let done = write::prune_events(&tx, KEEP_EVENTS).and_then(|()| tx.commit());
+    done.map_err(|e| unknown("committed to the store", &e))
+}
+
+fn one(tx: &mut Transaction<'_>, request: Request) -> Pending {
     match request {
         Request::Create(job, key, answer) => Pending::Create(
             apart(tx, |db| write::create(db, *job, key.as_deref())),
@@ -128,11 +143,12 @@ fn one(tx: &mut rusqlite::Transaction<'_>, request: Request) -> Pending {
     }
 }
 
-/// Does one request in its own savepoint.
-fn apart<T>(
-    tx: &mut rusqlite::Transaction<'_>,
-    work: impl FnOnce(&Connection) -> Answer<T>,
-) -> Answer<T> {
+/// Does one request in its own savepoint; nothing once the transaction was undone, for then each
+/// savepoint would commit by itself.
+fn apart<T>(tx: &mut Transaction<'_>, work: impl FnOnce(&Connection) -> Answer<T>) -> Answer<T> {
+    if tx.is_autocommit() {
+        return Err(undone());
+    }
     let point = tx
         .savepoint()
         .map_err(|e| unknown("began a savepoint", &e))?;
@@ -144,7 +160,8 @@ fn apart<T>(
 }
 
 impl Pending {
-    /// Answers; what was not committed was not done, whatever it gave before.
+    /// Answers. Where the commit failed, nothing is known: also a refusal may have rested on what a
+    /// neighbour wrote.
     fn answer(self, failed: Option<&PortError>) {
         // A caller that has gone does not wait for its answer.
         match self {
@@ -156,8 +173,10 @@ impl Pending {
 
 fn instead<T>(given: Answer<T>, failed: Option<&PortError>) -> Answer<T> {
     match (given, failed) {
-        (Ok(_), Some(failed)) => Err(failed.clone()),
-        (given, _) => given,
+        // Its own words say best what went wrong.
+        (Err(PortError::Unknown(text)), _) => Err(PortError::Unknown(text)),
+        (_, Some(failed)) => Err(failed.clone()),
+        (given, None) => given,
     }
 }
 

@@ -1,0 +1,56 @@
+//! Why there is nothing to do about a job now, in a word and in a sentence.
+
+/// Why there is nothing to do now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// There is something to do.
+    Acting,
+    /// No slot is free for it.
+    WaitingForSlot {
+        /// Its place among those that wait, from 1.
+        position: u32,
+    },
+    /// The last attempt failed; the next one starts later.
+    BackingOff,
+    /// `spec.suspend`
+    Suspended,
+    /// Launched; nobody has claimed the seat yet.
+    WaitingForClaim,
+    /// A runner is at work.
+    Working,
+    /// It is asked to end and has not ended yet.
+    Stopping,
+    /// The claimant shows nothing; it may come back.
+    Vanished,
+    /// The back end cannot be asked, and Unknown is never taken for dead.
+    Unknown {
+        /// What was attempted and seen.
+        why: String,
+    },
+    /// Memory cannot keep the outcome yet.
+    WaitingForMemory,
+    /// Over, recorded, kept.
+    Finished,
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Acting => f.write_str("at it"),
+            Self::WaitingForSlot { position } => {
+                write!(f, "waiting for a slot, position {position}")
+            }
+            Self::BackingOff => f.write_str("backing off after a failed attempt"),
+            Self::Suspended => f.write_str("suspended"),
+            Self::WaitingForClaim => f.write_str("launched, waiting for the runner"),
+            Self::Working => f.write_str("working"),
+            Self::Stopping => f.write_str("stopping"),
+            Self::Vanished => {
+                f.write_str("the runner is not to be seen; waiting before it counts as lost")
+            }
+            Self::Unknown { why } => write!(f, "the back end cannot be asked: {why}"),
+            Self::WaitingForMemory => f.write_str("waiting for memory to keep the outcome"),
+            Self::Finished => f.write_str("finished"),
+        }
+    }
+}

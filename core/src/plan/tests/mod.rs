@@ -1,0 +1,15 @@
+//! The plan against its rules: each test is one situation and what must be done in it.
+//!
+//! [`case`] builds situations from adjectives; [`always`] holds what is true of every plan.
+
+mod always;
+mod any;
+mod case;
+mod claimed;
+mod ended;
+mod finished;
+mod launched;
+mod queued;
+mod read;
+mod retried;
+mod stopped;
