@@ -7,7 +7,6 @@ use std::{
 
 use anyhow::Result;
 
-use super::shown::out;
 use super::{api::ServerFlags, shown::out};
 use crate::config::{ServeConfig, ServeFlags};
 

@@ -22,7 +22,13 @@ use api::ServerFlags;
 
 /// Runs AI-agent jobs: on this machine with `serve`, and from anywhere with the other commands.
 #[derive(Parser)]
-#[command(name = "sandbox", version, about, max_term_width = 100)]
+#[command(
+    name = "sandbox",
+    version,
+    about,
+    max_term_width = 100,
+    args_override_self = true
+)]
 struct Cli {
     #[command(flatten)]
     server: ServerFlags,

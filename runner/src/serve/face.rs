@@ -82,7 +82,9 @@ pub(super) fn serve(
     listener: TcpListener,
     mut stopped: watch::Receiver<bool>,
 ) -> impl Future<Output = Result<()>> + use<> {
-    let (tls, address) = (config.tls.clone(), config.listen);
+    // Port 0 was asked for, perhaps: what counts is where it listens now.
+    let address = listener.local_addr().unwrap_or(config.listen);
+    let tls = config.tls.clone();
     let stop = async move {
         // An error means that the node is gone, which is a reason to stop as well.
         let _ = stopped.wait_for(|is| *is).await;

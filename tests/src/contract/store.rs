@@ -1,4 +1,10 @@
 //! The promises of a store, each as a function over the trait.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a test may stop at what it did not expect"
+)]
 
 use std::sync::Arc;
 

@@ -66,7 +66,8 @@ async fn what_a_killed_runner_left_is_reported_and_reaped() {
     assert!(remains(&vps, &seat, Some(&claim)).await >= 1);
     vps.backend.reap(&seat).await.unwrap();
     let look = vps.backend.look(&seat, Some(&claim)).await.unwrap();
-    assert_eq!((look.sightings, look.remains), (Vec::new(), 0));
+    let over = exited(claim.instance, None, None);
+    assert_eq!((look.sightings, look.remains), (over, 0));
 }
 
 #[tokio::test]

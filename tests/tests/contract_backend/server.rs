@@ -14,7 +14,7 @@ use sandbox_tests::contract::{
     vps::{Vps, WORK, wait_for},
 };
 
-use crate::{alive, claim, remains};
+use crate::{alive, claim, exited, remains};
 
 const DEAF_TO_HANGUPS: &str = "trap '' HUP; say up; exec sleep 600";
 
@@ -30,7 +30,8 @@ async fn a_claimant_outlives_the_tmux_server_and_is_seen() {
     vps.backend.stop(&seat, None).await.unwrap();
     wait_for(&claim.instance).await;
     let look = vps.backend.look(&seat, Some(&claim)).await.unwrap();
-    assert_eq!((look.sightings, look.remains), (Vec::new(), 0));
+    let over = exited(claim.instance, None, None);
+    assert_eq!((look.sightings, look.remains), (over, 0));
 }
 
 #[tokio::test]
@@ -46,7 +47,7 @@ async fn an_unclaimed_runner_that_outlives_the_tmux_server_remains() {
 }
 
 #[tokio::test]
-async fn a_runner_that_dies_with_the_tmux_server_is_not_seen() {
+async fn a_runner_that_dies_with_the_tmux_server_is_seen_to_be_over() {
     let vps = Vps::new(WORK);
     let seat = vps.launch().await.seat;
     vps.up(&seat).await;
@@ -54,7 +55,8 @@ async fn a_runner_that_dies_with_the_tmux_server_is_not_seen() {
     vps.kill_server().await;
     wait_for(&claim.instance).await;
     let look = vps.backend.look(&seat, Some(&claim)).await.unwrap();
-    assert_eq!((look.sightings, look.remains), (Vec::new(), 0));
+    let over = exited(claim.instance, None, None);
+    assert_eq!((look.sightings, look.remains), (over, 0));
 }
 
 #[tokio::test]

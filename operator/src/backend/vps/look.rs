@@ -59,9 +59,8 @@ impl Looker {
         for pane in &panes {
             sightings.push(sighting(pane, seat, claimant).map_err(|e| unreadable(&e))?);
         }
-        if let Some(instance) = alive.filter(|i| !sightings.iter().any(|s| is_of(s, i))) {
-            let instance = instance.to_owned();
-            sightings.insert(0, Sighting::Alive { instance });
+        if let Some(named) = claimant.filter(|i| !sightings.iter().any(|s| is_of(s, i))) {
+            sightings.insert(0, without_pane(named, alive.is_some()));
         }
         let remains = remains(&found, seat, &sightings);
         Ok(Look { sightings, remains })
@@ -182,6 +181,20 @@ fn sighting(pane: &Pane, seat: &Seat, claimant: Option<&str>) -> io::Result<Sigh
             signal: pane.signal,
         },
     })
+}
+
+/// A claimant that has no pane: its process decides. Process id, start time and boot id together
+/// prove that it is over, only not how it ended.
+fn without_pane(instance: &str, runs: bool) -> Sighting {
+    let instance = instance.to_owned();
+    if runs {
+        return Sighting::Alive { instance };
+    }
+    Sighting::Exited {
+        instance,
+        code: None,
+        signal: None,
+    }
 }
 
 /// A process that is over has taken its start time along. In the pane of the claimant's seat, an
