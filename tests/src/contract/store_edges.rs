@@ -1,5 +1,10 @@
 //! The promises of a store at its edges: races for one version, names that come back, numbers that
 //! never do, pools named twice, bounds of pages. Everyday promises stand beside.
+#![allow(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "a test may stop at what it did not expect"
+)]
 
 use std::sync::Arc;
 
