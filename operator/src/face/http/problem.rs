@@ -87,6 +87,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "job_not_found", "Job not found")
     }
 
+    /// Whether something was not there.
+    #[must_use]
+    pub const fn is_not_found(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND.as_u16()
+    }
+
     /// Something else is not there.
     pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", detail)

@@ -105,3 +105,71 @@ async fn a_dbt_command_line_is_taken_apart() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_whole_agent_job_may_name_no_path_that_leads_out() {
+    let world = World::open();
+    for (spec, field) in [
+        (
+            json!({"type": "agent_farm", "agentFarm": {"task": "t", "workspace": {"path": "../x"}}}),
+            "spec.agentFarm.workspace.path",
+        ),
+        (
+            json!({"type": "agent_farm", "agentFarm": {"task": "t", "promptFile": "/etc/passwd", "workspace": {"path": "x"}}}),
+            "spec.agentFarm.promptFile",
+        ),
+        (
+            json!({"type": "dbt_run", "dbtRun": {"projectPath": "/etc"}}),
+            "spec.dbtRun.projectPath",
+        ),
+        (
+            json!({"type": "dbt_run", "dbtRun": {"projectPath": "d", "profilesDir": "a/../../b"}}),
+            "spec.dbtRun.profilesDir",
+        ),
+        (
+            json!({"type": "analytics", "analytics": {"task": "t", "repo": "r", "filesToRead": ["a", "../b"]}}),
+            "spec.analytics.filesToRead[1]",
+        ),
+    ] {
+        let body =
+            json!({"apiVersion": "multiagent.dev/v1alpha1", "kind": "AgentJob", "spec": spec});
+        let told = world.post("/jobs", &body).await;
+        assert_eq!(
+            (told.status, &told.json["errors"][0]["field"]),
+            (422, &json!(field)),
+            "{}",
+            told.text
+        );
+    }
+    let files = json!({"task": "t", "repo": "r", "files_to_read": ["/etc/passwd"]});
+    refused(&world, "analytics", files, "payload.files_to_read[0]").await;
+    let prompt = json!({"path": "p", "prompt_file": "../p"});
+    refused(&world, "agent_farm", prompt, "payload.prompt_file").await;
+}
+
+#[tokio::test]
+async fn a_job_may_only_retry_a_job_of_its_own_tenant_that_is_over() {
+    let world = World::locked();
+    let made = ask("POST", "/jobs")
+        .key("key-a")
+        .json(&super::world::echo("x"))
+        .to(&world)
+        .await;
+    let id = made.json["job_id"].as_str().unwrap();
+    let retry = |key: &str| {
+        let spec = json!({"type": "echo", "echo": {}, "retryOf": {"uid": id}});
+        let body =
+            json!({"apiVersion": "multiagent.dev/v1alpha1", "kind": "AgentJob", "spec": spec});
+        ask("POST", "/jobs").key(key).json(&body).to(&world)
+    };
+    assert_eq!(
+        retry("key-a").await.json["errors"][0]["field"],
+        "spec.retryOf.uid"
+    );
+    world.ended(id, sandbox_core::Outcome::Failed).await;
+    assert_eq!(
+        retry("key-b").await.json["errors"][0]["field"],
+        "spec.retryOf.uid"
+    );
+    assert_eq!(retry("key-a").await.status, 200);
+}
