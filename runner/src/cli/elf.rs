@@ -83,7 +83,10 @@ async fn rules(
     output: Option<Output>,
 ) -> Result<()> {
     let domain = domain.map(|d| format!("&domain={d}"));
-    let path = format!("/elf/heuristics?limit={limit}{}", domain.unwrap_or_default());
+    let path = format!(
+        "/elf/heuristics?limit={limit}{}",
+        domain.unwrap_or_default()
+    );
     let found = api.get(&path).await?;
     let rows = found["heuristics"].as_array().cloned().unwrap_or_default();
     let row = |r: &Value| {

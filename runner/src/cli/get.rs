@@ -78,10 +78,17 @@ impl Get {
     }
 
     fn query(&self) -> String {
-        let status = self.status.as_ref().map(|s| format!("&status={}", s.to_uppercase()));
+        let status = self
+            .status
+            .as_ref()
+            .map(|s| format!("&status={}", s.to_uppercase()));
         let job_type = self.job_type.as_ref().map(|t| format!("&type={t}"));
         let limit = self.limit;
-        format!("/jobs?limit={limit}{}{}", status.unwrap_or_default(), job_type.unwrap_or_default())
+        format!(
+            "/jobs?limit={limit}{}{}",
+            status.unwrap_or_default(),
+            job_type.unwrap_or_default()
+        )
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use axum::{
     body::{Body, Bytes},
-    extract::{Path as UrlPath, State},
+    extract::{Path as UrlPath, State, rejection::PathRejection},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -195,8 +195,10 @@ fn artifact(folder: impl AsFd, name: &CStr, path: String) -> Option<Artifact> {
 pub(super) async fn one(
     State(app): State<App>,
     Caller(tenant): Caller,
-    UrlPath((id, path)): UrlPath<(String, String)>,
+    named: Result<UrlPath<(String, String)>, PathRejection>,
 ) -> Told<Response> {
+    let named = named.map_err(|_| Problem::not_found("the artifact is not there"));
+    let UrlPath((id, path)) = named?;
     let job = app.job(&tenant, &id).await?;
     let uid = job.uid().map_err(|_| Problem::no_job())?;
     let inside = inner(&path).map_err(|why| outside(format!("the artifact's path {why}")))?;

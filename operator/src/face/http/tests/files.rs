@@ -55,7 +55,7 @@ async fn an_artifact_that_leads_out_is_refused() {
         told.is_problem(StatusCode::FORBIDDEN, "path_outside");
         assert!(!told.text.contains("secret\""), "{}", told.text);
     }
-    for name in ["missing", "a/b"] {
+    for name in ["missing", "a/b", "%ff"] {
         let told = world.get(&format!("{path}/{name}")).await;
         told.is_problem(StatusCode::NOT_FOUND, "not_found");
     }

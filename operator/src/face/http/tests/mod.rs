@@ -6,6 +6,8 @@ mod changes;
 mod dialect;
 mod files;
 mod pages;
+mod paths;
+mod records;
 mod repositories;
 mod served;
 mod streams;
