@@ -10,6 +10,8 @@ pub mod entry;
 pub mod error;
 pub mod fold;
 pub mod label;
+pub mod lesson;
+pub mod redact;
 pub mod rows;
 pub mod rule;
 pub mod state;
