@@ -9,8 +9,11 @@
 pub mod entry;
 pub mod error;
 pub mod fold;
+pub mod index;
 pub mod label;
 pub mod lesson;
+pub mod prompt;
+pub mod recall;
 pub mod redact;
 pub mod rows;
 pub mod rule;
@@ -20,4 +23,5 @@ pub mod text;
 pub mod trail;
 
 pub use error::ElfError;
+pub use prompt::prompt_block;
 pub use rule::{NewRule, Rule};
