@@ -5,13 +5,17 @@
 //! places, of job types or of HTTP, and learns nothing yet: a rule carries its counts, and none is
 //! golden before there is evidence to tell.
 
-
+mod decide;
+mod elf;
 pub mod entry;
 pub mod error;
+pub mod face;
 pub mod fold;
 pub mod index;
 pub mod label;
 pub mod lesson;
+mod live;
+mod memory;
 pub mod prompt;
 pub mod recall;
 pub mod redact;
@@ -22,6 +26,7 @@ pub mod store;
 pub mod text;
 pub mod trail;
 
+pub use elf::Elf;
 pub use error::ElfError;
 pub use prompt::prompt_block;
 pub use rule::{NewRule, Rule};
