@@ -159,8 +159,8 @@ impl Inner {
             live.on_the_way += 1;
             // Handed over before the picture is let go, so that commits follow each other in the
             // order of the decisions; waited for after, so that they reach the disk together.
-            drop(live);
             let appending = self.ledger.append(tenant, commit);
+            drop(live);
             match settle(&room, generation, appending.await).await {
                 Ok(()) => return Ok(answer),
                 Err(LedgerError::Conflict) => {}

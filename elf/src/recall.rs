@@ -167,13 +167,17 @@ fn score(rule: &Rule, asked: &Asked, found: (f64, f64), now: Timestamp) -> Optio
     let domain = asked.domain.as_ref() == Some(&rule.domain);
     let project = rule.project.is_some();
     let fits = words > 0.0 || near > 0.0 || domain || project || rule.status == RuleStatus::Pinned;
+    if !fits {
+        return None;
+    }
     let age = now.duration_since(rule.updated_at).as_secs_f64().max(0.0);
-    let sum = weight::WORDS * words / (words + weight::WORDS_HALF)
-        + weight::PATH * near
-        + if domain { weight::DOMAIN } else { 0.0 }
-        + if project { weight::PROJECT } else { 0.0 }
-        + weight::RECENCY * 0.5_f64.powf(age / weight::RECENCY_HALF);
-    fits.then_some(sum)
+    Some(
+        weight::WORDS * words / (words + weight::WORDS_HALF)
+            + weight::PATH * near
+            + if domain { weight::DOMAIN } else { 0.0 }
+            + if project { weight::PROJECT } else { 0.0 }
+            + weight::RECENCY * 0.5_f64.powf(age / weight::RECENCY_HALF),
+    )
 }
 
 /// How near rules were learned to the query's files; each file is looked at once.
