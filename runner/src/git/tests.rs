@@ -1,3 +1,5 @@
+//! Git on real repositories: clones, worktrees, landing, and what must not happen.
+
 use std::{path::PathBuf, process::Command};
 
 use sandbox_core::FailureClass;
