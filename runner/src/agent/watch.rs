@@ -120,6 +120,11 @@ impl Watch {
         }
     }
 
+    /// The session's id.
+    pub fn session(&self) -> &str {
+        &self.session
+    }
+
     /// Reads what is new.
     pub fn read(&mut self) {
         for line in self.events.lines() {

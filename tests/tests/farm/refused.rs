@@ -17,6 +17,9 @@ fn refused(rig: Rig) -> String {
         failure.message
     );
     assert!(!rig.desk(1, "launch.json").exists() && rig.remains().is_empty());
+    // What was begun for it is taken away again.
+    let git = rig.path("repo/.git");
+    assert!(!git.join("refs/heads/farm/mend").exists() && !git.join("worktrees").exists());
     failure.message
 }
 

@@ -9,7 +9,6 @@ use sandbox_core::{
     seat::AgentCounts,
     spec::{AgentFarmSpec, span},
 };
-use uuid::Uuid;
 
 use super::{
     Work,
@@ -25,7 +24,6 @@ use crate::agent::{
     seed,
     state::{AgentState, End},
     tmux::Terminals,
-    watch::Watch,
 };
 
 /// How often the agents are looked at.
@@ -113,35 +111,52 @@ impl Crew {
     ) -> Result<(), Failure> {
         let desk = Desk::new(&work.seat_dir, parts.number);
         let worktree = workspace.worktree(&desk.name()).await?;
-        seed::write(&desk, &worktree.path, &self.credentials, &self.program)
-            .map_err(|e| disk(&e))?;
-        let session = Uuid::new_v4().to_string();
-        let prompt = prompt_argument(&desk, parts.text()).map_err(|e| disk(&e))?;
-        let argv = argv(work, &desk, model, [&session, &prompt]).map_err(|e| disk(&e))?;
-        let watch = Watch::new(&desk, &session, Timestamp::now().as_millisecond());
-        let mut member = Member::new(desk, worktree, String::new(), watch);
+        let kept = worktree.clone();
+        match self
+            .open(work, Member::new(desk, worktree), parts, model)
+            .await
+        {
+            Ok(member) => {
+                work.log.line(&format!("{} is started", member.name()));
+                self.members.push(member);
+                Ok(())
+            }
+            Err(failure) => {
+                // Nobody worked in it.
+                workspace.drop_worktree(work, &kept).await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Writes what the agent is started with, and opens its window.
+    async fn open(
+        &self,
+        work: &Work,
+        mut member: Member,
+        parts: &Parts<'_>,
+        model: Option<&str>,
+    ) -> Result<Member, Failure> {
+        let (desk, folder) = (&member.desk, &member.worktree.path);
+        seed::write(desk, folder, &self.credentials, &self.program).map_err(|e| disk(&e))?;
+        let prompt = prompt_argument(desk, parts.text()).map_err(|e| disk(&e))?;
+        let session = member.watch.session();
         let launch = Launch {
-            argv,
+            argv: argv(work, desk, model, [session, &prompt]).map_err(|e| disk(&e))?,
             env: self
                 .environment(work, &member, parts.of)
                 .map_err(|e| disk(&e))?,
             secrets: self.credentials.variables(),
-            folder: member.worktree.path.clone(),
+            folder: folder.clone(),
         };
-        launch.write(&member.desk).map_err(|e| disk(&e))?;
-        let limit = if work.settings.log_limit == 0 {
-            LOG
-        } else {
-            work.settings.log_limit
+        launch.write(desk).map_err(|e| disk(&e))?;
+        let limit = match work.settings.log_limit {
+            0 => LOG,
+            limit => limit,
         };
-        let pane = self
-            .terminals
-            .open(&member.desk, &self.program, limit)
-            .await;
+        let pane = self.terminals.open(desk, &self.program, limit).await;
         member.pane = pane.map_err(|e| e.failure())?;
-        work.log.line(&format!("{} is started", member.name()));
-        self.members.push(member);
-        Ok(())
+        Ok(member)
     }
 
     /// All of an agent's environment but its secrets: nothing of ours, and no trace of another agent
@@ -319,7 +334,7 @@ fn argv(
     work: &Work,
     desk: &Desk,
     model: Option<&str>,
-    [session, prompt]: [&String; 2],
+    [session, prompt]: [&str; 2],
 ) -> io::Result<Vec<String>> {
     let mut argv = work.settings.agent_command.clone();
     if argv.is_empty() {

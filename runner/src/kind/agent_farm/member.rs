@@ -1,7 +1,9 @@
 //! One agent of a farm: where it works, what is known of it, and what became of it.
 
+use jiff::Timestamp;
 use sandbox_core::Usage;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::workspace::Worktree;
 use crate::{
@@ -48,12 +50,14 @@ pub(super) enum Landing {
 }
 
 impl Member {
-    /// An agent that was just started in this pane.
-    pub(super) fn new(desk: Desk, worktree: Worktree, pane: String, watch: Watch) -> Self {
+    /// An agent with a session of its own that is to be started.
+    pub(super) fn new(desk: Desk, worktree: Worktree) -> Self {
+        let session = Uuid::new_v4().to_string();
+        let watch = Watch::new(&desk, &session, Timestamp::now().as_millisecond());
         Self {
             desk,
             worktree,
-            pane,
+            pane: String::new(),
             watch,
             state: AgentState::Starting,
             process: None,

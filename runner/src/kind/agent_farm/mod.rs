@@ -53,14 +53,17 @@ impl Kind for AgentFarm {
     async fn run(&self, work: &Work) -> Result<Done, Failure> {
         let began = Timestamp::now();
         let spec = spec(work)?;
-        let mut workspace = unless_stopped(work, Workspace::prepare(work, spec)).await?;
         let mut crew = Crew::new(work, spec)?;
+        let mut workspace = unless_stopped(work, Workspace::prepare(work, spec)).await?;
         let went = farm(work, spec, &mut workspace, &mut crew).await;
         // Before anything else is said: nothing of the farm may go on.
         crew.end(work).await;
         let landed = match went {
             Ok(landed) => landed,
-            Err(failure) if crew.members.is_empty() => return Err(failure),
+            Err(failure) if crew.members.is_empty() => {
+                workspace.tidy(work).await;
+                return Err(failure);
+            }
             Err(failure) => Landed::not(failure),
         };
         keep_rest(work, &workspace, &crew).await;

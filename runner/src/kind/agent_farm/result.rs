@@ -136,16 +136,11 @@ impl Told<'_> {
 
     /// Worktrees whose commits landed are of no use any more; the others stay with their branches.
     async fn tidy(&self) {
-        let (repo, branch) = (&self.workspace.repo, &self.workspace.branch);
         for member in self.crew.members.iter().filter(|m| m.is_landed()) {
-            let (path, name) = (&member.worktree.path, &member.worktree.branch);
-            if let Err(e) = repo.remove_worktree(path, name).await {
-                self.work.log.line(&e.to_string());
-            }
+            let worktree = &member.worktree;
+            self.workspace.drop_worktree(self.work, worktree).await;
         }
-        if let Err(e) = branch.tidy(repo).await {
-            self.work.log.line(&e.to_string());
-        }
+        self.workspace.tidy(self.work).await;
     }
 }
 

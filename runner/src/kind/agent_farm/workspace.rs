@@ -110,6 +110,21 @@ impl Workspace {
         Ok(Worktree { path, branch })
     }
 
+    /// Takes an agent's worktree and branch away.
+    pub(super) async fn drop_worktree(&self, work: &Work, worktree: &Worktree) {
+        let removed = self.repo.remove_worktree(&worktree.path, &worktree.branch);
+        if let Err(e) = removed.await {
+            work.log.line(&e.to_string());
+        }
+    }
+
+    /// Takes the branch to land on away, if it is ours and nothing is on it.
+    pub(super) async fn tidy(&self, work: &Work) {
+        if let Err(e) = self.branch.tidy(&self.repo).await {
+            work.log.line(&e.to_string());
+        }
+    }
+
     /// The text of the job's prompt file, as it stands in the commit that agents begin from.
     ///
     /// # Errors
