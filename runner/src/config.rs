@@ -133,6 +133,10 @@ fn xdg(variable: &str, beneath_home: &str) -> PathBuf {
 }
 
 /// What `serve` was told by flags.
+#[allow(
+    clippy::doc_markdown,
+    reason = "these texts are shown to people as they stand"
+)]
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ServeFlags {
     /// Address and port to serve on [default: 127.0.0.1:8000]
@@ -279,6 +283,5 @@ fn default_slots() -> u32 {
 
 fn memory_bytes() -> u64 {
     let info = rustix::system::sysinfo();
-    let total = u64::try_from(info.totalram).unwrap_or(0);
-    total.saturating_mul(u64::from(info.mem_unit))
+    info.totalram.saturating_mul(u64::from(info.mem_unit))
 }

@@ -2,8 +2,9 @@
 //! All of it goes with the test, also when the test fails.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
+    clippy::must_use_candidate,
     clippy::missing_panics_doc,
-    clippy::missing_errors_doc,
     reason = "a test may stop at what it did not expect"
 )]
 
@@ -20,7 +21,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// The longest a test waits for what must happen.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A binary of the workspace, built beside this test.
 pub fn built(name: &str) -> PathBuf {

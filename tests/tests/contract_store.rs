@@ -5,22 +5,22 @@
     reason = "a test says by panicking that it failed"
 )]
 
-use sandbox_tests::contract::store as promise;
+use sandbox_tests::contract::{store, store_edges};
 
 macro_rules! promises {
-    ($($name:ident)*) => {
+    ($from:ident: $($name:ident)*) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
             let folder = tempfile::tempdir().unwrap();
             for (word, store) in sandbox_operator::store::all(folder.path()).unwrap() {
                 println!("on {word}");
-                promise::$name(store).await;
+                $from::$name(store).await;
             }
         })*
     };
 }
 
-promises! {
+promises! { store:
     a_created_job_is_read_back_as_it_was
     the_same_key_gives_the_same_job
     a_name_is_given_once_within_a_tenant
@@ -35,4 +35,17 @@ promises! {
     a_foreign_cursor_is_refused
     admission_counts_those_that_go_first
     a_job_that_is_gone_is_not_brought_back
+}
+
+promises! { store_edges:
+    one_of_many_saves_of_a_version_wins
+    many_with_one_key_get_one_job
+    what_a_removed_job_had_is_free_again
+    a_job_is_not_removed_by_who_read_it_too_early
+    reservations_fit_together_or_not_at_all
+    a_save_does_not_move_a_job
+    a_job_that_nobody_named_is_refused
+    a_jobs_events_tell_its_saves_in_order
+    pages_keep_their_bounds
+    jobs_of_one_moment_have_one_order
 }

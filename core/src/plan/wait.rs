@@ -41,6 +41,7 @@ pub(super) fn plan(view: &View) -> Plan {
     start(view)
 }
 
+/// Waits in line; a pause that is over no longer keeps the job out of it.
 fn wait_for_slot(view: &View) -> Plan {
     let position = view.limits.ahead.saturating_add(1);
     let reason = Reason::WaitingForSlot { position };
@@ -53,6 +54,7 @@ fn wait_for_slot(view: &View) -> Plan {
     };
     let mut status = view.status.clone();
     let why = ("WaitingForSlot", reason.to_string());
+    status.retry_at = None;
     status.queued_reason = Some(why.1.clone());
     status.set_condition(condition::SUCCEEDED, "Unknown", (why.0, &why.1), view.now);
     rest(view, status, reason, Some(wake))

@@ -11,7 +11,7 @@ use crate::config::Sources;
 /// Where the server is and who asks.
 #[derive(clap::Args, Clone, Debug)]
 pub struct ServerFlags {
-    /// Where the server is [env: SANDBOX_SERVER] [default: http://127.0.0.1:8000]
+    /// Where the server is [env: SANDBOX_SERVER] [default: <http://127.0.0.1:8000>]
     #[arg(long, global = true, value_name = "URL")]
     server: Option<String>,
     /// A file that holds the API key [or env: SANDBOX_API_KEY]

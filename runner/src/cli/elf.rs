@@ -82,10 +82,11 @@ async fn rules(
     limit: u32,
     output: Option<Output>,
 ) -> Result<()> {
-    let mut path = format!("/elf/heuristics?limit={limit}");
-    if let Some(domain) = domain {
-        path.push_str(&format!("&domain={domain}"));
-    }
+    let domain = domain.map(|d| format!("&domain={d}"));
+    let path = format!(
+        "/elf/heuristics?limit={limit}{}",
+        domain.unwrap_or_default()
+    );
     let found = api.get(&path).await?;
     let rows = found["heuristics"].as_array().cloned().unwrap_or_default();
     let row = |r: &Value| {

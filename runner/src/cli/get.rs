@@ -78,14 +78,17 @@ impl Get {
     }
 
     fn query(&self) -> String {
-        let mut path = format!("/jobs?limit={}", self.limit);
-        if let Some(status) = &self.status {
-            path.push_str(&format!("&status={}", status.to_uppercase()));
-        }
-        if let Some(job_type) = &self.job_type {
-            path.push_str(&format!("&type={job_type}"));
-        }
-        path
+        let status = self
+            .status
+            .as_ref()
+            .map(|s| format!("&status={}", s.to_uppercase()));
+        let job_type = self.job_type.as_ref().map(|t| format!("&type={t}"));
+        let limit = self.limit;
+        format!(
+            "/jobs?limit={limit}{}{}",
+            status.unwrap_or_default(),
+            job_type.unwrap_or_default()
+        )
     }
 }
 

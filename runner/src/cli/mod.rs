@@ -1,4 +1,9 @@
 //! The command line: what people type. Each command is one file; none of them decides about jobs.
+#![allow(
+    clippy::doc_markdown,
+    rustdoc::bare_urls,
+    reason = "these texts are shown to people as they stand"
+)]
 
 mod api;
 mod doctor;

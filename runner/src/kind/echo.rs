@@ -24,7 +24,10 @@ impl Kind for Echo {
             Failure::new(FailureClass::Infrastructure, text)
         })?;
         if let Some(delay) = spec.delay {
-            tokio::time::sleep(span(delay)).await;
+            tokio::select! {
+                () = tokio::time::sleep(span(delay)) => {}
+                () = work.stopped() => {}
+            }
         }
         let result = json!({
             "echoed_message": spec.message,

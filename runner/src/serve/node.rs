@@ -111,7 +111,6 @@ fn settings(config: &ServeConfig, socket: &Path) -> Result<Settings> {
             .get("SANDBOX_LOG_LIMIT")
             .and_then(|n| n.parse().ok())
             .unwrap_or_default(),
-        ..Settings::default()
     })
 }
 

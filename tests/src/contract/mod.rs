@@ -4,4 +4,5 @@
 pub mod backend;
 pub mod seats;
 pub mod store;
+pub mod store_edges;
 pub mod vps;

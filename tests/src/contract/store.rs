@@ -19,6 +19,7 @@ use sandbox_core::{
 use uuid::Uuid;
 
 /// An echo job of this tenant and name that nobody has written down yet.
+#[must_use]
 pub fn a_job(tenant: &str, name: &str) -> AgentJob {
     let spec = AgentJobSpec {
         job_type: JobType::Echo,
@@ -52,13 +53,13 @@ fn put(job: &AgentJob, change: impl FnOnce(&mut AgentJob)) -> Change {
     }
 }
 
-fn slot(units: u32, capacity: u32) -> Option<Vec<Reservation>> {
+fn slot(units: u32, capacity: u32) -> Vec<Reservation> {
     let pool = "slots/vps".to_owned();
-    Some(vec![Reservation {
+    vec![Reservation {
         pool,
         units,
         capacity,
-    }])
+    }]
 }
 
 fn event(reason: &str) -> NewEvent {
@@ -134,7 +135,7 @@ pub async fn an_old_version_loses_and_writes_nothing(store: Arc<dyn Store>) {
         .await
         .unwrap();
     let mut late = put(&old, |j| j.spec.suspend = true);
-    late.holds = slot(1, 1);
+    late.holds = Some(slot(1, 1));
     late.events = vec![event("Late")];
     let lost = store.commit(late).await;
     assert!(matches!(lost, Err(PortError::Conflict(_))), "{lost:?}");
@@ -161,7 +162,7 @@ pub async fn two_planners_never_both_take_the_last_slot(store: Arc<dyn Store>) {
         tasks.push(tokio::spawn(async move {
             let job = a_stored_job(&*store, "a", &format!("job-{n}")).await;
             let mut take = put(&job, started);
-            take.holds = slot(1, 3);
+            take.holds = Some(slot(1, 3));
             store.commit(take).await
         }));
     }
@@ -182,11 +183,11 @@ pub async fn two_planners_never_both_take_the_last_slot(store: Arc<dyn Store>) {
 pub async fn holds_are_replaced_and_given_back(store: Arc<dyn Store>) {
     let job = a_stored_job(&*store, "a", "one").await;
     let mut take = put(&job, |_| {});
-    take.holds = slot(2, 3);
+    take.holds = Some(slot(2, 3));
     let job = store.commit(take.clone()).await.unwrap();
     assert_eq!(store.admission("slots/vps", &job).await.unwrap().held, 2);
     let mut more = put(&job, |_| {});
-    more.holds = slot(3, 3);
+    more.holds = Some(slot(3, 3));
     let job = store.commit(more).await.unwrap();
     let job = store
         .commit(put(&job, |j| j.spec.priority = 1))
@@ -209,7 +210,7 @@ pub async fn a_refused_neighbour_hurts_nobody(store: Arc<dyn Store>) {
             if n % 2 == 0 {
                 return store
                     .commit(put(&stale, |j| {
-                        j.metadata.resource_version = Some("99".into())
+                        j.metadata.resource_version = Some("99".into());
                     }))
                     .await
                     .is_err();
@@ -325,60 +326,27 @@ pub async fn filters_give_just_what_they_name(store: Arc<dyn Store>) {
         status.set_condition("Recorded", "True", ("Recorded", ""), Timestamp::now());
     };
     store.commit(put(&done, finish)).await.unwrap();
-    let names = async |query: ListQuery| -> Vec<String> {
-        let page = store.list(&ListQuery { limit: 10, ..query }).await.unwrap();
-        page.jobs.iter().map(|j| j.name().to_owned()).collect()
+    let all = || ListQuery {
+        limit: 10,
+        ..ListQuery::default()
     };
-    let default = ListQuery::default;
-    assert_eq!(
-        names(ListQuery {
-            phases: vec![Phase::Succeeded],
-            ..default()
-        })
-        .await,
-        ["done"]
-    );
-    assert_eq!(
-        names(ListQuery {
-            phases: vec![Phase::Queued, Phase::Running],
-            ..default()
-        })
-        .await,
-        ["waiting"]
-    );
-    assert_eq!(
-        names(ListQuery {
-            open_only: true,
-            ..default()
-        })
-        .await,
-        ["waiting"]
-    );
-    assert_eq!(
-        names(ListQuery {
-            name: Some("done".into()),
-            ..default()
-        })
-        .await,
-        ["done"]
-    );
-    assert_eq!(
-        names(ListQuery {
-            job_type: Some(JobType::DbtRun),
-            ..default()
-        })
-        .await,
-        [""; 0]
-    );
-    assert_eq!(
-        names(ListQuery {
-            job_type: Some(waiting.spec.job_type),
-            ..default()
-        })
-        .await
-        .len(),
-        2
-    );
+    let mut cases = vec![(all(), vec!["done", "waiting"]); 6];
+    cases[0].0.phases = vec![Phase::Succeeded];
+    cases[0].1 = vec!["done"];
+    cases[1].0.phases = vec![Phase::Queued, Phase::Running];
+    cases[1].1 = vec!["waiting"];
+    cases[2].0.open_only = true;
+    cases[2].1 = vec!["waiting"];
+    cases[3].0.name = Some("done".into());
+    cases[3].1 = vec!["done"];
+    cases[4].0.job_type = Some(JobType::DbtRun);
+    cases[4].1 = vec![];
+    cases[5].0.job_type = Some(waiting.spec.job_type);
+    for (query, expected) in cases {
+        let page = store.list(&query).await.unwrap();
+        let names: Vec<&str> = page.jobs.iter().map(AgentJob::name).collect();
+        assert_eq!(names, expected, "{query:?}");
+    }
 }
 
 /// A cursor that no page gave is refused, and nothing else happens.

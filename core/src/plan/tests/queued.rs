@@ -74,6 +74,13 @@ fn the_position_stands_in_the_status_and_is_written_once() {
 }
 
 #[test]
+fn a_job_whose_pause_is_over_stands_in_line_like_the_others() {
+    let case = failed(failure(FailureClass::Infrastructure)).with_held(4, 0);
+    let status = saved(&case.later(60).plan());
+    assert_eq!((status.retry_at, status.attempt), (None, 1));
+}
+
+#[test]
 fn the_last_free_slot_belongs_to_the_job_that_came_first() {
     assert_eq!(queued().with_held(3, 0).does(), "save launch");
     assert!(!queued().with_held(3, 1).does().contains("launch"));

@@ -1,17 +1,23 @@
 //! What a job made: its result, and the files it left. Reads only; files are sent so that no
 //! browser takes them for a page.
 
-use std::{fs::File, io, os::fd::OwnedFd, path::PathBuf};
+use std::{
+    ffi::CStr,
+    fs::File,
+    io,
+    os::fd::{AsFd, OwnedFd},
+    path::Path,
+};
 
 use axum::{
     body::{Body, Bytes},
-    extract::{Path, State},
+    extract::{Path as UrlPath, State, rejection::PathRejection},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use futures::stream;
 use jiff::Timestamp;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat};
+use rustix::fs::{AtFlags, Dir, DirEntry, FileType, Mode, OFlags, openat, statat};
 use sandbox_core::{AgentJob, Seat, Tenant, Uid};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
@@ -80,15 +86,16 @@ struct Artifact {
 
 /// The files that a job left.
 #[derive(Serialize, JsonSchema)]
-struct Artifacts {
-    artifacts: Vec<Artifact>,
+struct Listing {
+    #[serde(rename = "artifacts")]
+    files: Vec<Artifact>,
     count: usize,
     /// Whether there are more than are listed.
     truncated: bool,
 }
 
 pub(super) fn schema(g: &mut SchemaGenerator) -> Schema {
-    g.subschema_for::<Artifacts>()
+    g.subschema_for::<Listing>()
 }
 
 pub(super) async fn list(
@@ -99,20 +106,20 @@ pub(super) async fn list(
     let job = app.job(&tenant, &id).await?;
     let uid = job.uid().map_err(|_| Problem::no_job())?;
     let root = app.services.artifacts_root.clone();
-    let mut artifacts = blocking(move || Ok(walk(folder(root, &tenant, &uid).ok()))).await?;
-    artifacts.sort_by(|a, b| a.path.cmp(&b.path));
-    let truncated = artifacts.len() > MOST;
-    artifacts.truncate(MOST);
-    let found = Artifacts {
-        count: artifacts.len(),
-        artifacts,
+    let mut files = blocking(move || Ok(walk(folder(&root, &tenant, &uid).ok()))).await?;
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let truncated = files.len() > MOST;
+    files.truncate(MOST);
+    let found = Listing {
+        count: files.len(),
+        files,
         truncated,
     };
     Ok(axum::Json(found).into_response())
 }
 
-fn folder(root: PathBuf, tenant: &Tenant, uid: &Uid) -> io::Result<OwnedFd> {
-    open_dir(&root, &format!("{tenant}/{uid}"))
+fn folder(root: &Path, tenant: &Tenant, uid: &Uid) -> io::Result<OwnedFd> {
+    open_dir(root, &format!("{tenant}/{uid}"))
 }
 
 /// Runs what waits for the disk beside the other requests.
@@ -126,35 +133,57 @@ pub(super) async fn blocking<T: Send + 'static>(
 /// Every file beneath the folder; links are neither followed nor listed.
 fn walk(from: Option<OwnedFd>) -> Vec<Artifact> {
     let mut found = Vec::new();
-    let mut folders: Vec<(OwnedFd, String, usize)> = Vec::new();
-    folders.extend(from.map(|fd| (fd, String::new(), 0)));
-    while let Some((folder, prefix, depth)) = folders.pop() {
-        let Ok(entries) = Dir::read_from(&folder) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if found.len() > MOST || name == "." || name == ".." {
-                continue;
+    let mut folders: Vec<Folder> = Vec::new();
+    folders.extend(from.and_then(|fd| Folder::open(&fd, c".", (String::new(), 0))));
+    while let Some(mut folder) = folders.pop() {
+        while let Some(Ok(entry)) = folder.entries.read() {
+            if found.len() > MOST {
+                return found;
             }
-            let path = format!("{prefix}{name}");
-            match entry.file_type() {
-                FileType::Directory if depth < DEEPEST => {
-                    let inside = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-                    let flags = inside | OFlags::CLOEXEC;
-                    let opened = openat(&folder, entry.file_name(), flags, Mode::empty());
-                    folders.extend(opened.ok().map(|fd| (fd, format!("{path}/"), depth + 1)));
-                }
-                FileType::RegularFile => found.extend(artifact(&folder, &entry, path)),
-                _ => {}
-            }
+            folder.take(&entry, &mut found, &mut folders);
         }
     }
     found
 }
 
-fn artifact(folder: &OwnedFd, entry: &rustix::fs::DirEntry, path: String) -> Option<Artifact> {
-    let seen = statat(folder, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
+/// One folder of a listing.
+struct Folder {
+    entries: Dir,
+    prefix: String,
+    depth: usize,
+}
+
+impl Folder {
+    fn open(at: impl AsFd, name: &CStr, (prefix, depth): (String, usize)) -> Option<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = openat(at, name, flags, Mode::empty()).ok()?;
+        Some(Self {
+            entries: Dir::new(opened).ok()?,
+            prefix,
+            depth,
+        })
+    }
+
+    fn take(&self, entry: &DirEntry, found: &mut Vec<Artifact>, more: &mut Vec<Self>) {
+        let name = entry.file_name();
+        let path = format!("{}{}", self.prefix, name.to_string_lossy());
+        let Ok(here) = self.entries.fd() else {
+            return;
+        };
+        match entry.file_type() {
+            FileType::Directory if name == c"." || name == c".." || self.depth >= DEEPEST => {}
+            FileType::Directory => {
+                let below = (format!("{path}/"), self.depth + 1);
+                more.extend(Self::open(here, name, below));
+            }
+            FileType::RegularFile => found.extend(artifact(here, name, path)),
+            _ => {}
+        }
+    }
+}
+
+fn artifact(folder: impl AsFd, name: &CStr, path: String) -> Option<Artifact> {
+    let seen = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
     let modified = Timestamp::from_second(seen.st_mtime).ok()?;
     Some(Artifact {
         path,
@@ -166,15 +195,17 @@ fn artifact(folder: &OwnedFd, entry: &rustix::fs::DirEntry, path: String) -> Opt
 pub(super) async fn one(
     State(app): State<App>,
     Caller(tenant): Caller,
-    Path((id, path)): Path<(String, String)>,
+    named: Result<UrlPath<(String, String)>, PathRejection>,
 ) -> Told<Response> {
+    let named = named.map_err(|_| Problem::not_found("the artifact is not there"));
+    let UrlPath((id, path)) = named?;
     let job = app.job(&tenant, &id).await?;
     let uid = job.uid().map_err(|_| Problem::no_job())?;
     let inside = inner(&path).map_err(|why| outside(format!("the artifact's path {why}")))?;
     let kind = kind(&inside);
     let root = app.services.artifacts_root.clone();
     let (file, size) = blocking(move || {
-        let opened = folder(root, &tenant, &uid).and_then(|at| regular(&at, &inside));
+        let opened = folder(&root, &tenant, &uid).and_then(|at| regular(&at, &inside));
         opened.map_err(|e| not_opened(&e, "the artifact"))
     })
     .await?;

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use sandbox_core::{Tenant, job::BadName};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -169,7 +169,7 @@ impl Keys {
 }
 
 fn presented(headers: &HeaderMap) -> Option<&[u8]> {
-    let own = headers.get("x-api-key").map(|v| v.as_bytes());
+    let own = headers.get("x-api-key").map(HeaderValue::as_bytes);
     let bearer = || {
         let text = headers.get(header::AUTHORIZATION)?.as_bytes();
         let (scheme, rest) = text.split_at_checked(7)?;

@@ -47,7 +47,15 @@ fn admit(gate: &Gate, request: &mut Request) -> Told<()> {
         let tenant = services.keys.caller(request.headers())?;
         request.extensions_mut().insert(tenant);
     }
-    Ok(())
+    announced(request.headers(), services.limits.body)
+}
+
+/// A body that is said to be too large is refused before it is sent.
+fn announced(headers: &HeaderMap, most: usize) -> Told<()> {
+    let size = headers.get(header::CONTENT_LENGTH);
+    let size = size.and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    let fits = size.is_none_or(|size| size <= most as u64);
+    fits.then_some(()).ok_or_else(Problem::too_large)
 }
 
 /// The cap holds until the answer begins: streams have their own.

@@ -37,9 +37,10 @@ pub(super) async fn health(State(app): State<App>) -> Response {
         return ill(&e);
     }
     let tmux = services.backends.contains_key(&BackendName::Vps);
-    let workspace = match services.keys.required() {
-        true => "available".to_owned(),
-        false => services.workspace_root.display().to_string(),
+    let workspace = if services.keys.required() {
+        "available".to_owned()
+    } else {
+        services.workspace_root.display().to_string()
     };
     let health = Health {
         status: "healthy",

@@ -24,3 +24,6 @@ mod workspace;
 
 pub use routes::{ROUTES, Route};
 pub use server::{Face, Refused, check_bind};
+
+#[cfg(test)]
+mod tests;

@@ -87,6 +87,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "job_not_found", "Job not found")
     }
 
+    /// Whether something was not there.
+    #[must_use]
+    pub const fn is_not_found(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND.as_u16()
+    }
+
     /// Something else is not there.
     pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", detail)
@@ -102,9 +108,22 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
     }
 
+    /// The body is larger than allowed.
+    #[must_use]
+    pub fn too_large() -> Self {
+        let text = "the body is larger than allowed";
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", text)
+    }
+
     /// The caller may not have this.
     pub fn forbidden(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::FORBIDDEN, code, detail)
+    }
+
+    /// A body beyond the bound.
+    pub fn too_large() -> Self {
+        let text = "the body is larger than allowed";
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", text)
     }
 
     /// It cannot be done now; asking again may help.

@@ -42,7 +42,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 
 fn not_read(status: StatusCode) -> Problem {
     if status == StatusCode::PAYLOAD_TOO_LARGE {
-        return Problem::new(status, "too_large", "the body is larger than allowed");
+        return Problem::too_large();
     }
     Problem::new(
         StatusCode::BAD_REQUEST,

@@ -60,7 +60,6 @@ impl Face {
     }
 
     /// The routes, to be served by other means.
-    #[must_use]
     pub fn router(&self) -> Router {
         self.router.clone()
     }

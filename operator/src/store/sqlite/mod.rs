@@ -107,3 +107,6 @@ impl Store for SqliteStore {
         self.scan(move |db| read::admission(db, &pool, &row)).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,14 @@
 //! Opening the file: its settings, its schema, and the refusal of what is not ours. Knows nothing of
 //! jobs.
 
-use std::{io, path::Path, time::Duration};
+use std::{
+    io,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::told::remedy;
 
@@ -15,6 +20,8 @@ const APPLICATION: i32 = 0x4d41_5342;
 const WAL_KEPT: u32 = 64 * 1024 * 1024;
 /// Statements kept prepared by each connection.
 const PREPARED: usize = 64;
+/// How soon a file that is just being made is tried again.
+const AGAIN: Duration = Duration::from_millis(5);
 
 /// Why the store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -75,13 +82,26 @@ impl Opening<'_> {
         let mut db = Connection::open(self.path).map_err(|e| self.failed(e))?;
         db.busy_timeout(self.busy).map_err(|e| self.failed(e))?;
         self.check(&db)?;
-        let journal = settings(&db).map_err(|e| self.failed(e))?;
+        settings(&db).map_err(|e| self.failed(e))?;
+        let journal = self.logged_ahead(&db).map_err(|e| self.failed(e))?;
         if journal != "wal" {
             let (path, seen) = (self.shown(), journal);
             return Err(OpenError::Journal { path, seen });
         }
         migrate(&mut db).map_err(|e| self.failed(e))?;
         Ok(db)
+    }
+
+    /// Has the file keep a write-ahead log; gives the journal mode that came of it. Where two
+    /// programs do this to a new file at once, SQLite refuses one at once instead of waiting.
+    fn logged_ahead(&self, db: &Connection) -> rusqlite::Result<String> {
+        let until = Instant::now() + self.busy;
+        loop {
+            match db.pragma_update_and_check(None, "journal_mode", "WAL", |r| r.get(0)) {
+                Err(e) if is_busy(&e) && Instant::now() < until => thread::sleep(AGAIN),
+                answer => return answer,
+            }
+        }
     }
 
     /// A connection that only reads.
@@ -126,26 +146,30 @@ fn known() -> u32 {
     u32::try_from(STEPS.len()).unwrap_or(u32::MAX)
 }
 
-/// Whose file it is, its schema, and how many tables it has.
+fn is_busy(e: &rusqlite::Error) -> bool {
+    e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+}
+
+/// Whose file it is, its schema, and how many tables and indices it has, all of the same moment:
+/// another program may just be making it.
 fn header(db: &Connection) -> rusqlite::Result<(i32, u32, u32)> {
-    let application = db.pragma_query_value(None, "application_id", |r| r.get(0))?;
-    let tables = db.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
-    Ok((application, version(db)?, tables))
+    let tx = db.unchecked_transaction()?;
+    let tables = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
+    let application = tx.pragma_query_value(None, "application_id", |r| r.get(0))?;
+    Ok((application, version(&tx)?, tables))
 }
 
 fn version(db: &Connection) -> rusqlite::Result<u32> {
     db.pragma_query_value(None, "user_version", |r| r.get(0))
 }
 
-/// Sets what a connection that writes needs; gives the journal mode that came of it.
-fn settings(db: &Connection) -> rusqlite::Result<String> {
-    let journal = db.pragma_update_and_check(None, "journal_mode", "WAL", |r| r.get(0))?;
+fn settings(db: &Connection) -> rusqlite::Result<()> {
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "foreign_keys", true)?;
     db.pragma_update(None, "trusted_schema", false)?;
     db.pragma_update(None, "journal_size_limit", WAL_KEPT)?;
     db.set_prepared_statement_cache_capacity(PREPARED);
-    Ok(journal)
+    Ok(())
 }
 
 /// Brings the schema up to date in one transaction. Of two programs that open a new file at the same

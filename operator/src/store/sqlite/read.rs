@@ -26,7 +26,7 @@ pub(super) fn parse(body: &str) -> Answer<AgentJob> {
 }
 
 /// Who waits and goes first, as two ranges of an index: only those that are counted are read.
-pub(super) const AHEAD: &str = "SELECT
+const AHEAD: &str = "SELECT
     (SELECT count(*) FROM jobs WHERE waiting = 1 AND priority > ?1 AND uid != ?3) +
     (SELECT count(*) FROM jobs WHERE waiting = 1 AND priority = ?1 AND (submitted_at, uid) < (?2, ?3))";
 
@@ -101,14 +101,17 @@ fn list_filter(query: &ListQuery) -> Answer<Filter> {
     Ok(filter)
 }
 
+fn page_sql(filter: &Filter, rows: usize) -> String {
+    format!(
+        "SELECT body, submitted_at, uid FROM jobs{} ORDER BY submitted_at DESC, uid DESC LIMIT {rows}",
+        filter.sql
+    )
+}
+
 pub(super) fn list(db: &Connection, query: &ListQuery) -> Answer<Page> {
     let filter = list_filter(query)?;
     let limit = query.limit.clamp(1, MAX_PAGE) as usize;
-    let sql = format!(
-        "SELECT body, submitted_at, uid FROM jobs{} ORDER BY submitted_at DESC, uid DESC LIMIT {}",
-        filter.sql,
-        limit + 1
-    );
+    let sql = page_sql(&filter, limit + 1);
     let row = |r: &SqlRow<'_>| {
         Ok((
             r.get::<_, String>(0)?,
@@ -193,4 +196,90 @@ pub(super) fn admission(db: &Connection, pool: &str, row: &Row) -> Answer<Admiss
         held: held(db, pool)?,
         ahead,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::sqlite::open::Opening;
+
+    /// How SQLite would go about this.
+    fn explained(db: &Connection, sql: &str, values: &[&dyn ToSql]) -> String {
+        let sql = format!("EXPLAIN QUERY PLAN {sql}");
+        let mut statement = db.prepare(&sql).unwrap();
+        let steps = statement.query_map(values, |r| r.get::<_, String>(3));
+        let steps: Vec<String> = steps.unwrap().map(Result::unwrap).collect();
+        steps.join("; ")
+    }
+
+    fn page_explained(db: &Connection, query: &ListQuery) -> String {
+        let filter = list_filter(query).unwrap();
+        let values: Vec<&dyn ToSql> = filter.values.iter().map(AsRef::as_ref).collect();
+        explained(db, &page_sql(&filter, 5), &values)
+    }
+
+    fn empty(folder: &tempfile::TempDir) -> Connection {
+        let (path, busy) = (&folder.path().join("x.db"), Duration::ZERO);
+        Opening { path, busy }.writing().unwrap()
+    }
+
+    #[test]
+    fn a_page_is_read_in_the_order_of_an_index_and_never_sorted() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = empty(&folder);
+        let tenant = Some("a".parse().unwrap());
+        let after = Some(cursor(
+            7,
+            &"00000000-0000-7000-8000-000000000000".parse().unwrap(),
+        ));
+        let queries = [
+            ("jobs_newest", ListQuery::default()),
+            (
+                "jobs_newest",
+                ListQuery {
+                    after: after.clone(),
+                    ..ListQuery::default()
+                },
+            ),
+            (
+                "jobs_newest_of_tenant",
+                ListQuery {
+                    tenant: tenant.clone(),
+                    after,
+                    ..ListQuery::default()
+                },
+            ),
+            (
+                "jobs_open",
+                ListQuery {
+                    open_only: true,
+                    ..ListQuery::default()
+                },
+            ),
+        ];
+        for (index, query) in queries {
+            let steps = page_explained(&db, &query);
+            assert!(
+                steps.contains(&format!("USING INDEX {index}")),
+                "{query:?}: {steps}"
+            );
+            assert!(!steps.contains("TEMP B-TREE"), "{query:?}: {steps}");
+        }
+    }
+
+    #[test]
+    fn who_goes_first_is_counted_in_two_ranges_of_the_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let values: [&dyn ToSql; 3] = [&0, &0, &""];
+        let steps = explained(&empty(&folder), AHEAD, &values);
+        assert_eq!(
+            steps
+                .matches("SEARCH jobs USING COVERING INDEX jobs_waiting")
+                .count(),
+            2,
+            "{steps}"
+        );
+    }
 }

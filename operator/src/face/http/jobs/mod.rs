@@ -4,5 +4,6 @@
 pub(super) mod change;
 pub(super) mod list;
 mod new;
+mod places;
 pub(super) mod queue;
 pub(super) mod submit;

@@ -14,7 +14,7 @@ use crate::face::http::{
 /// How soon a refused client may try again, in seconds.
 const TRY_AGAIN: u32 = 5;
 /// Below every priority that a spec may have, so that all that wait go before.
-const LAST: i32 = i32::MIN;
+const LAST: i32 = -1_000_000;
 
 /// How many jobs may wait, and at most how many do.
 pub(in crate::face::http) struct QueueBound {

@@ -11,7 +11,10 @@ use sandbox_core::{
 };
 use serde_json::{Map, Value, json};
 
-use super::new::{self, Named};
+use super::{
+    new::{self, Named},
+    places,
+};
 use crate::face::http::{
     app::{App, Caller},
     dialect::{self, PAYLOAD, Roots, Translated, WARNINGS, old_names},
@@ -41,6 +44,7 @@ pub(in crate::face::http) async fn submit(
     } else {
         old(&app, &tenant, body)?
     };
+    places::known_retry(&app, &tenant, &job).await?;
     new::write(&app, job, &headers).await
 }
 
@@ -49,7 +53,7 @@ fn old(app: &App, tenant: &Tenant, body: Map<String, Value>) -> Told<AgentJob> {
     let workspace = &app.services.workspace_root;
     let mut translated = dialect::translate(body, Roots { workspace, tenant })?;
     let asked = agent_job(json!({}), translated.spec.take());
-    let job = validate::parse(asked).map_err(|e| Problem::fields(old_names(e.0)))?;
+    let job = parse(asked).map_err(|found| Problem::fields(old_names(found)))?;
     let named = Named {
         annotations: annotations(translated),
         ..Named::default()
@@ -69,6 +73,17 @@ fn annotations(from: Translated) -> BTreeMap<String, String> {
     kept
 }
 
+/// Reads the job at the one door, and looks where its paths lead.
+fn parse(asked: Value) -> Result<AgentJob, Vec<Invalid>> {
+    let job = validate::parse(asked).map_err(|found| found.0)?;
+    let outside = places::leading_out(&job.spec);
+    if outside.is_empty() {
+        Ok(job)
+    } else {
+        Err(outside)
+    }
+}
+
 fn agent_job(metadata: Value, spec: Value) -> Value {
     let fixed = [("apiVersion", API_VERSION), ("kind", KIND)];
     let fixed = fixed.map(|(key, value)| (key.to_owned(), value.into()));
@@ -85,7 +100,7 @@ fn whole(tenant: &Tenant, mut body: Map<String, Value>) -> Told<AgentJob> {
     let spec = body.shift_remove("spec").unwrap_or_default();
     let metadata = body.shift_remove("metadata");
     let metadata = metadata.unwrap_or_else(|| json!({}));
-    let job = validate::parse(agent_job(metadata, spec))?;
+    let job = parse(agent_job(metadata, spec)).map_err(Problem::fields)?;
     let named = named(tenant, job.metadata)?;
     Ok(new::job(tenant, named, job.spec))
 }

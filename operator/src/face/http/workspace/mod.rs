@@ -31,7 +31,7 @@ pub(super) struct At {
 
 /// What changed since the last commit.
 #[derive(Serialize, JsonSchema)]
-struct Diff {
+struct SinceCommit {
     path: String,
     /// Changes of files that git knows.
     diff: String,
@@ -52,7 +52,7 @@ struct Status {
 }
 
 pub(super) fn diff_schema(g: &mut SchemaGenerator) -> Schema {
-    g.subschema_for::<Diff>()
+    g.subschema_for::<SinceCommit>()
 }
 
 pub(super) fn status_schema(g: &mut SchemaGenerator) -> Schema {
@@ -73,7 +73,7 @@ pub(super) async fn diff(
     let repo = repo.ok_or_else(no_repository)?;
     let diff = String::from_utf8_lossy(&repo.diff(None).await?).into_owned();
     let untracked_files = repo.untracked().await?;
-    Ok(Json(Diff {
+    Ok(Json(SinceCommit {
         path: at.path,
         has_changes: !diff.is_empty() || !untracked_files.is_empty(),
         diff,

@@ -1,0 +1,161 @@
+//! The node dies before or after any port call, once or twice, or only an answer is lost, and every
+//! story ends as it would have ended.
+//!
+//! A plain run of a story gives its calls; each of them is then a place to die, on both sides. How
+//! often work began is counted by a list that the work itself writes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says by panicking that it failed"
+)]
+
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use sandbox_tests::flow::{
+    drive::{Run, play},
+    killed::{Blow, Kill, Side},
+    story::{self, Story},
+};
+
+/// Runs of each story with two deaths.
+const PAIRS: u64 = 200;
+
+fn judge(story: &Story, run: &Run, kills: &[Kill]) {
+    let at: Vec<_> = kills.iter().map(|k| (run.passed.get(k.call), *k)).collect();
+    assert_eq!(run.ends, story.ends, "killed at {at:?}");
+    assert!(run.wrong.is_empty(), "killed at {at:?}: {:?}", run.wrong);
+}
+
+async fn meets_once(blow: Blow, story: Story) {
+    let plain = play(&story, Vec::new()).await;
+    judge(&story, &plain, &[]);
+    for call in 0..plain.passed.len() {
+        for side in [Side::Before, Side::After] {
+            let kill = Kill { call, side, blow };
+            let run = play(&story, vec![kill]).await;
+            let deaths = u32::from(blow == Blow::Dies);
+            assert_eq!(run.deaths, deaths, "{kill:?} was not reached");
+            judge(&story, &run, &[kill]);
+        }
+    }
+}
+
+async fn dies_twice(story: Story) {
+    let calls = play(&story, Vec::new()).await.passed.len() as u64;
+    let mut dice = Dice(calls);
+    for _ in 0..PAIRS {
+        let kills = vec![dice.kill(calls), dice.kill(calls * 3 / 2)];
+        let run = play(&story, kills.clone()).await;
+        judge(&story, &run, &kills);
+    }
+}
+
+/// The same numbers every time (xorshift).
+struct Dice(u64);
+
+impl Dice {
+    fn throw(&mut self, sides: u64) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % sides).unwrap()
+    }
+
+    fn kill(&mut self, calls: u64) -> Kill {
+        let call = self.throw(calls);
+        let side = [Side::Before, Side::After][self.throw(2)];
+        let blow = Blow::Dies;
+        Kill { call, side, blow }
+    }
+}
+
+macro_rules! stories {
+    ($($name:ident)*) => {
+        mod a_job_that {
+            $(mod $name {
+                #[tokio::test]
+                async fn ends_the_same_wherever_the_node_dies() {
+                    crate::meets_once(crate::Blow::Dies, crate::story::$name()).await;
+                }
+
+                #[tokio::test]
+                async fn ends_the_same_whichever_answer_is_lost() {
+                    crate::meets_once(crate::Blow::NoAnswer, crate::story::$name()).await;
+                }
+
+                #[tokio::test]
+                async fn ends_the_same_though_the_node_dies_twice() {
+                    crate::dies_twice(crate::story::$name()).await;
+                }
+            })*
+        }
+
+        #[test]
+        fn every_story_is_told() {
+            let told: Vec<&str> = vec![$(stringify!($name)),*];
+            let all: Vec<&str> = story::all().into_iter().map(|(name, _)| name).collect();
+            assert_eq!(told, all);
+        }
+    };
+}
+
+stories! {
+    succeeds
+    fails_then_succeeds
+    is_cancelled_while_it_waits
+    is_cancelled_at_work
+    is_cancelled_before_the_claim
+    runs_out_of_time
+    loses_a_runner
+    loses_sight_of_a_runner
+    is_refused_twice
+    waits_in_vain_for_a_runner
+    is_suspended_and_resumed
+    is_forgotten_in_time
+}
+
+fn here(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Every call that a story makes, as `port.method`.
+async fn points() -> BTreeSet<&'static str> {
+    let mut points = BTreeSet::new();
+    for (_, story) in story::all() {
+        points.extend(play(&story, Vec::new()).await.passed);
+    }
+    points
+}
+
+#[tokio::test]
+async fn the_list_of_kill_points_is_the_one_that_was_agreed_on() {
+    let points: Vec<&str> = points().await.into_iter().collect();
+    let seen = points.join(" before after\n") + " before after\n";
+    let file = here("kill-points.txt");
+    if fs::read_to_string(&file).unwrap_or_default() != seen {
+        fs::write(&file, &seen).unwrap();
+        panic!("kill-points.txt was written anew; look at what changed");
+    }
+}
+
+/// Every asynchronous method of every port, read from the source.
+fn methods() -> BTreeSet<String> {
+    let source = fs::read_to_string(here("../core/src/port.rs")).unwrap();
+    let mut port = String::new();
+    let mut found = BTreeSet::new();
+    for line in source.lines().map(str::trim) {
+        if let Some(rest) = line.strip_prefix("pub trait ") {
+            port = rest.split(':').next().unwrap().to_lowercase();
+        } else if let Some(rest) = line.strip_prefix("async fn ") {
+            let method = rest.split(['(', '<']).next().unwrap();
+            found.insert(format!("{port}.{method}"));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn every_port_call_has_a_kill_point() {
+    let points: BTreeSet<String> = points().await.into_iter().map(str::to_owned).collect();
+    assert_eq!(points, methods());
+}
