@@ -120,12 +120,6 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, code, detail)
     }
 
-    /// A body beyond the bound.
-    pub fn too_large() -> Self {
-        let text = "the body is larger than allowed";
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", text)
-    }
-
     /// It cannot be done now; asking again may help.
     pub fn unavailable(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).retry_after(1)
