@@ -45,6 +45,10 @@ settings! {
     "ANTHROPIC_BASE_URL": "Where the model's API is. Default https://api.anthropic.com.";
     "SANDBOX_DBT_COMMAND": "The dbt program with its leading arguments. Default dbt.";
     "SANDBOX_AGENT_COMMAND": "The terminal agent with its leading arguments. Default claude.";
+    "SANDBOX_AGENT_ENV": "More environment for terminal agents, NAME=VALUE with commas between, such as RUSTUP_HOME=/opt/rustup: their home is empty.";
+    "SANDBOX_AGENT_TOKEN_FILE": "A file with a token of `claude setup-token` for terminal agents; goes before the API key.";
+    "SANDBOX_AGENT_LOGIN": "true uses your own login for terminal agents. Not supported yet. Default false.";
+    "SANDBOX_FILE_URLS": "true lets jobs clone repositories of this machine by file://. Default false.";
     "LOG_LEVEL": "error, warn, info, debug or trace. Default info.";
     "SANDBOX_SERVER": "Where the command line finds the server. Default http://127.0.0.1:8000.";
     "SANDBOX_API_KEY": "The key the command line sends.";
@@ -234,7 +238,25 @@ fn address(text: &str) -> Result<SocketAddr> {
     })
 }
 
-fn switch(sources: &Sources, name: &str) -> Result<bool> {
+/// A setting of several `NAME=VALUE` with commas between.
+///
+/// # Errors
+/// A part of it is none.
+pub fn pairs(sources: &Sources, name: &str) -> Result<BTreeMap<String, String>> {
+    let text = sources.get(name).unwrap_or_default();
+    let parts = text.split(',').map(str::trim).filter(|p| !p.is_empty());
+    let pair = |part: &str| match part.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => bail!("read {name}: {part:?} is not like NAME=VALUE"),
+    };
+    parts.map(pair).collect()
+}
+
+/// A setting that is true or false.
+///
+/// # Errors
+/// It is neither.
+pub fn switch(sources: &Sources, name: &str) -> Result<bool> {
     match sources.get(name).map(str::to_ascii_lowercase).as_deref() {
         None | Some("false" | "0" | "no" | "off") => Ok(false),
         Some("true" | "1" | "yes" | "on") => Ok(true),

@@ -3,6 +3,7 @@
 //! `serve` writes it once at its start beside the data; `exec` reads it after its claim.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
 };
@@ -29,6 +30,16 @@ pub struct Settings {
     pub dbt_command: Vec<String>,
     /// The terminal agent's program and its leading arguments.
     pub agent_command: Vec<String>,
+    /// More environment for terminal agents.
+    pub agent_env: BTreeMap<String, String>,
+    /// The file that holds a long-lived token for terminal agents; it goes before the API key.
+    pub agent_token_file: Option<PathBuf>,
+    /// Whether terminal agents are to use the login of the user that runs the server.
+    pub agent_login: bool,
+    /// Tenants' secrets stand beneath it: `<secrets_root>/<tenant>/<name>`.
+    pub secrets_root: PathBuf,
+    /// Whether jobs may name repositories of this machine by `file://`.
+    pub file_urls: bool,
     /// Largest log of one seat, in bytes.
     pub log_limit: u64,
 }

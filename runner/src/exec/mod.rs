@@ -188,7 +188,7 @@ fn refuse_other_version(brief: &Brief) -> Result<(), Failure> {
 
 async fn recall(node: &Node, brief: &Brief) -> sandbox_core::port::Receipt {
     let inject = brief.spec.elf.as_ref().is_none_or(|e| e.inject);
-    let query = kind_of(brief.spec.job_type).and_then(|k| k.recall(brief));
+    let query = kind_of(brief.spec.job_type).recall(brief);
     match query {
         Some(query) if inject => node.recall(query).await,
         _ => sandbox_core::port::Receipt::default(),
@@ -198,15 +198,14 @@ async fn recall(node: &Node, brief: &Brief) -> sandbox_core::port::Receipt {
 fn report_of(ended: Result<Done, Failure>, began: Timestamp, usage: sandbox_core::Usage) -> Report {
     let now = Timestamp::now();
     let seconds = now.duration_since(began).as_secs().unsigned_abs();
-    let (outcome, failure, done) = match ended {
-        Ok(mut done) => match done.failure.take() {
-            None => (Outcome::Succeeded, None, done),
-            failure => (Outcome::Failed, failure, done),
-        },
-        Err(f) if f.class == FailureClass::Deadline => {
-            (Outcome::TimedOut, Some(f), Done::default())
-        }
-        Err(f) => (Outcome::Failed, Some(f), Done::default()),
+    let (failure, done) = match ended {
+        Ok(mut done) => (done.failure.take(), done),
+        Err(f) => (Some(f), Done::default()),
+    };
+    let outcome = match failure.as_ref().map(|f| f.class) {
+        None => Outcome::Succeeded,
+        Some(FailureClass::Deadline) => Outcome::TimedOut,
+        Some(_) => Outcome::Failed,
     };
     Report {
         outcome,

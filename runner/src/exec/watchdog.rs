@@ -18,14 +18,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const BEAT: Duration = Duration::from_secs(2);
 
 /// Runs the work until it ends or something ends it.
-pub(super) async fn guard(work: &Work, kind: Option<&'static dyn Kind>) -> Result<Done, Failure> {
-    let Some(kind) = kind else {
-        let text = format!(
-            "{} jobs are not supported yet",
-            work.brief.spec.job_type.word()
-        );
-        return Err(Failure::new(FailureClass::InvalidSpec, text));
-    };
+pub(super) async fn guard(work: &Work, kind: &'static dyn Kind) -> Result<Done, Failure> {
     let mut running = pin!(kind.run(work));
     let why = tokio::select! {
         ended = &mut running => return ended,
@@ -35,9 +28,15 @@ pub(super) async fn guard(work: &Work, kind: Option<&'static dyn Kind>) -> Resul
     };
     work.log.line(&format!("ending: {}", why.message));
     work.stopping.store(true, Ordering::Relaxed);
-    // What the work still gives in its grace is not a success: the end was decided elsewhere.
-    let _ = tokio::time::timeout(GRACE, running).await;
-    Err(why)
+    // What the work still gives in its grace is not a success: the end was decided elsewhere. Its
+    // result is kept beside the failure.
+    match tokio::time::timeout(GRACE, running).await {
+        Ok(Ok(done)) => Ok(Done {
+            failure: Some(why),
+            ..done
+        }),
+        Ok(Err(_)) | Err(_) => Err(why),
+    }
 }
 
 async fn out_of_time(work: &Work) -> Failure {

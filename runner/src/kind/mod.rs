@@ -1,5 +1,6 @@
 //! What a job may be. One file a type, one line in [`kind_of`]; none of them knows a place.
 
+mod agent_farm;
 mod analytics;
 mod ask;
 mod claude_chat;
@@ -133,15 +134,15 @@ pub struct Done {
 }
 
 /// The list of job types.
-pub fn kind_of(job_type: JobType) -> Option<&'static dyn Kind> {
+pub fn kind_of(job_type: JobType) -> &'static dyn Kind {
     match job_type {
-        JobType::Echo => Some(&echo::Echo),
-        JobType::ClaudeChat => Some(&claude_chat::ClaudeChat),
-        JobType::Analytics => Some(&analytics::Analytics),
-        JobType::DbtRun => Some(&dbt_run::DbtRun {
+        JobType::Echo => &echo::Echo,
+        JobType::ClaudeChat => &claude_chat::ClaudeChat,
+        JobType::Analytics => &analytics::Analytics,
+        JobType::DbtRun => &dbt_run::DbtRun {
             grace: dbt_run::GRACE,
-        }),
-        JobType::AgentFarm => None,
+        },
+        JobType::AgentFarm => &agent_farm::AgentFarm,
     }
 }
 

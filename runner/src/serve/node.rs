@@ -29,7 +29,10 @@ use tokio::{
 };
 
 use super::{face, sockets};
-use crate::{config::ServeConfig, settings::Settings};
+use crate::{
+    config::{ServeConfig, pairs, switch},
+    settings::Settings,
+};
 
 /// How long a runner may take to end after it was asked to.
 const STOP_GRACE: Duration = Duration::from_secs(15);
@@ -98,6 +101,14 @@ fn settings(config: &ServeConfig, socket: &Path) -> Result<Settings> {
         let text = config.sources.get(name).unwrap_or(default);
         text.split_whitespace().map(str::to_owned).collect()
     };
+    // A runner starts elsewhere.
+    let path = |name: &str| {
+        config
+            .sources
+            .get(name)
+            .map(std::path::absolute)
+            .transpose()
+    };
     Ok(Settings {
         workspace_root: config.workspace_root.clone(),
         artifacts_root: config.data_dir.join("artifacts"),
@@ -106,6 +117,11 @@ fn settings(config: &ServeConfig, socket: &Path) -> Result<Settings> {
         model_key_file: super::secrets::model_key(config)?,
         dbt_command: words("SANDBOX_DBT_COMMAND", "dbt"),
         agent_command: words("SANDBOX_AGENT_COMMAND", "claude"),
+        agent_env: pairs(&config.sources, "SANDBOX_AGENT_ENV")?,
+        agent_token_file: path("SANDBOX_AGENT_TOKEN_FILE")?,
+        agent_login: switch(&config.sources, "SANDBOX_AGENT_LOGIN")?,
+        secrets_root: config.data_dir.join("secrets"),
+        file_urls: switch(&config.sources, "SANDBOX_FILE_URLS")?,
         log_limit: config
             .sources
             .get("SANDBOX_LOG_LIMIT")

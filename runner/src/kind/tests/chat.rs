@@ -58,7 +58,6 @@ async fn lessons_of_memory_reach_the_system_prompt() {
 fn memory_is_asked_with_all_that_the_job_says() {
     let place = place(chat());
     let query = kind_of(JobType::ClaudeChat)
-        .unwrap()
         .recall(&place.work.brief)
         .unwrap();
     assert_eq!(

@@ -68,7 +68,7 @@ impl Place {
     /// Runs the work as its type.
     pub async fn run(&self) -> Result<Done, Failure> {
         let job_type = self.work.brief.spec.job_type;
-        kind_of(job_type).unwrap().run(&self.work).await
+        kind_of(job_type).run(&self.work).await
     }
 
     /// A path in the tenant's repository.

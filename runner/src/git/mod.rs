@@ -1,0 +1,25 @@
+//! Git by its command line: argument lists only, no configuration but ours, no hook, no prompt, a
+//! time limit on every call. Knows repositories and remotes; nothing of agents or jobs.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `call` | one call of git in its clean environment |
+//! | `trouble` | why a call failed, and whose fault that is |
+//! | `remote` | which remotes are allowed, and how a token reaches them |
+//! | `repo` | clone, open, worktrees, reading history |
+//! | `land` | one branch that commits are put on, by compare-and-swap |
+
+mod call;
+mod land;
+mod remote;
+mod repo;
+mod trouble;
+
+pub use call::{Git, Identity};
+pub use land::{Attempt, Branch};
+pub use remote::{Remote, Token};
+pub use repo::{Commit, Repo, Stat};
+pub use trouble::GitError;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,395 @@
+//! A repository on this machine: got by a clone or found in its place, its worktrees, its history.
+//! Never writes into a checkout that somebody else made.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    Remote, Token,
+    call::{Call, Git, Identity, REMOTE},
+    trouble::GitError,
+};
+
+/// The most commits that are listed.
+const MOST_COMMITS: usize = 500;
+
+/// A repository.
+#[derive(Clone, Debug)]
+pub struct Repo {
+    pub(super) git: Git,
+    pub(super) dir: PathBuf,
+    /// Where it came from, with what logs in there.
+    pub(super) origin: Option<(Remote, Vec<(&'static str, String)>)>,
+}
+
+/// A commit, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// Its full name.
+    pub sha: String,
+    /// The first line of its message.
+    pub subject: String,
+}
+
+/// What commits changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stat {
+    /// Each file with the lines added to it and removed from it.
+    pub files: Vec<Change>,
+}
+
+/// One changed file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its path in the repository.
+    pub path: String,
+    /// Lines added; none counted for a binary file.
+    pub insertions: u64,
+    /// Lines removed.
+    pub deletions: u64,
+}
+
+impl Repo {
+    /// Clones into a folder that is not there yet. Checks nothing out.
+    ///
+    /// # Errors
+    /// The remote is not there, does not let us in, or cannot be reached.
+    pub async fn clone(
+        git: &Git,
+        remote: &Remote,
+        token: Option<&Token>,
+        into: &Path,
+    ) -> Result<Self, GitError> {
+        let what = format!("clone {remote}");
+        let failed = |said| GitError::Failed {
+            what: what.clone(),
+            said,
+        };
+        let login = token
+            .map_or(Ok(Vec::new()), |t| remote.login(t))
+            .map_err(failed)?;
+        let parent = into.parent().unwrap_or(into);
+        let call = git.call(parent, &what).within(REMOTE);
+        let call = call.args([
+            "clone",
+            "--quiet",
+            "--no-checkout",
+            "--template=",
+            "--origin=origin",
+            "--",
+        ]);
+        let call = call.args([remote.url().as_ref(), into.as_os_str()]);
+        let done = call.envs(variables(&login)).text().await;
+        if let Err(e) = done {
+            // Half a clone is of no use; git leaves one behind when it is killed.
+            let _ = std::fs::remove_dir_all(into);
+            return Err(e);
+        }
+        Ok(Self {
+            git: git.clone(),
+            dir: into.to_owned(),
+            origin: Some((remote.clone(), login)),
+        })
+    }
+
+    /// Opens the repository whose uppermost folder this is. The folder and what git keeps of it must
+    /// stand beneath `root`: a checkout can point anywhere.
+    ///
+    /// # Errors
+    /// It is none, or leads elsewhere.
+    pub async fn open(git: &Git, dir: &Path, root: &Path) -> Result<Self, GitError> {
+        let what = "open the repository";
+        let asked = [
+            "rev-parse",
+            "--path-format=absolute",
+            "--show-toplevel",
+            "--git-common-dir",
+        ];
+        let ceiling = dir.parent().unwrap_or(dir).to_string_lossy().into_owned();
+        let call = git.call(dir, what).args(asked);
+        let text = call
+            .envs([("GIT_CEILING_DIRECTORIES", ceiling.as_str())])
+            .text()
+            .await?;
+        let real = |path: &str| std::fs::canonicalize(path).ok();
+        let mut lines = text.lines().map(real);
+        let (top, kept) = (lines.next().flatten(), lines.next().flatten());
+        let is_top = top.is_some_and(|t| t == dir);
+        if !is_top || !kept.is_some_and(|k| k.starts_with(root)) {
+            return Err(GitError::Failed {
+                what: what.to_owned(),
+                said: "it is not a git repository of its own beneath the tenant's folder"
+                    .to_owned(),
+            });
+        }
+        Ok(Self {
+            git: git.clone(),
+            dir: dir.to_owned(),
+            origin: None,
+        })
+    }
+
+    /// Whether it was cloned for this job.
+    pub fn is_clone(&self) -> bool {
+        self.origin.is_some()
+    }
+
+    pub(super) fn call<'a>(&'a self, what: &'a str) -> Call<'a> {
+        self.git.call(&self.dir, what)
+    }
+
+    /// The commit that a name stands for, if there is one.
+    pub(super) async fn commit_of(&self, name: &str) -> Result<Option<String>, GitError> {
+        let name = format!("{name}^{{commit}}");
+        let call = self.call("look a commit up");
+        let found = call
+            .args([
+                "rev-parse",
+                "--verify",
+                "--quiet",
+                "--end-of-options",
+                &name,
+            ])
+            .line()
+            .await;
+        match found {
+            Ok(sha) => Ok(Some(sha)),
+            Err(e) if e.is_refusal() => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The commit of a branch, a tag or a commit's own name, as the remote has them.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub async fn resolve(&self, name: &str) -> Result<String, GitError> {
+        let places = [
+            format!("refs/remotes/origin/{name}"),
+            format!("refs/tags/{name}"),
+            name.to_owned(),
+        ];
+        let is_sha = name.len() >= 7 && name.bytes().all(|b| b.is_ascii_hexdigit());
+        let most = if is_sha { 3 } else { 2 };
+        for place in &places[..most] {
+            if let Some(sha) = self.commit_of(place).await? {
+                return Ok(sha);
+            }
+        }
+        Err(GitError::Failed {
+            what: format!("find {name:?} in the repository"),
+            said: "no branch, tag or commit of this name exists: it does not exist".to_owned(),
+        })
+    }
+
+    /// The commit that is checked out.
+    ///
+    /// # Errors
+    /// There is none yet.
+    pub async fn head(&self) -> Result<String, GitError> {
+        self.commit_of("HEAD")
+            .await?
+            .ok_or_else(|| GitError::Failed {
+                what: "find the commit to begin from".to_owned(),
+                said:
+                    "the repository has no commit, so HEAD does not exist; commit something first"
+                        .to_owned(),
+            })
+    }
+
+    /// Leaves this commit as the checked-out one, on no branch. For clones of our own.
+    ///
+    /// # Errors
+    /// Git says no.
+    pub async fn detach(&self, commit: &str) -> Result<(), GitError> {
+        let call = self.call("detach the clone");
+        call.args(["update-ref", "--no-deref", "HEAD", commit])
+            .text()
+            .await
+            .map(drop)
+    }
+
+    /// Whether somebody uses files that are not committed here.
+    ///
+    /// # Errors
+    /// Git cannot look.
+    pub async fn is_dirty(&self) -> Result<bool, GitError> {
+        is_dirty(&self.git, &self.dir).await
+    }
+
+    /// The text of a file in a commit; a link is not followed.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn file(&self, commit: &str, path: &str) -> Result<Vec<u8>, GitError> {
+        let what = format!("read {path:?} in the repository");
+        let object = format!("{commit}:{path}");
+        self.call(&what)
+            .args(["cat-file", "blob", &object])
+            .bytes()
+            .await
+    }
+
+    /// Makes a worktree with a new branch at this commit.
+    ///
+    /// # Errors
+    /// Git says no, or the disk does.
+    pub async fn add_worktree(
+        &self,
+        at: &Path,
+        branch: &str,
+        commit: &str,
+    ) -> Result<(), GitError> {
+        let call = self.call("make a worktree");
+        let call = call.args([
+            "worktree",
+            "add",
+            "--quiet",
+            "--no-track",
+            "-b",
+            branch,
+            "--",
+        ]);
+        call.args([at.as_os_str(), commit.as_ref()])
+            .text()
+            .await
+            .map(drop)
+    }
+
+    /// Takes a worktree and its branch away.
+    ///
+    /// # Errors
+    /// Git says no; both stay then, or the branch does.
+    pub async fn remove_worktree(&self, at: &Path, branch: &str) -> Result<(), GitError> {
+        let call = self.call("remove a worktree");
+        let call = call.args(["worktree", "remove", "--force", "--"]);
+        call.args([at.as_os_str()]).text().await?;
+        let call = self.call("remove the branch of a worktree");
+        call.args(["branch", "--quiet", "-D", "--", branch])
+            .text()
+            .await
+            .map(drop)
+    }
+
+    /// Gives up a rebase, merge or cherry-pick that was left in the middle: what it left in the
+    /// files is half of something. Mostly there is none, and git says so.
+    pub async fn give_up_unfinished(&self, worktree: &Path) {
+        for what in ["rebase", "merge", "cherry-pick"] {
+            let call = self.git.call(worktree, "give up what is unfinished");
+            let _ = call.args([what, "--abort"]).text().await;
+        }
+    }
+
+    /// Commits all that is not committed in a worktree; says whether there was anything.
+    ///
+    /// # Errors
+    /// Git says no, or the disk does.
+    pub async fn commit_rest(
+        &self,
+        worktree: &Path,
+        by: &Identity,
+        message: &str,
+    ) -> Result<bool, GitError> {
+        if !is_dirty(&self.git, worktree).await? {
+            return Ok(false);
+        }
+        let call = || self.git.call(worktree, "commit what was left uncommitted");
+        call().args(["add", "--all", "--", "."]).text().await?;
+        let commit = call().args(["commit", "--quiet", "--no-verify", "--message", message]);
+        commit.envs(by.variables()).text().await?;
+        Ok(true)
+    }
+
+    /// The commit that is checked out in a worktree.
+    ///
+    /// # Errors
+    /// The worktree is gone or broken.
+    pub async fn head_of(&self, worktree: &Path) -> Result<String, GitError> {
+        let call = self.git.call(worktree, "look at the worktree");
+        call.args(["rev-parse", "--verify", "HEAD"]).line().await
+    }
+
+    /// The commits that `to` has and `from` has not, oldest first; at most the newest 500.
+    ///
+    /// # Errors
+    /// Git cannot look.
+    pub async fn commits(&self, from: &str, to: &str) -> Result<Vec<Commit>, GitError> {
+        let (most, range) = (format!("-n{MOST_COMMITS}"), format!("{from}..{to}"));
+        let call = self.call("list commits");
+        let words = [
+            "log",
+            "--reverse",
+            "--no-show-signature",
+            "--format=%H %s",
+            &most,
+            &range,
+            "--",
+        ];
+        let text = call.args(words).text().await?;
+        let lines = text.lines().filter_map(|l| l.split_once(' '));
+        Ok(lines
+            .map(|(sha, subject)| Commit {
+                sha: sha.to_owned(),
+                subject: subject.to_owned(),
+            })
+            .collect())
+    }
+
+    /// What changed between two commits.
+    ///
+    /// # Errors
+    /// Git cannot look.
+    pub async fn stat(&self, from: &str, to: &str) -> Result<Stat, GitError> {
+        let call = self.call("compare commits");
+        let words = [
+            "diff",
+            "--numstat",
+            "-z",
+            "--no-renames",
+            "--no-ext-diff",
+            "--no-textconv",
+            from,
+            to,
+            "--",
+        ];
+        Ok(Stat::parse(&call.args(words).text().await?))
+    }
+}
+
+pub(super) fn variables<'a>(
+    login: &'a [(&'static str, String)],
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    login.iter().map(|(k, v)| (*k, v.as_str()))
+}
+
+async fn is_dirty(git: &Git, worktree: &Path) -> Result<bool, GitError> {
+    let call = git.call(worktree, "look for uncommitted files");
+    let text = call
+        .args(["status", "--porcelain", "-z", "--no-renames"])
+        .text()
+        .await?;
+    Ok(!text.is_empty())
+}
+
+impl Stat {
+    /// Records of `--numstat -z`: added, removed, path; a `-` for what has no lines.
+    fn parse(text: &str) -> Self {
+        let record = |r: &str| {
+            let mut fields = r.splitn(3, '\t');
+            let (added, removed) = (fields.next()?, fields.next()?);
+            Some(Change {
+                path: fields.next()?.to_owned(),
+                insertions: added.trim().parse().unwrap_or_default(),
+                deletions: removed.parse().unwrap_or_default(),
+            })
+        };
+        Self {
+            files: text.split('\0').filter_map(record).collect(),
+        }
+    }
+
+    /// Lines added and removed in all files.
+    pub fn lines(&self) -> (u64, u64) {
+        let add = |sum: (u64, u64), f: &Change| (sum.0 + f.insertions, sum.1 + f.deletions);
+        self.files.iter().fold((0, 0), add)
+    }
+}

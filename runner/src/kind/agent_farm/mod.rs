@@ -1,0 +1,135 @@
+//! `agent_farm`: several terminal agents on one repository, each in its own worktree and window.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `workspace` | the repository, its worktrees, the branch to land on |
+//! | `prompt` | what an agent is told first |
+//! | `member` | one agent |
+//! | `crew` | all of them: started, watched, ended |
+//! | `landing` | their commits onto one branch |
+//! | `result` | what the job gives |
+//!
+//! The farm ends when every agent's turn is over, or when the work is to end. Its agents and all
+//! that they began end with it, however it ends. Leases, problem lists and restarts are not here.
+
+mod crew;
+mod landing;
+mod member;
+mod prompt;
+mod result;
+mod workspace;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use sandbox_core::{
+    Brief, Failure, FailureClass,
+    port::RecallQuery,
+    spec::{AgentFarmSpec, project},
+};
+
+use super::{Done, Kind, Work};
+use crew::Crew;
+use landing::Landed;
+use result::Told;
+use workspace::Workspace;
+
+/// The job type.
+pub(super) struct AgentFarm;
+
+#[async_trait]
+impl Kind for AgentFarm {
+    fn recall(&self, brief: &Brief) -> Option<RecallQuery> {
+        let spec = brief.spec.agent_farm.as_ref()?;
+        let domain = brief.spec.elf.as_ref().and_then(|e| e.domain.clone());
+        Some(RecallQuery {
+            text: spec.task.clone(),
+            domain: domain.or_else(|| spec.stack.clone()),
+            project: project(&brief.spec),
+            files: spec.prompt_file.iter().cloned().collect(),
+            max_tokens: None,
+        })
+    }
+
+    async fn run(&self, work: &Work) -> Result<Done, Failure> {
+        let began = Timestamp::now();
+        let spec = spec(work)?;
+        let mut crew = Crew::new(work, spec)?;
+        let mut workspace = unless_stopped(work, Workspace::prepare(work, spec)).await?;
+        let went = farm(work, spec, &mut workspace, &mut crew).await;
+        // Before anything else is said: nothing of the farm may go on.
+        crew.end(work).await;
+        let landed = match went {
+            Ok(landed) => landed,
+            Err(failure) if crew.members.is_empty() => {
+                workspace.tidy(work).await;
+                return Err(failure);
+            }
+            Err(failure) => Landed::not(failure),
+        };
+        keep_rest(work, &workspace, &crew).await;
+        let told = Told {
+            work,
+            workspace: &workspace,
+            crew: &crew,
+            landed: &landed,
+            began,
+        };
+        told.done().await
+    }
+}
+
+fn spec(work: &Work) -> Result<&AgentFarmSpec, Failure> {
+    let refuse = |text: &str| Err(Failure::new(FailureClass::InvalidSpec, text));
+    let Some(spec) = work.brief.spec.agent_farm.as_ref() else {
+        return refuse("the job has no agentFarm");
+    };
+    let texts = [
+        Some(&spec.task),
+        spec.prompt_file.as_ref(),
+        spec.model.as_ref(),
+    ];
+    if texts.into_iter().flatten().any(|t| t.contains('\0')) {
+        return refuse(
+            "read the job: a text holds the character U+0000, which no program can be given",
+        );
+    }
+    if spec.model.as_ref().is_some_and(|m| m.starts_with('-')) {
+        return refuse("read agentFarm.model: a model's name does not begin with -");
+    }
+    Ok(spec)
+}
+
+/// Everything between the workspace and the end of the agents.
+async fn farm(
+    work: &Work,
+    spec: &AgentFarmSpec,
+    workspace: &mut Workspace,
+    crew: &mut Crew,
+) -> Result<Landed, Failure> {
+    unless_stopped(work, crew.start(work, spec, workspace)).await?;
+    unless_stopped(work, crew.watch(work)).await?;
+    unless_stopped(work, landing::land(work, spec, workspace, crew)).await
+}
+
+/// Does something, and gives it up when the work is to end.
+async fn unless_stopped<T>(
+    work: &Work,
+    what: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        done = what => done,
+        () = work.stopped() => {
+            let text = "the agents were ended before they were done";
+            Err(Failure::new(FailureClass::Preempted, text))
+        }
+    }
+}
+
+/// What agents left uncommitted goes onto their own branches: nothing that was paid for is lost.
+async fn keep_rest(work: &Work, workspace: &Workspace, crew: &Crew) {
+    for member in crew.members.iter().filter(|m| !m.is_landed()) {
+        if let Err(e) = landing::commit_rest(workspace, member).await {
+            work.log.line(&format!("{}: {e}", member.name()));
+        }
+    }
+}

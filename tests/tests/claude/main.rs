@@ -1,0 +1,177 @@
+//! Farms of the real Claude Code CLI, against a scripted model on loopback: no login, no internet.
+//!
+//! `./scripts/test claude` fetches the CLI; where it is not there, these tests say so and do nothing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    dead_code,
+    reason = "a test says by panicking that it failed; not all of the rig is used here"
+)]
+
+#[path = "../farm/rig.rs"]
+mod rig;
+
+use std::path::PathBuf;
+
+use rig::Rig;
+use sandbox_core::{FailureClass, Outcome, Report};
+use sandbox_tests::model_server::{ModelServer, Script};
+use serde_json::json;
+
+/// The version that everything about the CLI was measured with.
+const VERSION: &str = "2.1.197";
+
+fn claude() -> Option<PathBuf> {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache");
+    let base = || std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);
+    let ours = || base().join("multi-agent-sandbox");
+    let cache = std::env::var_os("SANDBOX_CACHE").map_or_else(ours, PathBuf::from);
+    let path = cache.join(format!("claude-{VERSION}/node_modules/.bin/claude"));
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("skipped: {} is not there", path.display());
+    None
+}
+
+/// Runs a farm against a model that follows this script; gives the report and who was asked what.
+async fn run(
+    agents: u32,
+    script: &str,
+    credential: &'static str,
+) -> Option<(Rig, Report, Vec<String>)> {
+    let claude = claude()?;
+    let server = ModelServer::start(Script::parse(script).unwrap())
+        .await
+        .unwrap();
+    let url = server.base_url();
+    let farm = tokio::task::spawn_blocking(move || {
+        let rig = Rig::new(agents, "[]").set("agent_command", json!([claude]));
+        std::fs::write(rig.at("key"), "sk-dummy-01234567890123456789\n").unwrap();
+        let key = json!(rig.at("key"));
+        let mut rig = rig.set(credential, key).set("model_url", json!(url));
+        let report = rig.run();
+        (rig, report)
+    });
+    let (rig, report) = farm.await.unwrap();
+    let asked = server.requests();
+    let logins = asked.iter().map(|r| {
+        let (key, token) = (r.header("x-api-key"), r.header("authorization"));
+        format!("{} {}", key.unwrap_or_default(), token.unwrap_or_default())
+    });
+    let logins = logins.collect();
+    server.shutdown().await;
+    Some((rig, report, logins))
+}
+
+const WORK: &str = "\
+- when: {tool_result: ''}
+  reply: {text: \"Done.\\n[LEARNED:shell] Quote every variable.\"}
+- when: {contains: You are agent 1 of 2}
+  reply:
+    text: I add c.
+    tool_use: [{name: Bash, input: {command: \"echo three >c && git add c && git commit -q -m 'Add c'\", description: Add}}]
+- when: {contains: You are agent 2 of 2}
+  reply:
+    tool_use: [{name: Bash, input: {command: 'echo four >d', description: Add}}]
+- reply: {text: A title}
+";
+
+#[tokio::test]
+async fn two_real_agents_edit_commit_and_land() {
+    let Some((rig, report, logins)) = run(2, WORK, "model_key_file").await else {
+        return;
+    };
+    assert_eq!(
+        report.outcome,
+        Outcome::Succeeded,
+        "{:?}\n{}",
+        report.failure,
+        rig.log()
+    );
+    assert_eq!(
+        rig.sh("repo", "git show farm/mend:c farm/mend:d"),
+        "three\nfour"
+    );
+    assert_eq!(report.lessons, ["[LEARNED:shell] Quote every variable."]);
+    assert!(
+        report.usage.output_tokens >= 80 && report.usage.usd.micros() > 0,
+        "{:?}",
+        report.usage
+    );
+    assert!(
+        logins.iter().any(|l| l.starts_with("sk-dummy-")),
+        "{logins:?}"
+    );
+    assert!(rig.remains().is_empty());
+}
+
+#[tokio::test]
+async fn a_long_lived_token_logs_real_agents_in() {
+    let script = "- reply: {text: Nothing to do.}\n";
+    let Some((rig, report, logins)) = run(1, script, "agent_token_file").await else {
+        return;
+    };
+    assert_eq!(
+        report.outcome,
+        Outcome::Succeeded,
+        "{:?}\n{}",
+        report.failure,
+        rig.log()
+    );
+    assert!(
+        logins.iter().any(|l| l.contains("Bearer sk-dummy-")),
+        "{logins:?}"
+    );
+}
+
+const CONFLICT: &str = "\
+- when: {contains: git rebase}
+  reply:
+    tool_use: [{name: Bash, input: {command: 'git rebase farm/mend; echo both >a; git add a; GIT_EDITOR=true git rebase --continue', description: Rebase}}]
+- when: {tool_result: ''}
+  reply: {text: Done.}
+- when: {contains: You are agent 1 of 2}
+  reply:
+    tool_use: [{name: Bash, input: {command: \"echo mine >a && git commit -q -a -m Mine\", description: Change}}]
+- when: {contains: You are agent 2 of 2}
+  reply:
+    tool_use: [{name: Bash, input: {command: \"echo yours >a && git commit -q -a -m Yours\", description: Change}}]
+- reply: {text: A title}
+";
+
+#[tokio::test]
+async fn a_real_agent_whose_commits_do_not_fit_is_told_to_rebase() {
+    let Some((rig, report, _)) = run(2, CONFLICT, "model_key_file").await else {
+        return;
+    };
+    assert_eq!(
+        report.outcome,
+        Outcome::Succeeded,
+        "{:?}\n{}",
+        report.failure,
+        rig.log()
+    );
+    assert_eq!(
+        rig.sh("repo", "git show farm/mend:a"),
+        "both",
+        "{}",
+        rig.log()
+    );
+}
+
+#[tokio::test]
+async fn real_agents_without_credit_fail_the_job_and_say_why() {
+    let script = "- reply: {error: {status: 400, message: Your credit balance is too low to access the Anthropic API.}}\n";
+    let Some((_rig, report, _)) = run(1, script, "model_key_file").await else {
+        return;
+    };
+    let failure = report.failure.unwrap();
+    assert_eq!(failure.class, FailureClass::AgentError);
+    assert!(
+        failure.message.contains("agent-1: error: "),
+        "{}",
+        failure.message
+    );
+}

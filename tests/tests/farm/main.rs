@@ -1,0 +1,13 @@
+//! Farms from outside: the runner's binary on one seat, the scripted agent, real tmux, real git.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says by panicking that it failed"
+)]
+
+mod ending;
+mod landing;
+mod refused;
+mod rig;
+mod start;

@@ -1,0 +1,220 @@
+//! A data folder with one seat, a tenant with one repository, and the runner that works in it. All
+//! of it goes with the test, also when the test fails.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use rustix::process::{Pid, Signal, kill_process};
+use sandbox_core::{Brief, Report, Seat, brief, spec::BackendName};
+use sandbox_operator::seats::files::sync;
+use sandbox_tests::node::built;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// After this an event is taken for one that never comes.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Waits until something is there.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "never seen: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// One seat of one farm.
+pub struct Rig {
+    dir: TempDir,
+    seat: Seat,
+    settings: Value,
+    spec: Value,
+    pub deadline: Duration,
+    pub tokens_left: Option<u64>,
+    runner: Option<Child>,
+}
+
+impl Rig {
+    /// A repository `repo` with one commit, and a farm of so many agents that do what the scenario
+    /// says.
+    pub fn new(agents: u32, scenario: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path();
+        fs::create_dir_all(at.join("ws/team-a/repo")).unwrap();
+        fs::write(at.join("scenario.yaml"), scenario).unwrap();
+        let scenario = format!(
+            "SCRIPTED_AGENT_SCENARIO={}",
+            at.join("scenario.yaml").display()
+        );
+        let settings = json!({
+            "workspace_root": at.join("ws"),
+            "artifacts_root": at.join("data/artifacts"),
+            "secrets_root": at.join("data/secrets"),
+            "socket": at.join("data/none.sock"),
+            "agent_command": ["env", scenario, built("scripted-agent")],
+        });
+        let spec = json!({"task": "Mend it.", "agents": agents, "workspace": {"path": "repo"}});
+        let rig = Self {
+            seat: format!("{}/1", uuid::Uuid::new_v4()).parse().unwrap(),
+            deadline: Duration::from_mins(30),
+            tokens_left: None,
+            runner: None,
+            dir,
+            settings,
+            spec,
+        };
+        rig.sh("repo", "git init -q -b main . && echo one >a && echo two >b && git add . && git commit -q -m First");
+        rig
+    }
+
+    /// Changes a setting of the machine.
+    pub fn set(mut self, key: &str, value: Value) -> Self {
+        self.settings[key] = value;
+        self
+    }
+
+    /// Changes a field of the farm.
+    pub fn spec(mut self, key: &str, value: Value) -> Self {
+        self.spec[key] = value;
+        self
+    }
+
+    /// A path in the tenant's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir
+            .path()
+            .canonicalize()
+            .unwrap()
+            .join("ws/team-a")
+            .join(name)
+    }
+
+    /// A path in the folder of everything.
+    pub fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().canonicalize().unwrap().join(name)
+    }
+
+    /// A path in the folder of an agent.
+    pub fn desk(&self, agent: u32, name: &str) -> PathBuf {
+        let seat = sync::folder(&self.at("data/seats"), &self.seat);
+        seat.join("agents").join(agent.to_string()).join(name)
+    }
+
+    /// The job's own folder in the tenant's.
+    pub fn job(&self, name: &str) -> PathBuf {
+        self.path(self.seat.uid.as_str()).join(name)
+    }
+
+    /// Runs a script in a folder of the tenant, with an identity for git.
+    pub fn sh(&self, folder: &str, script: &str) -> String {
+        let output = Command::new("sh")
+            .args(["-ec", script])
+            .current_dir(self.path(folder))
+            .envs(["AUTHOR", "COMMITTER"].map(|w| (format!("GIT_{w}_NAME"), "t")))
+            .envs(["AUTHOR", "COMMITTER"].map(|w| (format!("GIT_{w}_EMAIL"), "t@t.invalid")))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{script}: {output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Starts the runner.
+    pub fn start(&mut self) {
+        let data = self.at("data");
+        fs::create_dir_all(&data).unwrap();
+        fs::write(data.join("runner.json"), self.settings.to_string()).unwrap();
+        sync::put_brief(&data.join("seats"), &self.brief()).unwrap();
+        let path = std::env::var_os("PATH").unwrap();
+        let child = Command::new(built("sandbox"))
+            .args(["exec", "--seat", &self.seat.to_string(), "--data-dir"])
+            .arg(&data)
+            .env_clear()
+            .env("PATH", path)
+            .env("HOME", self.at("no-home"))
+            .env("SANDBOX_SEAT", self.seat.to_string())
+            .env("CLAUDECODE", "outer")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn();
+        self.runner = Some(child.unwrap());
+    }
+
+    fn brief(&self) -> Brief {
+        let spec = json!({"type": "agent_farm", "agentFarm": self.spec});
+        Brief {
+            version: brief::VERSION,
+            seat: self.seat.clone(),
+            tenant: "team-a".parse().unwrap(),
+            name: "mend".to_owned(),
+            backend: BackendName::Vps,
+            spec: serde_json::from_value(spec).unwrap(),
+            deadline_at: Timestamp::now() + self.deadline,
+            usd_left: None,
+            tokens_left: self.tokens_left,
+        }
+    }
+
+    /// Sends the runner a signal.
+    pub fn signal(&self, signal: Signal) {
+        let id = self.runner.as_ref().unwrap().id();
+        kill_process(Pid::from_raw(id.try_into().unwrap()).unwrap(), signal).unwrap();
+    }
+
+    /// Waits for the runner and reads its report.
+    pub fn report(&mut self) -> Report {
+        let mut runner = self.runner.take().unwrap();
+        until("the runner's end", || runner.try_wait().unwrap());
+        let record = sync::read(&self.at("data/seats"), &self.seat).unwrap();
+        record
+            .report
+            .unwrap_or_else(|| panic!("no report; the log says:\n{}", self.log()))
+    }
+
+    /// Starts the runner and waits for its report.
+    pub fn run(&mut self) -> Report {
+        self.start();
+        self.report()
+    }
+
+    /// The seat's log.
+    pub fn log(&self) -> String {
+        fs::read_to_string(sync::log_path(&self.at("data/seats"), &self.seat)).unwrap_or_default()
+    }
+
+    /// The processes that were begun for the seat and run.
+    pub fn remains(&self) -> Vec<u32> {
+        let mark = format!("SANDBOX_SEAT={}", self.seat);
+        let all = fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|e| e.unwrap().file_name().to_str()?.parse().ok());
+        all.filter(|pid: &u32| {
+            let env = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            env.split(|b| *b == 0).any(|v| v == mark.as_bytes())
+        })
+        .collect()
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if let Some(mut runner) = self.runner.take() {
+            // It may be over already.
+            let _ = runner.kill();
+            let _ = runner.wait();
+        }
+        for pid in self.remains() {
+            let _ = kill_process(
+                Pid::from_raw(pid.try_into().unwrap()).unwrap(),
+                Signal::KILL,
+            );
+        }
+    }
+}
