@@ -42,7 +42,7 @@ pub fn line(
 /// The same where line breaks and tabs are fine.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub fn block(
     field: &'static str,
     text: &str,
