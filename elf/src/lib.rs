@@ -1,1 +1,32 @@
-//! placeholder
+//! The shared memory of agents: rules, outcomes, trails, recall.
+//!
+//! Everything that happens is an [`entry::Entry`] of an ordered log per tenant; what is known is a
+//! fold over it ([`fold`]). Recall ranks rules for a seat and leaves a receipt. Knows nothing of
+//! places, of job types or of HTTP, and learns nothing yet: a rule carries its counts, and none is
+//! golden before there is evidence to tell.
+
+mod decide;
+mod elf;
+pub mod entry;
+pub mod error;
+pub mod face;
+pub mod fold;
+pub mod index;
+pub mod label;
+pub mod lesson;
+mod live;
+mod memory;
+pub mod prompt;
+pub mod recall;
+pub mod redact;
+pub mod rows;
+pub mod rule;
+pub mod state;
+pub mod store;
+pub mod text;
+pub mod trail;
+
+pub use elf::Elf;
+pub use error::ElfError;
+pub use prompt::prompt_block;
+pub use rule::{NewRule, Rule};

@@ -1,6 +1,6 @@
 //! The HTTP face of the node, wired: who may come in, where it listens, plain or with TLS.
 
-use std::{future::Future, net::TcpListener, path::PathBuf};
+use std::{future::Future, net::TcpListener, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result};
 use sandbox_core::spec::BackendName;
@@ -14,7 +14,7 @@ use sandbox_operator::face::{
 };
 use tokio::sync::watch;
 
-use super::node::Node;
+use super::{memory::Faced, node::Node};
 use crate::config::ServeConfig;
 
 /// Where the Python ancestor kept its keys.
@@ -36,7 +36,7 @@ pub(super) fn services(config: &ServeConfig, node: &Node) -> Result<Services> {
         workspace_root: config.workspace_root.clone(),
         artifacts_root: config.data_dir.join("artifacts"),
         limits: limits(config),
-        elf: None,
+        elf: Some(Arc::new(Faced(node.elf.clone()))),
     })
 }
 

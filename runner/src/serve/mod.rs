@@ -2,6 +2,7 @@
 
 mod face;
 mod logs;
+mod memory;
 mod node;
 mod secrets;
 pub mod sockets;

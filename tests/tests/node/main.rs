@@ -7,4 +7,5 @@
 
 mod flow;
 mod killed;
+mod learns;
 mod refused;

@@ -47,7 +47,7 @@ async fn lessons_of_memory_reach_the_system_prompt() {
     place.run().await.unwrap();
     let (_, body) = server.asked().remove(0);
     let system = body["system"].as_str().unwrap();
-    assert!(system.contains("- [sql] Dates are UTC."), "{system}");
+    assert!(system.contains("- [r1 sql] Dates are UTC."), "{system}");
     assert_eq!(
         (&body["max_tokens"], &body["model"]),
         (&json!(1024), &json!("claude-sonnet-4-20250514"))

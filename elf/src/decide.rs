@@ -1,0 +1,264 @@
+//! What is written down when something is told: entries from words. Pure; whatever comes in is
+//! cleaned and redacted here, before it is an entry.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use sandbox_core::{Seat, port::AttemptOutcome};
+
+use crate::{
+    ElfError, NewRule,
+    entry::{Ended, Entry, RuleAdded, Source, SourceKind},
+    label::Label,
+    lesson::{self, Learned, MAX_LESSONS},
+    redact::Redactor,
+    rule::{RuleStatus, id_of},
+    state::State,
+    text::{self, MAX_DOMAIN, MAX_EXPLANATION, MAX_PROJECT, RULE},
+    trail::{Mark, millionths},
+};
+
+/// Most files of one attempt.
+const MAX_FILES: usize = 100;
+/// Longest word of a job type, in characters.
+const MAX_JOB_TYPE: usize = 50;
+/// Most rules of a tenant.
+pub const MAX_RULES: usize = 1_000_000;
+
+/// The entries of an attempt's end; none for a seat whose end is known.
+pub fn record(
+    known: (&State, &Redactor),
+    seat: &Seat,
+    told: &AttemptOutcome,
+    now: Timestamp,
+) -> Vec<Entry> {
+    let (state, redactor) = known;
+    if state.attempt(seat).is_some_and(|a| a.label.is_some()) {
+        return Vec::new();
+    }
+    let mut ended = ended(redactor, seat, told, now);
+    let mut lessons = Lessons::new(state, redactor, &ended);
+    lessons.take(&told.lessons);
+    let Lessons {
+        ids,
+        dropped,
+        entries,
+        ..
+    } = lessons;
+    (ended.lessons, ended.dropped) = (ids, dropped);
+    let trail = trail(&ended);
+    std::iter::once(Entry::Outcome(Box::new(ended)))
+        .chain(entries)
+        .chain(trail)
+        .collect()
+}
+
+fn ended(redactor: &Redactor, seat: &Seat, told: &AttemptOutcome, now: Timestamp) -> Ended {
+    let grade = told
+        .grade
+        .filter(|g| g.is_finite())
+        .map(|g| millionths(g.clamp(0.0, 1.0)));
+    Ended {
+        seat: seat.clone(),
+        job_type: text::cut(
+            &redactor.clean(&text::one_line(&told.job_type)),
+            MAX_JOB_TYPE,
+        ),
+        project: told.project.as_deref().and_then(|p| redactor.project(p)),
+        domain: told.domain.as_deref().and_then(text::domain),
+        outcome: told.outcome,
+        class: told.class,
+        label: Label::of(told.outcome, told.class),
+        message: told.message.as_deref().and_then(|m| redactor.message(m)),
+        grade,
+        usage: told.usage,
+        files: files(redactor, &told.files),
+        lessons: Vec::new(),
+        dropped: 0,
+        // A runner whose clock is ahead would lay trails that do not fade.
+        at: told.at.min(now),
+    }
+}
+
+fn files(redactor: &Redactor, told: &[String]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let paths = told
+        .iter()
+        .filter_map(|f| text::path(f))
+        .map(|f| redactor.clean(&f));
+    paths
+        .filter(|f| seen.insert(f.clone()))
+        .take(MAX_FILES)
+        .collect()
+}
+
+fn trail(ended: &Ended) -> Option<Entry> {
+    let mark = match ended.label {
+        Label::Success => Mark::Success,
+        Label::Failure => Mark::Failure,
+        Label::Unknown => Mark::Warning,
+    };
+    (!ended.files.is_empty()).then(|| Entry::TrailLaid {
+        project: ended.project.clone(),
+        paths: ended.files.clone(),
+        mark,
+        at: ended.at,
+    })
+}
+
+/// The lessons of one attempt on their way to rules.
+struct Lessons<'a> {
+    state: &'a State,
+    redactor: &'a Redactor,
+    source: Source,
+    project: Option<String>,
+    files: Vec<String>,
+    ids: Vec<String>,
+    dropped: u32,
+    entries: Vec<Entry>,
+}
+
+impl<'a> Lessons<'a> {
+    fn new(state: &'a State, redactor: &'a Redactor, ended: &Ended) -> Self {
+        Self {
+            state,
+            redactor,
+            source: Source {
+                kind: SourceKind::Agent,
+                seat: Some(ended.seat.clone()),
+            },
+            project: ended.project.clone(),
+            // As many as a rule remembers; the outcome has them all.
+            files: ended.files.iter().take(20).cloned().collect(),
+            ids: Vec::new(),
+            dropped: 0,
+            entries: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, told: &[String]) {
+        for (place, line) in told.iter().enumerate() {
+            match lesson::parse(line).filter(|_| place < MAX_LESSONS) {
+                Some(learned) => self.one(learned),
+                None => self.dropped = self.dropped.saturating_add(1),
+            }
+        }
+    }
+
+    /// A lesson is one piece of evidence per attempt, however often the attempt states it, and
+    /// none where it only repeats what stood in its prompt.
+    fn one(&mut self, learned: Learned) {
+        let text = clean_rule(self.redactor, &learned.text);
+        let project = self.project.as_deref();
+        let id = known_id(self.state, project, &learned.domain, &text);
+        let id = id.unwrap_or_else(|| id_of(project, &learned.domain, &text));
+        if self.ids.contains(&id) {
+            return;
+        }
+        match self.state.rules.get(&id) {
+            Some(rule) if self.was_in_prompt(rule.number) => {}
+            Some(_) => self.entries.push(aliased(&id, &self.source, &self.files)),
+            None if self.is_full() => {
+                self.dropped += 1;
+                return;
+            }
+            None => self.entries.push(self.added(&id, learned.domain, text)),
+        }
+        self.ids.push(id);
+    }
+
+    fn added(&self, id: &str, domain: String, text: String) -> Entry {
+        Entry::RuleAdded(Box::new(RuleAdded {
+            id: id.to_owned(),
+            domain,
+            text,
+            explanation: String::new(),
+            project: self.project.clone(),
+            source: self.source.clone(),
+            files: self.files.clone(),
+        }))
+    }
+
+    fn was_in_prompt(&self, number: u64) -> bool {
+        let seat = self.source.seat.as_ref();
+        let attempt = seat.and_then(|s| self.state.attempt(s));
+        attempt
+            .and_then(|a| a.injected.as_ref())
+            .is_some_and(|i| i.contains(&number))
+    }
+
+    fn is_full(&self) -> bool {
+        self.state.rules.len() + self.entries.len() >= MAX_RULES
+    }
+}
+
+fn clean_rule(redactor: &Redactor, text: &str) -> String {
+    text::cut(&redactor.clean(text), *RULE.end())
+}
+
+fn aliased(id: &str, source: &Source, files: &[String]) -> Entry {
+    Entry::RuleAliased {
+        rule: id.to_owned(),
+        source: source.clone(),
+        files: files.to_vec(),
+    }
+}
+
+/// The rule that already says this, for this project or for all.
+fn known_id(state: &State, project: Option<&str>, domain: &str, text: &str) -> Option<String> {
+    let ids = [id_of(project, domain, text), id_of(None, domain, text)];
+    ids.into_iter().find(|id| state.rules.contains_key(id))
+}
+
+/// The entry of a rule that a person teaches, and the rule's id.
+///
+/// # Errors
+/// Something in it cannot be kept, it was retired, or there are too many.
+pub fn teach(
+    state: &State,
+    redactor: &Redactor,
+    rule: &NewRule,
+) -> Result<(Entry, String), ElfError> {
+    let added = checked(redactor, rule)?;
+    let known = known_id(state, added.project.as_deref(), &added.domain, &added.text);
+    let Some(id) = known else {
+        if state.rules.len() >= MAX_RULES {
+            return Err(ElfError::Full(MAX_RULES));
+        }
+        let id = added.id.clone();
+        return Ok((Entry::RuleAdded(Box::new(added)), id));
+    };
+    if state
+        .rules
+        .get(&id)
+        .is_some_and(|r| r.status == RuleStatus::Retired)
+    {
+        return Err(ElfError::Retired(id));
+    }
+    Ok((aliased(&id, &added.source, &[]), id))
+}
+
+fn checked(redactor: &Redactor, rule: &NewRule) -> Result<RuleAdded, ElfError> {
+    let domain = text::line("domain", &rule.domain, 1..=MAX_DOMAIN)?;
+    let no_slug = || ElfError::invalid("domain", "it has no letter a to z and no digit");
+    let domain = text::domain(&domain).ok_or_else(no_slug)?;
+    let text = clean_rule(redactor, &text::line("rule", &rule.text, RULE)?);
+    let explanation = text::block("explanation", &rule.explanation, 0..=MAX_EXPLANATION)?;
+    let given = rule
+        .project
+        .as_deref()
+        .map(|p| text::line("project", p, 0..=MAX_PROJECT));
+    let project = given.transpose()?.and_then(|p| redactor.project(&p));
+    Ok(RuleAdded {
+        id: id_of(project.as_deref(), &domain, &text),
+        domain,
+        text,
+        explanation: text::cut(&redactor.clean(&explanation), MAX_EXPLANATION),
+        project,
+        source: Source {
+            kind: SourceKind::Human,
+            seat: None,
+        },
+        files: Vec::new(),
+    })
+}

@@ -1,0 +1,177 @@
+//! What happens, as the log keeps it: one enum, versioned, never changed once released. Decides
+//! nothing; [`crate::fold`] says what it means.
+
+use jiff::Timestamp;
+use sandbox_core::{FailureClass, Outcome, Seat, Usage, port::Receipt};
+use serde::{Deserialize, Serialize};
+
+use crate::{label::Label, trail::Mark};
+
+/// The version of [`Entry`] that this program writes, and the newest that it reads.
+pub const VERSION: u32 = 1;
+
+/// One line of a tenant's log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// The version of the entry.
+    pub v: u32,
+    /// Its place: from 1, without gaps.
+    pub seq: u64,
+    /// When it was written, by the clock of the node that wrote it.
+    pub at: Timestamp,
+    /// What happened.
+    pub entry: Entry,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    tag = "kind",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
+pub enum Entry {
+    /// A rule that nobody had said before.
+    RuleAdded(Box<RuleAdded>),
+    /// A rule was said again; its text stays.
+    RuleAliased {
+        /// The rule's id.
+        rule: String,
+        /// Who said it.
+        source: Source,
+        /// The files of the work that said it.
+        files: Vec<String>,
+    },
+    /// An attempt ended.
+    Outcome(Box<Ended>),
+    /// Lessons were given to a seat.
+    Receipt {
+        /// The seat.
+        seat: Seat,
+        /// What was given and kept back.
+        receipt: Receipt,
+    },
+    /// Work went through these files.
+    TrailLaid {
+        /// The project they belong to.
+        project: Option<String>,
+        /// Their paths.
+        paths: Vec<String>,
+        /// How the work ended.
+        mark: Mark,
+        /// When, by the clock of the runner; never after the row's own time.
+        at: Timestamp,
+    },
+    /// An opinion of whoever had the rule in the prompt. Weak evidence: it is only counted.
+    Vote {
+        /// The seat that had it.
+        seat: Seat,
+        /// The rule's id.
+        rule: String,
+        /// Whether it helped.
+        helpful: bool,
+    },
+    /// A person wants the rule in every prompt that it fits.
+    Pinned {
+        /// The rule's id.
+        rule: String,
+    },
+    /// A person does not want the rule any more. It stays as a tombstone, so that nobody adds it
+    /// again unseen.
+    Retired {
+        /// The rule's id.
+        rule: String,
+        /// Why.
+        reason: String,
+    },
+    /// A person made a pinned or retired rule an ordinary one again.
+    Activated {
+        /// The rule's id.
+        rule: String,
+    },
+}
+
+/// A new rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleAdded {
+    /// Its id; follows from project, domain and text.
+    pub id: String,
+    /// What it is about.
+    pub domain: String,
+    /// The rule, one line, redacted.
+    pub text: String,
+    /// Why, redacted.
+    pub explanation: String,
+    /// The project it is for; every project when absent.
+    pub project: Option<String>,
+    /// Who said it.
+    pub source: Source,
+    /// The files of the work that said it.
+    pub files: Vec<String>,
+}
+
+/// Who said something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Source {
+    /// What they are.
+    pub kind: SourceKind,
+    /// The seat they sat in, where they had one.
+    pub seat: Option<Seat>,
+}
+
+/// What said something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SourceKind {
+    /// A person.
+    Human,
+    /// An agent at work.
+    Agent,
+}
+
+impl SourceKind {
+    /// The word of the API.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::Agent => "agent",
+        }
+    }
+}
+
+/// The end of an attempt, cleaned and redacted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ended {
+    /// The seat.
+    pub seat: Seat,
+    /// The job type's word.
+    pub job_type: String,
+    /// The project, where the job names one.
+    pub project: Option<String>,
+    /// The domain, where the job names one.
+    pub domain: Option<String>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The class of the failure.
+    pub class: Option<FailureClass>,
+    /// What the end says about the work.
+    pub label: Label,
+    /// What failed: first line, redacted.
+    pub message: Option<String>,
+    /// How well it went, 0 to 1 in millionths.
+    pub grade: Option<f64>,
+    /// What it cost.
+    pub usage: Usage,
+    /// Files that were touched.
+    pub files: Vec<String>,
+    /// Ids of the rules it stated, new or known.
+    pub lessons: Vec<String>,
+    /// How many stated lessons were not kept, being none or too many.
+    pub dropped: u32,
+    /// When it ended, by the runner's clock; never after the row's own time.
+    pub at: Timestamp,
+}

@@ -1,0 +1,11 @@
+//! Memory as people and programs read and teach it. Every answer is of one tenant; an id that is
+//! not there is an error.
+
+mod ask;
+pub mod shown;
+mod teach;
+
+pub use shown::{
+    Export, Heuristic, HeuristicQuery, OutcomePage, RulePage, RuleQuery, ShownOutcome, ShownRule,
+    Stats,
+};

@@ -1,0 +1,140 @@
+//! What people change: rules are added, pinned, retired, made active again, and voted on.
+
+use sandbox_core::{Seat, Tenant};
+
+use super::ShownRule;
+use crate::{
+    Elf, ElfError, NewRule, Rule, decide, entry::Entry, live::Live, rule::RuleStatus, text,
+};
+
+/// Longest reason for a retirement, in characters.
+const MAX_REASON: usize = 500;
+
+impl Elf {
+    /// Keeps a rule that a person teaches, or counts that a known one was said again.
+    ///
+    /// # Errors
+    /// `Invalid` when it cannot be kept as it is; `Retired` when a retired rule says the same;
+    /// `Full`; or the store may not have kept it.
+    pub async fn add_rule(&self, tenant: &Tenant, rule: NewRule) -> Result<ShownRule, ElfError> {
+        let taught = self.write(tenant, move |live, _| {
+            let (entry, id) = decide::teach(&live.state, &live.redactor, &rule)?;
+            Ok((vec![entry], id))
+        });
+        let id = taught.await?;
+        self.get_rule(tenant, &id).await
+    }
+
+    /// Puts a rule, by id or number, into every prompt that it fits.
+    ///
+    /// # Errors
+    /// `NotFound`, or the store may not have kept it.
+    pub async fn pin(&self, tenant: &Tenant, id: &str) -> Result<ShownRule, ElfError> {
+        self.set(tenant, id, RuleStatus::Pinned, |rule| Entry::Pinned {
+            rule,
+        })
+        .await
+    }
+
+    /// Takes a rule, by id or number, out of every prompt. It stays as a tombstone.
+    ///
+    /// # Errors
+    /// `NotFound`, `Invalid` for the reason, or the store may not have kept it.
+    pub async fn retire(
+        &self,
+        tenant: &Tenant,
+        id: &str,
+        reason: &str,
+    ) -> Result<ShownRule, ElfError> {
+        let reason = text::line("reason", reason, 0..=MAX_REASON)?;
+        let redacted = self.redacted(tenant, reason).await?;
+        let entry = move |rule| Entry::Retired {
+            rule,
+            reason: redacted.clone(),
+        };
+        self.set(tenant, id, RuleStatus::Retired, entry).await
+    }
+
+    /// Makes a pinned or retired rule, by id or number, an ordinary one again.
+    ///
+    /// # Errors
+    /// `NotFound`, or the store may not have kept it.
+    pub async fn activate(&self, tenant: &Tenant, id: &str) -> Result<ShownRule, ElfError> {
+        self.set(tenant, id, RuleStatus::Active, |rule| Entry::Activated {
+            rule,
+        })
+        .await
+    }
+
+    /// Counts an opinion of the seat about a rule that stood in its prompt: the first one.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotInjected`, or the store may not have kept it.
+    pub async fn vote(
+        &self,
+        tenant: &Tenant,
+        seat: &Seat,
+        id: &str,
+        helpful: bool,
+    ) -> Result<(), ElfError> {
+        let (seat, id) = (seat.clone(), id.to_owned());
+        self.write(tenant, move |live, _| {
+            Ok((ballot(live, &seat, &id, helpful)?, ()))
+        })
+        .await
+    }
+
+    async fn set(
+        &self,
+        tenant: &Tenant,
+        id: &str,
+        status: RuleStatus,
+        entry: impl Fn(String) -> Entry + Send + Sync + 'static,
+    ) -> Result<ShownRule, ElfError> {
+        let asked = id.to_owned();
+        let set = self.write(tenant, move |live, _| {
+            let rule = known(live, &asked)?;
+            let changes = rule.status != status;
+            let entries = changes
+                .then(|| entry(rule.id.clone()))
+                .into_iter()
+                .collect();
+            Ok((entries, rule.id.clone()))
+        });
+        let id = set.await?;
+        self.get_rule(tenant, &id).await
+    }
+
+    async fn redacted(&self, tenant: &Tenant, text: String) -> Result<String, ElfError> {
+        self.read(tenant, move |live| live.redactor.clean(&text))
+            .await
+    }
+}
+
+fn known<'a>(live: &'a Live, id: &str) -> Result<&'a Rule, ElfError> {
+    live.state
+        .rule(id)
+        .ok_or_else(|| ElfError::not_found("rule", id))
+}
+
+/// The entry of a vote; none for a second one.
+fn ballot(live: &Live, seat: &Seat, id: &str, helpful: bool) -> Result<Vec<Entry>, ElfError> {
+    let rule = known(live, id)?;
+    let attempt = live.state.attempt(seat);
+    let stood = attempt
+        .and_then(|a| a.injected.as_ref())
+        .is_some_and(|i| i.contains(&rule.number));
+    if !stood {
+        return Err(ElfError::NotInjected {
+            rule: rule.id.clone(),
+            seat: seat.to_string(),
+        });
+    }
+    let voted = attempt.is_some_and(|a| a.votes.contains(&rule.number));
+    let vote = Entry::Vote {
+        seat: seat.clone(),
+        rule: rule.id.clone(),
+        helpful,
+    };
+    Ok(if voted { Vec::new() } else { vec![vote] })
+}

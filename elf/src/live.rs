@@ -1,0 +1,147 @@
+//! One tenant in the process's own memory: its state with the index of its rules, kept in step with
+//! the log. Reads no store by itself.
+
+use jiff::Timestamp;
+
+use crate::{
+    entry::{Entry, Row, VERSION},
+    fold,
+    index::Index,
+    recall::Known,
+    redact::Redactor,
+    rows,
+    rule::Rule,
+    state::State,
+    store::{Commit, Item, Kept, Kind, LedgerError, Put},
+};
+
+/// The id of the one item of its kind.
+const SECRET: &str = "redaction";
+
+/// What is known of one tenant, ready to answer.
+pub struct Live {
+    pub(crate) state: State,
+    pub(crate) redactor: Redactor,
+    index: Index,
+    /// The key, while no commit has carried it to the ledger.
+    unsaved_key: Option<String>,
+    /// Tells this picture from one that was read later.
+    pub(crate) generation: u64,
+    /// Commits on their way to the disk.
+    pub(crate) on_the_way: u32,
+}
+
+impl Live {
+    /// From a state and the items it was read from.
+    pub(crate) fn new(
+        state: State,
+        items: &[Item],
+        generation: u64,
+        new_key: impl FnOnce() -> String,
+    ) -> Self {
+        let saved = items
+            .iter()
+            .find(|i| i.kind == Kind::Secret)
+            .map(|i| i.body.clone());
+        let unsaved_key = if saved.is_none() {
+            Some(new_key())
+        } else {
+            None
+        };
+        let key = saved.or_else(|| unsaved_key.clone()).unwrap_or_default();
+        let mut index = Index::default();
+        state.rules.values().for_each(|rule| add(&mut index, rule));
+        Self {
+            state,
+            redactor: Redactor::new(key),
+            index,
+            unsaved_key,
+            generation,
+            on_the_way: 0,
+        }
+    }
+
+    /// What recall is given.
+    pub(crate) const fn known(&self) -> Known<'_> {
+        Known {
+            state: &self.state,
+            index: &self.index,
+            redactor: &self.redactor,
+        }
+    }
+
+    /// Puts entries that stand in the log into the picture.
+    ///
+    /// # Errors
+    /// `Unreadable` when the log has a gap.
+    pub(crate) fn follow(&mut self, rows: &[Row]) -> Kept<()> {
+        for row in rows {
+            if row.seq != self.state.head + 1 {
+                return Err(gap(self.state.head, row.seq));
+            }
+            fold::apply(&mut self.state, row);
+            self.index_new(row);
+        }
+        Ok(())
+    }
+
+    /// Puts new entries into the picture; gives the commit that makes them durable.
+    ///
+    /// # Errors
+    /// `Unreadable` when something cannot be written as JSON.
+    pub(crate) fn take(&mut self, entries: Vec<Entry>, now: Timestamp) -> Kept<Commit> {
+        let expected = self.state.head;
+        let numbered = (expected + 1..).zip(entries);
+        let rows: Vec<Row> = numbered
+            .map(|(seq, entry)| Row {
+                v: VERSION,
+                seq,
+                at: now,
+                entry,
+            })
+            .collect();
+        let mut puts = rows::apply(&mut self.state, &rows)?;
+        for row in &rows {
+            self.index_new(row);
+        }
+        if !rows.is_empty() {
+            puts.extend(self.unsaved_key.take().map(secret));
+        }
+        Ok(Commit {
+            expected,
+            rows,
+            puts,
+        })
+    }
+
+    fn index_new(&mut self, row: &Row) {
+        if let Entry::RuleAdded(added) = &row.entry
+            && let Some(rule) = self.state.rules.get(&added.id)
+            && rule.evidence == 1
+        {
+            add(&mut self.index, rule);
+        }
+    }
+}
+
+fn add(index: &mut Index, rule: &Rule) {
+    // The explanation often has the words of the failure that the rule does not repeat.
+    let text = format!("{} {} {}", rule.domain, rule.text, rule.explanation);
+    index.add(rule.number, &text);
+}
+
+fn secret(key: String) -> Put {
+    Put::Stands(Item {
+        kind: Kind::Secret,
+        id: SECRET.to_owned(),
+        seq: 0,
+        body: key,
+    })
+}
+
+/// What is said of a log with a hole in it.
+pub fn gap(head: u64, seen: u64) -> LedgerError {
+    LedgerError::Unreadable(format!(
+        "read memory's log: after entry {head} came {seen}; restore it from a backup"
+    ))
+}

@@ -1,0 +1,100 @@
+//! Values under secret-like names, `api_key = "…"`: any format at all, told by the name beside it.
+//! Prose about secrets and code that fetches one are left alone.
+
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+/// The name, what joins it to its value, and the value.
+const NAMED: &str = r#"(?ix)
+    \b ( [a-z0-9_.\-]* (?: passw(?:or)?d | passphrase | pwd | secret | token | credential
+        | api[_\-]?key | access[_\-]?key | private[_\-]?key | signing[_\-]?key | encryption[_\-]?key )
+        [a-z0-9_\-]* )
+    ( ["']? \s* (?: :=|=>|=|: ) \s* ["'`]? )
+    ( [^\s"'`,;)\]}]{8,} )"#;
+
+/// A pattern that does not compile would find nothing; a test finds something with it.
+static REGEX: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(NAMED).ok());
+
+/// Words that stand for a value that is not there.
+const NO_VALUE: &[&str] = &[
+    "undefined",
+    "required",
+    "optional",
+    "redacted",
+    "example",
+    "placeholder",
+    "changeit",
+    "required-field",
+];
+
+/// Replaces what `mark` is given.
+pub fn replace(text: &str, mark: impl Fn(&str, &str) -> String) -> String {
+    let Some(regex) = REGEX.as_ref() else {
+        return text.to_owned();
+    };
+    let one = |found: &Captures<'_>| -> String {
+        let (name, join, value) = (&found[1], &found[2], &found[3]);
+        let value_is_secret = is_value(name, join, value);
+        let shown = if value_is_secret {
+            mark("named-secret", value)
+        } else {
+            value.to_owned()
+        };
+        format!("{name}{join}{shown}")
+    };
+    regex.replace_all(text, one).into_owned()
+}
+
+/// Whether it is a value: not a reference, not a place holder, and with a colon, which prose has
+/// too, only what is no word.
+fn is_value(name: &str, join: &str, value: &str) -> bool {
+    let lower = value.to_lowercase();
+    let bare = lower.trim_end_matches(['.', '!', '?', ':']);
+    if is_reference(value) || NO_VALUE.contains(&bare) || repeats_name(name, bare) {
+        return false;
+    }
+    let assigned = join.contains('=') && !join.contains("=>");
+    let quoted = join.ends_with(['"', '\'']);
+    if assigned && !join.contains(' ') || quoted {
+        return !is_identifier_path(bare);
+    }
+    is_odd(bare)
+}
+
+/// Code or a variable that fetches the value from elsewhere.
+fn is_reference(value: &str) -> bool {
+    let starts = [
+        "$", "<", "{", "%", "*", "&", "@", "/", "./", "~/", "xxx", "...",
+    ];
+    value.contains('(')
+        || value.contains("::")
+        || value.contains("->")
+        || value.contains('[')
+        || starts.iter().any(|s| value.starts_with(s))
+}
+
+/// `token=session_token` names another variable.
+fn repeats_name(name: &str, value: &str) -> bool {
+    let words = ["password", "passwd", "secret", "token", "credential", "key"];
+    let lower = name.to_lowercase();
+    let known = words.iter().any(|w| value.contains(w));
+    known && !value.bytes().any(|b| b.is_ascii_digit()) || value == lower
+}
+
+/// `settings.auth.value`: names joined by dots.
+fn is_identifier_path(value: &str) -> bool {
+    let name = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+            && part.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+    };
+    value.contains('.') && value.split('.').all(name)
+}
+
+/// No word and no name: with a digit among letters, or with signs that words do not have.
+fn is_odd(value: &str) -> bool {
+    let digits = value.bytes().filter(u8::is_ascii_digit).count();
+    let letters = value.bytes().any(|b| b.is_ascii_alphabetic());
+    let signs = value.contains(['!', '#', '$', '%', '^', '&', '*', '+', '=', '~', '?', '@']);
+    letters && (digits >= 2 || digits >= 1 && signs)
+}

@@ -1,0 +1,211 @@
+//! The formats of secrets that can be told by their look: one table, in the order in which they are
+//! applied. The formats are published by those who issue them.
+
+/// One format.
+#[derive(Clone, Copy)]
+pub struct Pattern {
+    /// What it is, as it stands in the replacement.
+    pub kind: &'static str,
+    /// How it looks. The first group, where there is one, is the secret; else the whole is.
+    pub regex: &'static str,
+    /// What else must hold of the secret.
+    pub holds: fn(&str) -> bool,
+}
+
+const fn any(_: &str) -> bool {
+    true
+}
+
+/// Letters and digits: words joined by dashes have no digit, or no letter.
+fn mixed(secret: &str) -> bool {
+    secret.bytes().any(|b| b.is_ascii_digit()) && secret.bytes().any(|b| b.is_ascii_alphabetic())
+}
+
+/// Mixed, and in both cases: what a random generator makes, and names seldom are.
+fn random(secret: &str) -> bool {
+    mixed(secret)
+        && secret.bytes().any(|b| b.is_ascii_uppercase())
+        && secret.bytes().any(|b| b.is_ascii_lowercase())
+}
+
+/// A password, not the place of one: `user:password@host` and `${NAME}` in examples are kept.
+fn no_placeholder(secret: &str) -> bool {
+    let lower = secret.to_lowercase();
+    let dummy = [
+        "password", "pass", "pw", "pwd", "secret", "token", "***", "xxx", "xxxx",
+    ];
+    !dummy.contains(&lower.as_str()) && !secret.starts_with(['$', '<', '{', '%', '*'])
+}
+
+const fn p(kind: &'static str, regex: &'static str) -> Pattern {
+    with(kind, regex, any)
+}
+
+const fn with(kind: &'static str, regex: &'static str, holds: fn(&str) -> bool) -> Pattern {
+    Pattern { kind, regex, holds }
+}
+
+/// Every format. Those that enclose others come first.
+pub const TABLE: &[Pattern] = &[
+    p(
+        "private-key",
+        r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\z)",
+    ),
+    p("age-key", r"AGE-SECRET-KEY-1[0-9A-Z]{58}"),
+    with(
+        "url-password",
+        r"\b[a-zA-Z][a-zA-Z0-9+.\-]*://[^\s/:@?#]*:([^\s/@]+)@",
+        no_placeholder,
+    ),
+    with(
+        "url-token",
+        r"\b[a-zA-Z][a-zA-Z0-9+.\-]*://([^\s/:@?#]{20,})@",
+        mixed,
+    ),
+    p(
+        "slack-webhook",
+        r"https://hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9/_+\-]{20,})",
+    ),
+    p(
+        "discord-webhook",
+        r"https://(?:ptb\.|canary\.)?discord(?:app)?\.com/api/webhooks/\d+/([A-Za-z0-9_\-]{20,})",
+    ),
+    p(
+        "jwt",
+        r"\beyJ[A-Za-z0-9_\-]{8,}\.eyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*)?",
+    ),
+    with(
+        "authorization",
+        r#"(?i)\bauthorization["']?\s*[:=]\s*["']?(?:(?:bearer|basic|token|digest|apikey|negotiate)\s+)?([^\s"',;]{12,})"#,
+        mixed,
+    ),
+    with(
+        "bearer",
+        r"(?i)\bbearer\s+([A-Za-z0-9._~+/=\-]{16,})",
+        mixed,
+    ),
+    with(
+        "cookie",
+        r"(?i)\b(?:set-)?cookie:\s*[A-Za-z0-9_.\-]+=([^\s;]{8,})",
+        mixed,
+    ),
+    p("aws-access-key", r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),
+    p(
+        "aws-secret-key",
+        r#"(?i)\baws_?(?:secret)?_?(?:access)?_?key["']?\s*(?:=>|[:=])\s*["']?([A-Za-z0-9/+=]{40})\b"#,
+    ),
+    p(
+        "aws-secret-key",
+        r#"(?i)\bsecret_?access_?key["']?\s*(?:=>|[:=])\s*["']?([A-Za-z0-9/+=]{40})"#,
+    ),
+    p("google-api-key", r"\bAIza[0-9A-Za-z_\-]{35}"),
+    p("google-oauth", r"\bya29\.[0-9A-Za-z_\-]{20,}"),
+    p("google-client-secret", r"\bGOCSPX-[0-9A-Za-z_\-]{28}"),
+    p(
+        "azure-account-key",
+        r"(?i)\bAccountKey=([A-Za-z0-9+/=]{40,})",
+    ),
+    p(
+        "azure-shared-key",
+        r"(?i)\bSharedAccessKey=([A-Za-z0-9+/=]{40,})",
+    ),
+    p("azure-sas", r"(?i)[?&]sig=([A-Za-z0-9%+/=]{30,})"),
+    p(
+        "azure-client-secret",
+        r"\b[A-Za-z0-9_~.\-]{3}\dQ~[A-Za-z0-9_~.\-]{31,34}",
+    ),
+    p("github-token", r"\bgh[pousr]_[A-Za-z0-9]{36,255}"),
+    p("github-token", r"\bgithub_pat_[A-Za-z0-9_]{22,255}"),
+    with(
+        "gitlab-token",
+        r"\bgl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat|ffct)-[A-Za-z0-9_\-.]{20,}",
+        mixed,
+    ),
+    with("slack-token", r"\bxox[abeoprs]-[A-Za-z0-9\-]{10,}", mixed),
+    p(
+        "slack-app-token",
+        r"\bxapp-\d-[A-Za-z0-9]+-\d+-[a-f0-9]{16,}",
+    ),
+    with(
+        "stripe-key",
+        r"\b[srp]k_(?:live|test|prod)_[A-Za-z0-9]{10,}",
+        mixed,
+    ),
+    p("stripe-webhook", r"\bwhsec_[A-Za-z0-9+/=]{24,}"),
+    p("npm-token", r"\bnpm_[A-Za-z0-9]{36}"),
+    p("pypi-token", r"\bpypi-AgE[A-Za-z0-9_\-]{16,}"),
+    p("cargo-token", r"\bcio[A-Za-z0-9]{32}\b"),
+    p("rubygems-key", r"\brubygems_[a-f0-9]{48}"),
+    p("nuget-key", r"\boy2[a-z0-9]{43}\b"),
+    with("anthropic-key", r"\bsk-ant-[A-Za-z0-9_\-]{16,}", mixed),
+    with("openrouter-key", r"\bsk-or-[A-Za-z0-9_\-]{20,}", mixed),
+    with(
+        "openai-key",
+        r"\bsk-(?:proj-|svcacct-|admin-)?[A-Za-z0-9_\-]{20,}",
+        random,
+    ),
+    p("groq-key", r"\bgsk_[A-Za-z0-9]{40,}"),
+    p("xai-key", r"\bxai-[A-Za-z0-9]{60,}"),
+    p("perplexity-key", r"\bpplx-[A-Za-z0-9]{40,}"),
+    p("huggingface-token", r"\bhf_[A-Za-z0-9]{30,}"),
+    p("replicate-token", r"\br8_[A-Za-z0-9]{37}"),
+    p("digitalocean-token", r"\bdo[opr]_v1_[a-f0-9]{64}"),
+    p(
+        "sendgrid-key",
+        r"\bSG\.[A-Za-z0-9_\-]{16,32}\.[A-Za-z0-9_\-]{16,64}",
+    ),
+    p("twilio-key", r"\bSK[0-9a-f]{32}\b"),
+    p("mailgun-key", r"\bkey-[0-9a-f]{32}\b"),
+    p("mailchimp-key", r"\b[0-9a-f]{32}-us\d{1,2}\b"),
+    p("telegram-token", r"\b\d{8,10}:AA[A-Za-z0-9_\-]{33}"),
+    p(
+        "discord-token",
+        r"\b[MNO][A-Za-z0-9_\-]{23,27}\.[A-Za-z0-9_\-]{6}\.[A-Za-z0-9_\-]{27,}",
+    ),
+    p("shopify-token", r"\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}"),
+    p(
+        "square-token",
+        r"\bsq0(?:atp|csp|idp)-[0-9A-Za-z_\-]{22,43}",
+    ),
+    p("docker-token", r"\bdckr_(?:pat|oat)_[A-Za-z0-9_\-]{20,}"),
+    p("databricks-token", r"\bdapi[a-f0-9]{32}(?:-\d)?\b"),
+    p("vault-token", r"\bhv[sbr]\.[A-Za-z0-9_\-]{20,}"),
+    p(
+        "terraform-token",
+        r"\b[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_\-=]{60,}",
+    ),
+    p("linear-key", r"\blin_(?:api|oauth)_[A-Za-z0-9]{32,}"),
+    p(
+        "notion-token",
+        r"\b(?:secret_[A-Za-z0-9]{43}|ntn_[A-Za-z0-9]{40,})",
+    ),
+    p("newrelic-key", r"\bNRAK-[A-Z0-9]{27}"),
+    p(
+        "grafana-token",
+        r"\b(?:glsa_[A-Za-z0-9]{32}_[a-f0-9]{8}|glc_[A-Za-z0-9+/=]{32,})",
+    ),
+    p("postman-key", r"\bPMAK-[a-f0-9]{24}-[a-f0-9]{34}"),
+    p("sentry-token", r"\bsntry[su]_[A-Za-z0-9+/=_]{40,}"),
+    p("dropbox-token", r"\bsl\.(?:u\.)?[A-Za-z0-9_\-]{60,}"),
+    p(
+        "doppler-token",
+        r"\bdp\.(?:pt|st|ct|sa|scim|audit)\.[A-Za-z0-9._\-]{40,}",
+    ),
+    p(
+        "planetscale-token",
+        r"\bpscale_(?:tkn|pw|oauth)_[A-Za-z0-9_.\-]{32,}",
+    ),
+    p(
+        "supabase-token",
+        r"\bsb(?:p_[a-f0-9]{40}|_secret_[A-Za-z0-9_\-]{20,})",
+    ),
+    p("atlassian-token", r"\bATATT3[A-Za-z0-9_\-=]{60,}"),
+    p("airtable-token", r"\bpat[A-Za-z0-9]{14}\.[a-f0-9]{64}"),
+    p("figma-token", r"\bfigd_[A-Za-z0-9_\-]{40,}"),
+    p(
+        "artifactory-token",
+        r"\b(?:AKCp[A-Za-z0-9]{50,}|cmVmdGtu[A-Za-z0-9]{50,})",
+    ),
+    with("tailscale-key", r"\btskey-[a-z]+-[A-Za-z0-9\-]{20,}", mixed),
+    p("onepassword-token", r"\bops_eyJ[A-Za-z0-9+/=_\-]{50,}"),
+];

@@ -1,0 +1,289 @@
+//! One sample of each format, and ordinary rules that must stay as they are. Samples are put
+//! together when the test runs, so that no scanner takes this file for a leak.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may stop at what it did not expect"
+)]
+
+use super::*;
+
+const LOWER: &str = "q7w3e9r1t5y2u8i4o6p0a7s3d9f1g5h2j8k4l6z0x7c3v9b1n5m2";
+const MIXED: &str =
+    "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hJ6kL9nP2rS5uV8xY1zA4cD7fG0iJ3lM6oQ9qR2tU5wX8yZ1bB4d";
+const UPPER: &str = "Q7W3E9R1T5Y2U8I4O6P0A7S3D9F1G5H2J8K4L6Z0X7C3V9B1N5M2QQ7W3E9R1T5Y2";
+const HEX: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
+const DIGITS: &str = "12345678901234567890";
+
+fn mixed(n: usize) -> &'static str {
+    &MIXED[..n]
+}
+
+fn hex(n: usize) -> &'static str {
+    &HEX[..n]
+}
+
+/// The kind that is expected, and a secret of it; what stands around it is cut off by `|`.
+fn samples() -> Vec<(&'static str, String)> {
+    let mut all = tokens();
+    all.extend(services());
+    all.extend(enclosed());
+    all.extend(valued());
+    all
+}
+
+fn tokens() -> Vec<(&'static str, String)> {
+    let (m, h) = (mixed, hex);
+    vec![
+        ("aws-access-key", format!("AKIA{}", &UPPER[..16])),
+        ("google-api-key", format!("AIza{}", m(35))),
+        ("google-oauth", format!("ya29.{}", m(60))),
+        ("google-client-secret", format!("GOCSPX-{}", m(28))),
+        ("azure-client-secret", format!("abC8Q~{}", m(34))),
+        ("github-token", format!("ghp_{}", m(36))),
+        ("github-token", format!("gho_{}", m(36))),
+        ("github-token", format!("ghs_{}", m(36))),
+        ("github-token", format!("github_pat_{}_{}", m(22), m(59))),
+        ("gitlab-token", format!("glpat-{}", m(20))),
+        (
+            "slack-token",
+            format!("xoxb-{}-{}-{}", &DIGITS[..12], &DIGITS[..12], m(24)),
+        ),
+        (
+            "slack-app-token",
+            format!("xapp-1-A{}-{}-{}", &UPPER[..10], &DIGITS[..13], h(64)),
+        ),
+        ("stripe-key", format!("sk_live_{}", m(24))),
+        ("stripe-key", format!("rk_test_{}", m(24))),
+        ("stripe-webhook", format!("whsec_{}", m(32))),
+        ("npm-token", format!("npm_{}", m(36))),
+        ("pypi-token", format!("pypi-AgE{}", m(80))),
+        ("cargo-token", format!("cio{}", m(32))),
+        ("rubygems-key", format!("rubygems_{}", h(48))),
+        ("nuget-key", format!("oy2{}", &LOWER[..43])),
+        ("anthropic-key", format!("sk-ant-api03-{}", m(80))),
+        ("openrouter-key", format!("sk-or-v1-{}", h(64))),
+        ("openai-key", format!("sk-proj-{}", m(48))),
+        ("openai-key", format!("sk-{}", m(48))),
+        ("groq-key", format!("gsk_{}", m(52))),
+        ("xai-key", format!("xai-{}", m(80))),
+        ("perplexity-key", format!("pplx-{}", m(48))),
+        ("huggingface-token", format!("hf_{}", m(34))),
+        ("replicate-token", format!("r8_{}", m(37))),
+    ]
+}
+
+fn services() -> Vec<(&'static str, String)> {
+    let (m, h) = (mixed, hex);
+    vec![
+        ("digitalocean-token", format!("dop_v1_{}", h(64))),
+        ("sendgrid-key", format!("SG.{}.{}", m(22), m(43))),
+        ("twilio-key", format!("SK{}", h(32))),
+        ("mailgun-key", format!("key-{}", h(32))),
+        ("mailchimp-key", format!("{}-us12", h(32))),
+        ("telegram-token", format!("{}:AA{}", &DIGITS[..10], m(33))),
+        ("discord-token", format!("M{}.{}.{}", m(23), m(6), m(27))),
+        ("shopify-token", format!("shpat_{}", h(32))),
+        ("square-token", format!("sq0atp-{}", m(22))),
+        ("docker-token", format!("dckr_pat_{}", m(27))),
+        ("databricks-token", format!("dapi{}", h(32))),
+        ("vault-token", format!("hvs.{}", m(24))),
+        ("terraform-token", format!("{}.atlasv1.{}", m(14), m(67))),
+        ("linear-key", format!("lin_api_{}", m(40))),
+        ("notion-token", format!("secret_{}", m(43))),
+        ("notion-token", format!("ntn_{}", m(46))),
+        ("newrelic-key", format!("NRAK-{}", &UPPER[..27])),
+        ("grafana-token", format!("glsa_{}_{}", m(32), h(8))),
+        ("postman-key", format!("PMAK-{}-{}", h(24), h(34))),
+        ("sentry-token", format!("sntrys_{}", m(60))),
+        ("dropbox-token", format!("sl.{}", m(80))),
+        ("doppler-token", format!("dp.pt.{}", m(43))),
+        ("planetscale-token", format!("pscale_tkn_{}", m(43))),
+        ("supabase-token", format!("sbp_{}", h(40))),
+        ("atlassian-token", format!("ATATT3{}", m(80))),
+        ("airtable-token", format!("pat{}.{}", m(14), h(64))),
+        ("figma-token", format!("figd_{}", m(40))),
+        ("artifactory-token", format!("AKCp{}", m(69))),
+        ("tailscale-key", format!("tskey-auth-{}", m(40))),
+        ("onepassword-token", format!("ops_eyJ{}", m(80))),
+        ("age-key", format!("AGE-SECRET-KEY-1{}", &UPPER[..58])),
+        ("jwt", format!("eyJ{}.eyJ{}.{}", m(20), m(40), m(43))),
+    ]
+}
+
+fn enclosed() -> Vec<(&'static str, String)> {
+    let m = mixed;
+    vec![
+        (
+            "private-key",
+            format!(
+                "-----BEGIN RSA {0} KEY-----\n{1}\n{1}\n-----END RSA {0} KEY-----",
+                "PRIVATE",
+                m(64)
+            ),
+        ),
+        (
+            "url-password",
+            format!("postgres://admin:|{}|@db.example:5432/app", "hunter2!x"),
+        ),
+        (
+            "url-password",
+            format!("mongodb+srv://svc:|{}|@cluster0.example/", &LOWER[..12]),
+        ),
+        ("url-token", format!("https://|{}|@git.example/a/b", m(40))),
+        (
+            "slack-webhook",
+            format!(
+                "https://hooks.slack.com/services/|T{}/B{}/{}|",
+                &UPPER[..8],
+                &UPPER[..8],
+                m(24)
+            ),
+        ),
+        (
+            "discord-webhook",
+            format!(
+                "https://discord.com/api/webhooks/{}/|{}|",
+                &DIGITS[..18],
+                m(68)
+            ),
+        ),
+        ("authorization", format!("Authorization: Basic |{}|", m(20))),
+        (
+            "authorization",
+            format!("-H 'authorization: token |{}|'", m(20)),
+        ),
+        ("bearer", format!("curl with Bearer |{}| worked", m(30))),
+    ]
+}
+
+fn valued() -> Vec<(&'static str, String)> {
+    let m = mixed;
+    vec![
+        ("cookie", format!("Set-Cookie: sid=|{}|; HttpOnly", m(20))),
+        (
+            "aws-secret-key",
+            format!("aws_secret_access_key = |{}|", m(40)),
+        ),
+        (
+            "aws-secret-key",
+            format!("secretAccessKey: \"|{}|\"", m(40)),
+        ),
+        (
+            "azure-account-key",
+            format!("AccountName=x;AccountKey=|{}==|;", m(84)),
+        ),
+        ("azure-shared-key", format!("SharedAccessKey=|{}=|", m(43))),
+        (
+            "azure-sas",
+            format!("https://x.example/c?sv=2020&sig=|{}|", m(43)),
+        ),
+        ("named-secret", "password=|correcthorse|".to_owned()),
+        ("named-secret", "DB_PASSWORD: |hunter2!x99|".to_owned()),
+        ("named-secret", "api_key = '|abcdefghij|'".to_owned()),
+        ("named-secret", "client_secret=|zz9pluralzalpha|".to_owned()),
+        (
+            "named-secret",
+            "\"private_key\": \"|k3y-m4t3r14l|\"".to_owned(),
+        ),
+        ("high-entropy", format!("it printed |{}| once", m(32))),
+        (
+            "high-entropy",
+            format!("it printed |{}| once", &LOWER[..40]),
+        ),
+    ]
+}
+
+fn redactor() -> Redactor {
+    Redactor::new("key")
+}
+
+#[test]
+fn every_pattern_compiles_and_has_a_sample() {
+    for pattern in TABLE {
+        Regex::new(pattern.regex).unwrap();
+        let sampled = samples().iter().any(|(kind, _)| *kind == pattern.kind);
+        assert!(sampled, "no sample of {}", pattern.kind);
+    }
+    assert_eq!(COMPILED.each.len(), TABLE.len());
+}
+
+#[test]
+fn a_secret_of_each_format_is_taken_out_and_named() {
+    for (kind, sample) in samples() {
+        let parts: Vec<&str> = sample.split('|').collect();
+        let secret = if parts.len() == 3 { parts[1] } else { &sample };
+        let text = format!(
+            "The deploy failed with {} in the log.",
+            sample.replace('|', "")
+        );
+        let clean = redactor().clean(&text);
+        assert!(!clean.contains(secret), "{kind}: {clean}");
+        assert!(
+            clean.contains(&format!("[redacted:{kind}:")),
+            "{kind}: {clean}"
+        );
+        assert!(
+            clean.starts_with("The deploy failed with ") && clean.ends_with(" in the log."),
+            "{clean}"
+        );
+    }
+}
+
+#[test]
+fn cleaning_twice_changes_nothing() {
+    for (_, sample) in samples() {
+        let once = redactor().clean(&sample.replace('|', ""));
+        assert_eq!(redactor().clean(&once), once);
+    }
+}
+
+#[test]
+fn equal_secrets_stay_equal_and_only_under_the_same_key() {
+    let text = |t: &str| format!("token {t} here");
+    let (one, two) = (
+        text(&format!("ghp_{}", mixed(36))),
+        text(&format!("ghs_{}", mixed(36))),
+    );
+    assert_eq!(redactor().clean(&one), redactor().clean(&one));
+    assert_ne!(redactor().clean(&one), redactor().clean(&two));
+    assert_ne!(redactor().clean(&one), Redactor::new("other").clean(&one));
+}
+
+#[test]
+fn ordinary_rules_stay_as_they_are() {
+    let rules = include_str!("ordinary.txt");
+    let rules: Vec<&str> = rules.lines().filter(|l| !l.is_empty()).collect();
+    assert!(rules.len() >= 60, "{}", rules.len());
+    let changed: Vec<String> = rules
+        .iter()
+        .map(|rule| (rule, redactor().clean(rule)))
+        .filter(|(rule, clean)| clean != *rule)
+        .map(|(rule, clean)| format!("{rule}\n  -> {clean}"))
+        .collect();
+    assert!(changed.is_empty(), "{}", changed.join("\n"));
+}
+
+#[test]
+fn a_private_key_that_was_cut_off_is_taken_out_to_the_end() {
+    let text = format!("saw -----BEGIN {} KEY-----\n{}", "PRIVATE", mixed(60));
+    let clean = redactor().clean(&text);
+    assert!(
+        clean.starts_with("saw [redacted:private-key:") && !clean.contains(mixed(20)),
+        "{clean}"
+    );
+}
+
+#[test]
+fn a_message_is_its_first_line_without_secrets_at_most_160_characters() {
+    let long = format!(
+        "\n\n  Error:\tlogin with password=hunter22x failed {}\nsecond",
+        "x ".repeat(200)
+    );
+    let message = redactor().message(&long).unwrap();
+    assert!(
+        message.starts_with("Error: login with password=[redacted:named-secret:"),
+        "{message}"
+    );
+    assert!(message.chars().count() <= MAX_MESSAGE && !message.contains("second"));
+    assert_eq!(redactor().message(" \n "), None);
+}

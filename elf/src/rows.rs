@@ -1,0 +1,156 @@
+//! State as items and back: what a ledger keeps beside the log, so that a node begins without
+//! reading the whole log. Pure.
+
+use std::collections::BTreeSet;
+
+use sandbox_core::Seat;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    entry::{Entry, Row},
+    fold::{self, Touched},
+    rule::Rule,
+    state::{Job, State},
+    store::{Item, Kept, Kind, LedgerError, Put},
+    trail::{Heat, TrailKey},
+};
+
+/// A trail as an item.
+#[derive(Serialize, Deserialize)]
+struct TrailBody {
+    #[serde(flatten)]
+    key: TrailKey,
+    #[serde(flatten)]
+    heat: Heat,
+}
+
+/// Puts entries into the state, and says how the items change with them.
+///
+/// # Errors
+/// Something cannot be written as JSON; nothing that the fold makes is so.
+pub fn apply(state: &mut State, rows: &[Row]) -> Kept<Vec<Put>> {
+    let mut touched = BTreeSet::new();
+    let mut puts = Vec::new();
+    for row in rows {
+        touched.extend(fold::apply(state, row));
+        puts.extend(own(row)?);
+    }
+    for thing in &touched {
+        puts.push(put(state, thing)?);
+    }
+    Ok(puts)
+}
+
+/// The id of an item that belongs to a seat.
+#[must_use]
+pub fn seat_id(seat: &Seat) -> String {
+    seat.to_string()
+}
+
+/// The item that an entry is by itself.
+fn own(row: &Row) -> Kept<Option<Put>> {
+    let (kind, seat, body) = match &row.entry {
+        Entry::Receipt { seat, receipt } => (Kind::Receipt, seat, json(receipt)?),
+        Entry::Outcome(ended) => (Kind::Outcome, &ended.seat, json(ended)?),
+        _ => return Ok(None),
+    };
+    let (id, seq) = (seat_id(seat), row.seq);
+    Ok(Some(Put::Stands(Item {
+        kind,
+        id,
+        seq,
+        body,
+    })))
+}
+
+fn put(state: &State, thing: &Touched) -> Kept<Put> {
+    let (kind, id, body) = match thing {
+        Touched::Rule(id) => (Kind::Rule, id.clone(), state.rules.get(id).map(json)),
+        Touched::Job(uid) => (Kind::Job, uid.to_string(), state.jobs.get(uid).map(json)),
+        Touched::Trail(key) => (Kind::Trail, json(key)?, trail(state, key)),
+    };
+    Ok(match body.transpose()? {
+        Some(body) => Put::Stands(Item {
+            kind,
+            id,
+            seq: state.head,
+            body,
+        }),
+        None => Put::Gone(kind, id),
+    })
+}
+
+fn trail(state: &State, key: &TrailKey) -> Option<Kept<String>> {
+    let heat = *state.trails.get(key)?;
+    Some(json(&TrailBody {
+        key: key.clone(),
+        heat,
+    }))
+}
+
+/// The state that a picture shows.
+///
+/// # Errors
+/// An item cannot be read; the log still can.
+pub fn read(head: u64, items: &[Item]) -> Kept<State> {
+    let mut state = State {
+        head,
+        ..State::default()
+    };
+    for item in items {
+        match item.kind {
+            Kind::Rule => rule(&mut state, parse(item)?),
+            Kind::Job => drop(state.jobs.insert(uid(item)?, parse::<Job>(item)?)),
+            Kind::Trail => {
+                let body: TrailBody = parse(item)?;
+                state.trails.insert(body.key, body.heat);
+            }
+            Kind::Receipt | Kind::Outcome | Kind::Secret => {}
+        }
+    }
+    number(&mut state)?;
+    Ok(state)
+}
+
+fn rule(state: &mut State, rule: Rule) {
+    state.rules.insert(rule.id.clone(), rule);
+}
+
+fn number(state: &mut State) -> Kept<()> {
+    let mut rules: Vec<&Rule> = state.rules.values().collect();
+    rules.sort_by_key(|r| r.number);
+    let whole = (1_u64..).zip(&rules).all(|(n, r)| r.number == n);
+    let numbers = rules.into_iter().map(|r| r.id.clone()).collect();
+    if !whole {
+        return Err(LedgerError::Unreadable(
+            "read memory's rules: a number is missing or twice there".to_owned(),
+        ));
+    }
+    state.numbers = numbers;
+    Ok(())
+}
+
+fn uid(item: &Item) -> Kept<sandbox_core::Uid> {
+    item.id.parse().map_err(|e| unreadable(item, &e))
+}
+
+/// Reads an item's body.
+///
+/// # Errors
+/// `Unreadable` when it is not what its kind says.
+pub fn parse<T: DeserializeOwned>(item: &Item) -> Kept<T> {
+    serde_json::from_str(&item.body).map_err(|e| unreadable(item, &e))
+}
+
+fn unreadable(item: &Item, e: &dyn std::fmt::Display) -> LedgerError {
+    LedgerError::Unreadable(format!(
+        "read memory's {} {}: {e}",
+        item.kind.word(),
+        item.id
+    ))
+}
+
+fn json<T: Serialize + ?Sized>(value: &T) -> Kept<String> {
+    serde_json::to_string(value)
+        .map_err(|e| LedgerError::Unreadable(format!("wrote memory as JSON: {e}")))
+}

@@ -1,0 +1,170 @@
+//! A rule: what it says, who said it, and what was counted about it. Learns nothing.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    entry::{RuleAdded, Source, SourceKind},
+    text,
+};
+
+/// The confidence of every rule while nothing is learned from its counts: not known to help, not
+/// known to harm.
+pub const PRIOR: f64 = 0.5;
+/// Most files that a rule remembers.
+const MAX_FILES: usize = 20;
+
+/// A rule with its counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rule {
+    /// Its number within the tenant, from 1, in the order of the log.
+    pub number: u64,
+    /// Its id; follows from project, domain and text.
+    pub id: String,
+    /// What it is about.
+    pub domain: String,
+    /// The rule, one line, redacted.
+    pub text: String,
+    /// Why, redacted.
+    pub explanation: String,
+    /// The project it is for; every project when absent.
+    pub project: Option<String>,
+    /// Who said it first.
+    pub source: Source,
+    /// Whether it may be given.
+    pub status: RuleStatus,
+    /// How often it was said, the first time included.
+    pub evidence: u64,
+    /// How often an agent said it.
+    pub lessons: u64,
+    /// Seats whose query it fitted.
+    pub eligible: u64,
+    /// Seats whose prompt it stood in.
+    pub injected: u64,
+    /// Of those, how many succeeded.
+    pub succeeded: u64,
+    /// Of those, how many failed. Unknown ends count as neither.
+    pub failed: u64,
+    /// Votes that it helped.
+    pub votes_for: u64,
+    /// Votes that it did not.
+    pub votes_against: u64,
+    /// Files of the work that said it, newest last.
+    pub files: Vec<String>,
+    /// When it was first said.
+    pub created_at: Timestamp,
+    /// When it was last said, or its status changed.
+    pub updated_at: Timestamp,
+}
+
+/// Whether a rule may be given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RuleStatus {
+    /// Where it ranks well.
+    #[default]
+    Active,
+    /// First of all, where it fits.
+    Pinned,
+    /// Never; kept as a tombstone.
+    Retired,
+}
+
+/// A rule that a person teaches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewRule {
+    /// What it is about; made a slug of at most 100 characters.
+    pub domain: String,
+    /// The rule, one line of 5 to 500 characters.
+    #[serde(alias = "rule")]
+    pub text: String,
+    /// Why, at most 2,000 characters.
+    #[serde(default)]
+    pub explanation: String,
+    /// The project it is for; every project when absent.
+    #[serde(default, alias = "project_path")]
+    pub project: Option<String>,
+}
+
+/// The id of a rule: rules that say the same about the same have the same id, on every node.
+#[must_use]
+pub fn id_of(project: Option<&str>, domain: &str, rule: &str) -> String {
+    use std::fmt::Write;
+    let mut hash = Sha256::new();
+    for part in [project.unwrap_or_default(), domain, &text::sameness(rule)] {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    digest.iter().take(8).fold("r-".to_owned(), |mut id, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(id, "{byte:02x}");
+        id
+    })
+}
+
+impl Rule {
+    /// The rule as it begins.
+    #[must_use]
+    pub fn new(number: u64, added: &RuleAdded, at: Timestamp) -> Self {
+        let mut rule = Self {
+            number,
+            id: added.id.clone(),
+            domain: added.domain.clone(),
+            text: added.text.clone(),
+            explanation: added.explanation.clone(),
+            project: added.project.clone(),
+            source: added.source.clone(),
+            status: RuleStatus::Active,
+            evidence: 0,
+            lessons: 0,
+            eligible: 0,
+            injected: 0,
+            succeeded: 0,
+            failed: 0,
+            votes_for: 0,
+            votes_against: 0,
+            files: Vec::new(),
+            created_at: at,
+            updated_at: at,
+        };
+        rule.said(&added.source, &added.files, at);
+        rule
+    }
+
+    /// Counts that it was said, and where.
+    pub fn said(&mut self, source: &Source, files: &[String], at: Timestamp) {
+        self.evidence += 1;
+        self.lessons += u64::from(source.kind == SourceKind::Agent);
+        self.updated_at = at;
+        for file in files {
+            if !self.files.contains(file) {
+                self.files.push(file.clone());
+            }
+        }
+        let over = self.files.len().saturating_sub(MAX_FILES);
+        self.files.drain(..over);
+    }
+
+    /// How sure it is that the rule helps, 0 to 1: [`PRIOR`] until the counts are learned from.
+    #[must_use]
+    pub const fn confidence(&self) -> f64 {
+        PRIOR
+    }
+
+    /// Whether there is evidence that the rule helps: not before the counts are learned from.
+    #[must_use]
+    pub const fn is_golden(&self) -> bool {
+        false
+    }
+
+    /// Whether it may be given for work in this project.
+    #[must_use]
+    pub fn is_for(&self, project: Option<&str>) -> bool {
+        self.status != RuleStatus::Retired
+            && (self.project.is_none() || self.project.as_deref() == project)
+    }
+}

@@ -1,0 +1,102 @@
+//! What is known of one tenant: what the log amounts to. Holds it in order; [`crate::fold`] changes
+//! it, [`crate::rows`] writes it down.
+
+use std::collections::BTreeMap;
+
+use sandbox_core::{Seat, Uid};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    label::Label,
+    rule::Rule,
+    trail::{Heat, TrailKey},
+};
+
+/// Everything that is known of one tenant.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    /// The place of the last entry that is in here.
+    pub head: u64,
+    /// Rules by their id.
+    pub rules: BTreeMap<String, Rule>,
+    /// Ids by number: the first has number 1.
+    pub numbers: Vec<String>,
+    /// Trails.
+    pub trails: BTreeMap<TrailKey, Heat>,
+    /// Jobs with their attempts.
+    pub jobs: BTreeMap<Uid, Job>,
+}
+
+/// A job as memory knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its attempts by number.
+    pub attempts: BTreeMap<u32, Attempt>,
+}
+
+/// An attempt as memory knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// How it ended, once it has.
+    pub label: Option<Label>,
+    /// Numbers of the rules in its prompt, once it has asked.
+    pub injected: Option<Vec<u64>>,
+    /// Numbers of the rules that were voted on there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub votes: Vec<u64>,
+}
+
+/// How many jobs ended how. A job counts by its last attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// Succeeded.
+    pub success: u64,
+    /// Failed.
+    pub failure: u64,
+    /// Ended in a way that says nothing about the work.
+    pub unknown: u64,
+}
+
+impl State {
+    /// The rule with this number.
+    #[must_use]
+    pub fn numbered(&self, number: u64) -> Option<&Rule> {
+        let place = usize::try_from(number.checked_sub(1)?).ok()?;
+        self.rules.get(self.numbers.get(place)?)
+    }
+
+    /// The rule with this id or number.
+    #[must_use]
+    pub fn rule(&self, id: &str) -> Option<&Rule> {
+        let by_number = || id.parse().ok().and_then(|n| self.numbered(n));
+        self.rules.get(id).or_else(by_number)
+    }
+
+    /// What is known of an attempt.
+    #[must_use]
+    pub fn attempt(&self, seat: &Seat) -> Option<&Attempt> {
+        self.jobs.get(&seat.uid)?.attempts.get(&seat.attempt)
+    }
+
+    /// How many jobs ended how.
+    #[must_use]
+    pub fn ends(&self) -> Ends {
+        let mut ends = Ends::default();
+        for label in self.jobs.values().filter_map(Job::label) {
+            match label {
+                Label::Success => ends.success += 1,
+                Label::Failure => ends.failure += 1,
+                Label::Unknown => ends.unknown += 1,
+            }
+        }
+        ends
+    }
+}
+
+impl Job {
+    /// How its last attempt that ended did end.
+    #[must_use]
+    pub fn label(&self) -> Option<Label> {
+        self.attempts.values().rev().find_map(|a| a.label)
+    }
+}

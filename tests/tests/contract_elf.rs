@@ -1,0 +1,161 @@
+//! The promises of the shared memory, on every ledger there is; and what is the file's own.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may stop at what it did not expect"
+)]
+
+use std::sync::Arc;
+
+use sandbox_core::port::Memory;
+use sandbox_elf::{
+    Elf,
+    face::RuleQuery,
+    store::sqlite::{OpenError, SqliteLedger},
+};
+use sandbox_tests::contract::memory::{World, about, ledger::story, seat, success, tenant};
+
+macro_rules! promises {
+    ($($part:ident: $($name:ident)*;)*) => {
+        $(mod $part {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let folder = tempfile::tempdir().unwrap();
+                for (word, ledger) in sandbox_elf::store::all(folder.path()).unwrap() {
+                    println!("on {word}");
+                    sandbox_tests::contract::memory::$part::$name(ledger).await;
+                }
+            })*
+        })*
+    };
+}
+
+promises! {
+    recall:
+        an_empty_memory_gives_an_empty_receipt
+        a_lesson_of_one_job_stands_in_the_prompt_of_the_next
+        a_seat_that_asks_again_gets_the_same_receipt
+        many_who_ask_for_one_seat_at_once_get_one_receipt
+        a_receipt_says_what_was_kept_back_and_from_where_it_came
+        the_budget_holds_with_ten_thousand_rules
+        a_query_of_any_shape_is_answered;
+    record:
+        an_end_is_kept_once_per_seat
+        many_who_tell_one_end_at_once_tell_it_once
+        many_ends_at_once_are_all_kept_in_one_order
+        jobs_are_counted_by_their_last_attempt
+        ends_that_say_nothing_about_the_work_count_neither_way
+        rules_in_the_prompt_are_counted_with_the_end_and_others_are_not
+        what_is_no_lesson_is_dropped_and_counted
+        the_same_lesson_is_one_rule_with_more_evidence
+        a_lesson_that_only_repeats_the_prompt_is_no_evidence
+        odd_numbers_and_texts_are_made_good_not_refused
+        trails_fade_and_failures_fade_slower
+        a_caller_that_gives_up_breaks_nothing;
+    rules:
+        a_taught_rule_reads_as_the_old_api_shows_it
+        a_filter_gives_just_what_it_names
+        pages_of_rules_cover_everything_once
+        a_retired_rule_is_not_given_and_comes_back_only_by_hand
+        an_id_that_is_not_there_is_an_error
+        what_cannot_be_kept_is_refused_with_the_field_and_the_bounds
+        a_vote_counts_once_and_only_from_where_the_rule_was
+        secrets_reach_neither_the_log_nor_the_store_nor_a_prompt
+        no_tenant_sees_anything_of_another;
+    ledger:
+        replaying_the_log_gives_what_the_store_keeps
+        a_picture_that_cannot_be_read_is_made_anew_from_the_log
+        a_commit_that_expects_another_place_writes_nothing
+        commits_take_effect_in_the_order_they_were_handed_over
+        two_nodes_on_one_ledger_see_each_other_and_never_fork_the_log
+        ends_are_listed_newest_first_in_pages
+        the_export_is_the_log_line_by_line;
+}
+
+#[tokio::test]
+async fn the_same_story_gives_the_same_log_items_and_receipts_on_every_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut told = Vec::new();
+    for (_, ledger) in sandbox_elf::store::all(folder.path()).unwrap() {
+        let world = World::new(ledger);
+        story(&world).await;
+        let last = world.ask(&seat(99, 1), &about("deploy")).await;
+        let log = world.elf.export(&tenant("a"), 0).await.unwrap();
+        let picture = world.ledger.snapshot(&tenant("a")).await.unwrap();
+        let a = tenant("a");
+        let rules = world.elf.list_rules(&a, RuleQuery::default()).await;
+        told.push((last, log, picture, rules.unwrap()));
+    }
+    assert_eq!(told[0], told[1]);
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_the_file_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("elf.db");
+    let lesson = "[LEARNED:db] Run migrations before the deploy";
+    let first = Elf::open(&path).unwrap();
+    first
+        .record(&seat(1, 1), &success(&[lesson]))
+        .await
+        .unwrap();
+    let query = about("deploy");
+    let given = first.recall(&seat(2, 1), &tenant("a"), &query).await;
+    drop(first);
+    let second = Elf::open(&path).unwrap();
+    let again = second.recall(&seat(2, 1), &tenant("a"), &query).await;
+    assert_eq!(again, given);
+    assert_eq!(again.unwrap().injected.len(), 1);
+    assert_eq!(second.stats(&tenant("a")).await.unwrap().total_outcomes, 1);
+}
+
+#[tokio::test]
+async fn a_secret_has_the_same_mark_after_the_file_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("elf.db");
+    let lesson = format!("[LEARNED:git] Push with ghp_{}", "aB3dE6gH9".repeat(4));
+    for job in 1..=2 {
+        let elf = Elf::open(&path).unwrap();
+        elf.record(&seat(job, 1), &success(&[&lesson]))
+            .await
+            .unwrap();
+    }
+    let elf = Elf::open(&path).unwrap();
+    let rule = elf.get_rule(&tenant("a"), "1").await.unwrap().rule;
+    assert_eq!(rule.evidence, 2, "{rule:?}");
+}
+
+#[test]
+fn a_file_that_is_no_memory_of_ours_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.db");
+    let text = "this is a text and no database, ".repeat(200);
+    std::fs::write(&path, &text).unwrap();
+    let refused = SqliteLedger::open(&path).err().unwrap();
+    assert!(matches!(refused, OpenError::Database { .. }), "{refused}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    let jobs = folder.path().join("jobs.db");
+    drop(sandbox_operator::store::sqlite::SqliteStore::open(&jobs).unwrap());
+    let refused = SqliteLedger::open(&jobs).err().unwrap();
+    assert!(matches!(refused, OpenError::Foreign { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn two_programs_with_one_file_see_what_the_other_keeps() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("elf.db");
+    let open = || Arc::new(Elf::open(&path).unwrap());
+    let (serve, mcp) = (open(), open());
+    let lesson = "[LEARNED:db] Run migrations before the deploy";
+    for job in 1..=10 {
+        let (here, there) = if job % 2 == 0 {
+            (&serve, &mcp)
+        } else {
+            (&mcp, &serve)
+        };
+        here.record(&seat(job, 1), &success(&[lesson]))
+            .await
+            .unwrap();
+        let stats = there.stats(&tenant("a")).await.unwrap();
+        assert_eq!(stats.total_outcomes, u64::from(job));
+    }
+}
