@@ -6,19 +6,22 @@
 //! | `call` | one call of git in its clean environment |
 //! | `trouble` | why a call failed, and whose fault that is |
 //! | `remote` | which remotes are allowed, and how a token reaches them |
-//! | `repo` | clone, open, worktrees, reading history |
+//! | `repo` | clone, open, worktrees |
+//! | `history` | commits between two points, and what they changed |
 //! | `land` | one branch that commits are put on, by compare-and-swap |
 
 mod call;
+mod history;
 mod land;
 mod remote;
 mod repo;
 mod trouble;
 
 pub use call::{Git, Identity};
+pub use history::{Commit, Stat};
 pub use land::{Attempt, Branch};
 pub use remote::{Remote, Token};
-pub use repo::{Commit, Repo, Stat};
+pub use repo::Repo;
 pub use trouble::GitError;
 
 #[cfg(test)]

@@ -163,3 +163,47 @@ fn a_tmux_server_that_is_killed_takes_its_agents_along_and_the_farm_fails() {
     );
     assert!(rig.remains().is_empty(), "{}", rig.log());
 }
+
+#[test]
+fn everything_of_a_farm_can_be_found_after_its_runner_was_killed() {
+    let mut rig = Rig::new(2, ENDLESS);
+    rig.start();
+    wait_for_work(&rig);
+    rig.signal(Signal::KILL);
+    rig.gone();
+    let marked = rig.remains();
+    // Two agents, what each has begun, and the tmux server.
+    assert!(marked.len() >= 5, "{marked:?}");
+    assert_eq!(rig.strangers(), [0_u32; 0]);
+}
+
+#[test]
+fn an_agent_that_asks_is_said_to_be_blocked_and_goes_on_when_it_is_answered() {
+    let scenario = "- steps: [{ask: May I?}, {bash: 'echo x >c; git add c; git commit -q -m c'}]\n";
+    let mut rig = Rig::new(1, scenario);
+    rig.start();
+    let asks = || {
+        rig.log()
+            .contains("agent-1: blocked: asks a person")
+            .then_some(())
+    };
+    until("the question", asks);
+    rig.press("Enter");
+    let report = rig.report();
+    assert_eq!(report.outcome, Outcome::Succeeded, "{}", rig.log());
+    assert_eq!(report.result["commits_made"], 1);
+}
+
+#[test]
+fn an_agent_that_a_person_interrupts_is_not_taken_for_done() {
+    let mut rig = Rig::new(1, "- steps: [{bash: touch begun}, {hang: true}]\n");
+    rig.start();
+    until("the agent at work", || {
+        rig.job("agent-1/begun").exists().then_some(())
+    });
+    rig.press("Escape");
+    let seen = || rig.log().contains("interrupted by a person").then_some(());
+    until("the interruption", seen);
+    rig.signal(Signal::TERM);
+    assert_eq!(rig.report().result["agents"][0]["outcome"], "stopped");
+}

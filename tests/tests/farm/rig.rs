@@ -168,6 +168,34 @@ impl Rig {
         kill_process(Pid::from_raw(id.try_into().unwrap()).unwrap(), signal).unwrap();
     }
 
+    /// Waits for the runner's end, whatever it is.
+    pub fn gone(&mut self) {
+        self.runner.take().unwrap().wait().unwrap();
+    }
+
+    /// Presses a key in the first agent's terminal, as a person would.
+    pub fn press(&self, key: &str) {
+        let socket = self.desk(1, "../../agents.sock");
+        let mut tmux = Command::new("tmux");
+        tmux.arg("-S")
+            .arg(socket)
+            .args(["send-keys", "-t", "=farm:=agent-1", key]);
+        assert!(tmux.status().unwrap().success());
+    }
+
+    /// Processes that name this rig's folder in their arguments and do not carry the seat's mark.
+    pub fn strangers(&self) -> Vec<u32> {
+        let (folder, marked) = (self.at(""), self.remains());
+        let folder = folder.to_str().unwrap();
+        let names = |pid: &u32| {
+            let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&words).contains(folder)
+        };
+        pids()
+            .filter(|pid| names(pid) && !marked.contains(pid))
+            .collect()
+    }
+
     /// Waits for the runner and reads its report.
     pub fn report(&mut self) -> Report {
         let mut runner = self.runner.take().unwrap();
@@ -192,15 +220,18 @@ impl Rig {
     /// The processes that were begun for the seat and run.
     pub fn remains(&self) -> Vec<u32> {
         let mark = format!("SANDBOX_SEAT={}", self.seat);
-        let all = fs::read_dir("/proc")
-            .unwrap()
-            .filter_map(|e| e.unwrap().file_name().to_str()?.parse().ok());
-        all.filter(|pid: &u32| {
-            let env = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            env.split(|b| *b == 0).any(|v| v == mark.as_bytes())
-        })
-        .collect()
+        pids()
+            .filter(|pid| {
+                let env = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+                env.split(|b| *b == 0).any(|v| v == mark.as_bytes())
+            })
+            .collect()
     }
+}
+
+fn pids() -> impl Iterator<Item = u32> {
+    let all = fs::read_dir("/proc").unwrap();
+    all.filter_map(|e| e.unwrap().file_name().to_str()?.parse().ok())
 }
 
 impl Drop for Rig {

@@ -5,7 +5,7 @@
 //! | `workspace` | the repository, its worktrees, the branch to land on |
 //! | `prompt` | what an agent is told first |
 //! | `member` | one agent |
-//! | `crew` | all of them: started, watched, ended |
+//! | `crew`, `start` | all of them: started, watched, ended |
 //! | `landing` | their commits onto one branch |
 //! | `result` | what the job gives |
 //!
@@ -17,6 +17,7 @@ mod landing;
 mod member;
 mod prompt;
 mod result;
+mod start;
 mod workspace;
 
 use async_trait::async_trait;
