@@ -1,6 +1,6 @@
 //! Farms of the real Claude Code CLI, against a scripted model on loopback: no login, no internet.
 //!
-//! `./scripts/test claude` fetches the CLI; where it is not there, these tests say so and do nothing.
+//! `./scripts/test claude` fetches the CLI; where it is not there, these tests fail and say so.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,26 +22,23 @@ use serde_json::json;
 /// The version that everything about the CLI was measured with.
 const VERSION: &str = "2.1.197";
 
-fn claude() -> Option<PathBuf> {
+fn claude() -> PathBuf {
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache");
     let base = || std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);
     let ours = || base().join("multi-agent-sandbox");
     let cache = std::env::var_os("SANDBOX_CACHE").map_or_else(ours, PathBuf::from);
     let path = cache.join(format!("claude-{VERSION}/node_modules/.bin/claude"));
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("skipped: {} is not there", path.display());
-    None
+    let shown = path.display();
+    assert!(
+        path.exists(),
+        "{shown} is not there: run ./scripts/test claude"
+    );
+    path
 }
 
 /// Runs a farm against a model that follows this script; gives the report and who was asked what.
-async fn run(
-    agents: u32,
-    script: &str,
-    credential: &'static str,
-) -> Option<(Rig, Report, Vec<String>)> {
-    let claude = claude()?;
+async fn run(agents: u32, script: &str, credential: &'static str) -> (Rig, Report, Vec<String>) {
+    let claude = claude();
     let server = ModelServer::start(Script::parse(script).unwrap())
         .await
         .unwrap();
@@ -62,7 +59,7 @@ async fn run(
     });
     let logins = logins.collect();
     server.shutdown().await;
-    Some((rig, report, logins))
+    (rig, report, logins)
 }
 
 const WORK: &str = "\
@@ -80,9 +77,7 @@ const WORK: &str = "\
 
 #[tokio::test]
 async fn two_real_agents_edit_commit_and_land() {
-    let Some((rig, report, logins)) = run(2, WORK, "model_key_file").await else {
-        return;
-    };
+    let (rig, report, logins) = run(2, WORK, "model_key_file").await;
     assert_eq!(
         report.outcome,
         Outcome::Succeeded,
@@ -110,9 +105,7 @@ async fn two_real_agents_edit_commit_and_land() {
 #[tokio::test]
 async fn a_long_lived_token_logs_real_agents_in() {
     let script = "- reply: {text: Nothing to do.}\n";
-    let Some((rig, report, logins)) = run(1, script, "agent_token_file").await else {
-        return;
-    };
+    let (rig, report, logins) = run(1, script, "agent_token_file").await;
     assert_eq!(
         report.outcome,
         Outcome::Succeeded,
@@ -143,9 +136,7 @@ const CONFLICT: &str = "\
 
 #[tokio::test]
 async fn a_real_agent_whose_commits_do_not_fit_is_told_to_rebase() {
-    let Some((rig, report, _)) = run(2, CONFLICT, "model_key_file").await else {
-        return;
-    };
+    let (rig, report, _) = run(2, CONFLICT, "model_key_file").await;
     assert_eq!(
         report.outcome,
         Outcome::Succeeded,
@@ -164,9 +155,7 @@ async fn a_real_agent_whose_commits_do_not_fit_is_told_to_rebase() {
 #[tokio::test]
 async fn real_agents_without_credit_fail_the_job_and_say_why() {
     let script = "- reply: {error: {status: 400, message: Your credit balance is too low to access the Anthropic API.}}\n";
-    let Some((_rig, report, _)) = run(1, script, "model_key_file").await else {
-        return;
-    };
+    let (_rig, report, _) = run(1, script, "model_key_file").await;
     let failure = report.failure.unwrap();
     assert_eq!(failure.class, FailureClass::AgentError);
     assert!(
