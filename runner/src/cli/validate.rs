@@ -60,3 +60,33 @@ pub fn check(value: Value) -> Result<AgentJob> {
         anyhow!("{}", lines.join("\n"))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("job.yaml");
+        std::fs::write(&file, text).unwrap();
+        format!("{:#}", read(&file).unwrap_err())
+    }
+
+    #[test]
+    fn bad_yaml_is_refused_with_its_line() {
+        let text =
+            refusal("apiVersion: multiagent.dev/v1alpha1\nkind: AgentJob\nspec: {type: echo\n");
+        assert!(text.contains("line 3") || text.contains("line 4"), "{text}");
+    }
+
+    #[test]
+    fn a_wrong_field_of_a_manifest_is_refused_with_its_path() {
+        let text = refusal(
+            "apiVersion: multiagent.dev/v1alpha1\nkind: AgentJob\nmetadata: {}\nspec:\n  type: echo\n  echo: {mesage: hi}\n",
+        );
+        assert!(
+            text.contains("spec.echo") && text.contains("mesage"),
+            "{text}"
+        );
+    }
+}

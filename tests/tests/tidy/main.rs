@@ -235,3 +235,17 @@ fn links_between_documents_lead_somewhere() {
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
+
+#[test]
+fn every_test_that_the_table_of_bad_input_names_is_there() {
+    let table = fs::read_to_string(root().join("docs/bad-input.md")).unwrap();
+    let named = table.split('`').skip(1).step_by(2);
+    let named = named.filter(|word| word.matches('_').count() >= 3);
+    let code = source::all_code();
+    let missing: Vec<&str> = named
+        .filter(|name| {
+            !code.contains(&format!("fn {name}(")) && !code.contains(&format!("    {name}\n"))
+        })
+        .collect();
+    assert!(missing.is_empty(), "no such test: {missing:?}");
+}

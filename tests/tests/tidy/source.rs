@@ -24,6 +24,13 @@ pub fn rust_files() -> Vec<PathBuf> {
     found
 }
 
+/// The text of every source file, tests included.
+pub fn all_code() -> String {
+    let packages = ["core/src", "elf/src", "operator/src", "runner/src", "tests"];
+    let files = packages.iter().flat_map(|p| below(&root().join(p), "rs"));
+    files.map(|f| fs::read_to_string(f).unwrap()).collect()
+}
+
 /// Every document.
 pub fn documents() -> Vec<PathBuf> {
     let mut found = below(&root().join("docs"), "md");
