@@ -54,10 +54,6 @@ pub struct Work {
     /// Settings of this machine.
     pub settings: Settings,
     /// The folder of this seat, for what only this attempt needs.
-    #[expect(
-        dead_code,
-        reason = "for agent_farm, whose agents have their folders in it"
-    )]
     pub seat_dir: PathBuf,
     /// Who does it, for results.
     pub worker: String,
