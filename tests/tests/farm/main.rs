@@ -10,4 +10,5 @@ mod ending;
 mod landing;
 mod refused;
 mod rig;
+mod served;
 mod start;
