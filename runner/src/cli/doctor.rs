@@ -33,7 +33,7 @@ impl Doctor {
         let checks = [
             ("tmux", tmux()),
             ("git", program("git", "install git: apt-get install git")),
-            ("claude", claude()),
+            ("claude", claude(&config)),
             ("model key", key(&config)),
             ("disk", disk(&config.data_dir)),
             ("kernel", kernel()),
@@ -88,18 +88,24 @@ fn tmux() -> Verdict {
     }
 }
 
-fn claude() -> Verdict {
-    let Some(seen) = version("claude", "--version") else {
-        return Verdict::Missing("not found; only agent_farm with the real agents needs it: npm install @anthropic-ai/claude-code".to_owned());
-    };
-    let home = std::env::home_dir().unwrap_or_default();
-    let login = home.join(".claude/.credentials.json").exists();
-    let login = if login {
-        "logged in"
-    } else {
-        "not logged in; run `claude setup-token`"
-    };
-    Verdict::Good(format!("{seen}, {login}"))
+fn claude(config: &ServeConfig) -> Verdict {
+    match version("claude", "--version") {
+        Some(seen) => Verdict::Good(format!("{seen}; {}", login(config))),
+        None => Verdict::Missing("not found; only agent_farm with the real agents needs it: npm install @anthropic-ai/claude-code".to_owned()),
+    }
+}
+
+/// How agents would log in: a token goes before a key, as in a farm.
+fn login(config: &ServeConfig) -> String {
+    let set = |name: &str| config.sources.get(name).is_some();
+    if set("SANDBOX_AGENT_TOKEN_FILE") {
+        return "agents log in by SANDBOX_AGENT_TOKEN_FILE".to_owned();
+    }
+    if set("ANTHROPIC_API_KEY") || set("ANTHROPIC_API_KEY_FILE") {
+        return "agents log in by the model key".to_owned();
+    }
+    "agents have no login: run `claude setup-token` and name its file in SANDBOX_AGENT_TOKEN_FILE"
+        .to_owned()
 }
 
 fn key(config: &ServeConfig) -> Verdict {

@@ -105,12 +105,9 @@ impl Attach {
 fn terminal(data_dir: &Path, job: &Value) -> Result<(PathBuf, String)> {
     let id = text(&job["job_id"]);
     let attempt = text(&job["attempt"]);
-    let agents = data_dir
-        .join("seats")
-        .join(&id)
-        .join(&attempt)
-        .join("agents.sock");
-    if agents.exists() {
+    let seat = data_dir.join("seats").join(&id).join(&attempt);
+    // A link where the data's path is too long for a socket; tmux wants the socket itself.
+    if let Ok(agents) = seat.join("agents.sock").canonicalize() {
         return Ok((agents, "=farm".to_owned()));
     }
     let name = job["backend_ref"]["name"].as_str();
