@@ -8,6 +8,9 @@ use std::{
 
 use tokio::{sync::Mutex, time::Instant};
 
+/// Rounds under constant demand take a quarter of a core.
+const MOST_RESTS: u32 = 3;
+
 /// Work that is done in rounds. A round serves those who asked before it began, so that nobody
 /// gets an answer older than the question.
 #[derive(Debug)]
@@ -21,7 +24,9 @@ struct Round<T> {
     /// Questions of a lower number came before this round began.
     serves: u64,
     done: Instant,
-    /// A round rests as long as it took: rounds under constant demand take half a core at most.
+    /// A round rests as long as it took for each further question since the one
+    /// before, [`MOST_RESTS`] at
+    /// most: the more ask, the more share the next one, and who is alone never waits.
     rest_until: Instant,
     answer: T,
 }
@@ -54,16 +59,18 @@ impl<T: Clone> Rounds<T> {
         if let Some(round) = last.as_ref() {
             tokio::time::sleep_until(round.rest_until).await;
         }
-        let round = self.round(work).await;
+        let before = last.as_ref().map_or(0, |round| round.serves);
+        let round = self.round(before, work).await;
         last.insert(round).answer.clone()
     }
 
-    async fn round(&self, work: impl AsyncFnOnce() -> T) -> Round<T> {
+    async fn round(&self, before: u64, work: impl AsyncFnOnce() -> T) -> Round<T> {
         let serves = self.asked.load(Ordering::SeqCst);
         let began = Instant::now();
         let answer = work().await;
         let done = Instant::now();
-        let rest_until = done + began.elapsed();
+        let further = u32::try_from(serves - before).map_or(MOST_RESTS, |n| n.saturating_sub(1));
+        let rest_until = done + began.elapsed() * further.min(MOST_RESTS);
         Round {
             serves,
             done,

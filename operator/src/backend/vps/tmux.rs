@@ -8,7 +8,7 @@ use std::{
     ffi::OsString,
     io,
     os::unix::process::ExitStatusExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Output, Stdio},
     time::Duration,
 };
@@ -148,7 +148,7 @@ pub(super) fn clean_env() -> Vec<(OsString, OsString)> {
 /// A program in the clean environment, out of reach of the terminal's signals.
 pub(super) fn command(argv: impl IntoIterator<Item = OsString>) -> Command {
     let mut words = argv.into_iter();
-    let mut command = Command::new(words.next().unwrap_or_default());
+    let mut command = Command::new(program(words.next().unwrap_or_default()));
     command
         .args(words)
         .env_clear()
@@ -158,6 +158,22 @@ pub(super) fn command(argv: impl IntoIterator<Item = OsString>) -> Command {
         .stdin(Stdio::null())
         .kill_on_drop(true);
     command
+}
+
+/// Where the program of this name stands. A child that has to look for it itself, in a `PATH` that
+/// is not ours, begins as a copy of our whole memory map (`fork`, and not `posix_spawn`), which costs
+/// more than all that tmux does.
+fn program(name: OsString) -> OsString {
+    let found = std::env::var_os("PATH").and_then(|path| {
+        let mut places = std::env::split_paths(&path).map(|folder| folder.join(&name));
+        places.find(|place| is_program(place))
+    });
+    found.map_or(name, PathBuf::into_os_string)
+}
+
+fn is_program(path: &Path) -> bool {
+    let execute = rustix::fs::Access::EXEC_OK;
+    path.is_file() && rustix::fs::access(path, execute).is_ok()
 }
 
 /// Runs a program to its end, or to the end of our patience.
