@@ -16,6 +16,9 @@ const START: i64 = 120_000;
 const SILENT: i64 = 600_000;
 /// For this long the program may say that it is idle before it tells why.
 const SETTLE: i64 = 5_000;
+/// So much later than what it tells of a hook's line may stand there: a hook is a process of its
+/// own, which goes on when a person interrupts the program in the middle of it. As `seed` limits it.
+const LATE: i64 = 10_000;
 
 /// What an agent is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -150,8 +153,8 @@ fn starting(seen: &Seen, now: i64) -> AgentState {
 
 fn running(event: &Event, at: i64, file: Option<File>, now: i64) -> AgentState {
     let idle = file.filter(|f| f.status == Status::Idle && f.steady);
-    // Idle since after the event, and long enough for the reason to have been told.
-    let settled = idle.is_some_and(|f| f.since >= at && now - f.since >= SETTLE);
+    // Idle since after what the event tells of, and long enough for the reason to have been told.
+    let settled = idle.is_some_and(|f| f.since + LATE >= at && now - f.since.max(at) >= SETTLE);
     match event {
         Event::Failed(class) if class == "rate_limit" => AgentState::RateLimited,
         Event::Failed(class) => AgentState::Error(class.clone()),
@@ -298,11 +301,25 @@ mod tests {
             of(Event::Active, (Status::Idle, 1_000, true)),
             AgentState::Working
         );
-        // Older than the event: the file is late.
+        // Much older than the event: the file is late.
         assert_eq!(
-            of(Event::Active, (Status::Idle, 15_000, true)),
+            of(Event::Active, (Status::Idle, 21_000, true)),
             AgentState::Working
         );
+    }
+
+    #[test]
+    fn a_hook_that_tells_late_does_not_hide_an_interruption() {
+        let blocked = AgentState::Blocked(Why::Interrupted);
+        let late = |ago: i64| {
+            let all = seen(
+                Some((Event::Active, ago)),
+                Some((Status::Idle, 11_000, true)),
+            );
+            state(&all, NOW)
+        };
+        assert_eq!((late(10_900), late(6_000)), (blocked.clone(), blocked));
+        assert_eq!(late(1_000), AgentState::Working);
     }
 
     #[test]

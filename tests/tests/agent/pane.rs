@@ -187,7 +187,8 @@ fn enter_in_a_permission_dialog_drops_the_text_and_approves() {
 fn escape_ends_a_turn_without_any_hook() {
     let rig = Rig::new("- steps: [{hang: true}]\n");
     let pane = Pane::open(&rig, &["--dangerously-skip-permissions", "work"]);
-    rig.wait_for_status("busy");
+    // Not the state file, which says so before the hook is run: Escape would end that too.
+    rig.event("UserPromptSubmit");
     pane.tmux(&["send-keys", "Escape"]);
     rig.wait_for_status("idle");
     let last = rig.told().pop().unwrap();

@@ -1,10 +1,10 @@
 //! How farms end when not all goes well. Whatever happens, nothing of them goes on.
 
-use std::time::Duration;
+use std::{fs, io::Write, time::Duration};
 
 use rustix::process::Signal;
 use sandbox_core::{FailureClass, Outcome};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::rig::{Rig, until};
 
@@ -202,6 +202,33 @@ fn an_agent_that_a_person_interrupts_is_not_taken_for_done() {
         rig.job("agent-1/begun").exists().then_some(())
     });
     rig.press("Escape");
+    let seen = || rig.log().contains("interrupted by a person").then_some(());
+    until("the interruption", seen);
+    rig.signal(Signal::TERM);
+    assert_eq!(rig.report().result["agents"][0]["outcome"], "stopped");
+}
+
+#[test]
+fn an_interruption_is_seen_also_when_a_hook_of_the_interrupted_tool_tells_late() {
+    let mut rig = Rig::new(1, "- steps: [{bash: touch begun}, {hang: true}]\n");
+    rig.start();
+    let events = rig.desk(1, "events.jsonl");
+    let told = || fs::read_to_string(&events).unwrap_or_default();
+    let used = until("the tool used", || {
+        let told = told();
+        told.lines()
+            .find(|l| l.contains("PostToolUse"))
+            .map(|l| serde_json::from_str::<Value>(l).unwrap())
+    });
+    rig.press("Escape");
+    let since = until("the program idle", || {
+        rig.state(1).filter(|s| s["status"] == "idle")
+    });
+    // What a hook writes that was begun before the key was pressed and is slower than it.
+    let mut late = used;
+    late["at"] = json!(since["statusUpdatedAt"].as_i64().unwrap() + 300);
+    let mut file = fs::OpenOptions::new().append(true).open(&events).unwrap();
+    writeln!(file, "{late}").unwrap();
     let seen = || rig.log().contains("interrupted by a person").then_some(());
     until("the interruption", seen);
     rig.signal(Signal::TERM);

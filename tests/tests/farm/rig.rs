@@ -183,17 +183,36 @@ impl Rig {
         assert!(tmux.status().unwrap().success());
     }
 
+    /// What the program of an agent says in its state file.
+    pub fn state(&self, agent: u32) -> Option<Value> {
+        let mut files = fs::read_dir(self.desk(agent, "config/sessions")).ok()?;
+        let json = files.find_map(|f| {
+            let path = f.unwrap().path();
+            path.extension()
+                .is_some_and(|e| e == "json")
+                .then_some(path)
+        });
+        serde_json::from_slice(&fs::read(json?).ok()?).ok()
+    }
+
     /// Processes that name this rig's folder in their arguments and do not carry the seat's mark.
     pub fn strangers(&self) -> Vec<u32> {
-        let (folder, marked) = (self.at(""), self.remains());
+        let folder = self.at("");
         let folder = folder.to_str().unwrap();
         let names = |pid: &u32| {
             let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             String::from_utf8_lossy(&words).contains(folder)
         };
+        // The mark first: one that ends between the two looks has no arguments any more.
         pids()
-            .filter(|pid| names(pid) && !marked.contains(pid))
+            .filter(|pid| !self.carries_mark(*pid) && names(pid))
             .collect()
+    }
+
+    fn carries_mark(&self, pid: u32) -> bool {
+        let mark = format!("SANDBOX_SEAT={}", self.seat);
+        let env = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        env.split(|b| *b == 0).any(|v| v == mark.as_bytes())
     }
 
     /// Waits for the runner and reads its report.
@@ -219,13 +238,7 @@ impl Rig {
 
     /// The processes that were begun for the seat and run.
     pub fn remains(&self) -> Vec<u32> {
-        let mark = format!("SANDBOX_SEAT={}", self.seat);
-        pids()
-            .filter(|pid| {
-                let env = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-                env.split(|b| *b == 0).any(|v| v == mark.as_bytes())
-            })
-            .collect()
+        pids().filter(|pid| self.carries_mark(*pid)).collect()
     }
 }
 
