@@ -47,7 +47,9 @@ settings! {
     "SANDBOX_AGENT_COMMAND": "The terminal agent with its leading arguments. Default claude.";
     "SANDBOX_AGENT_ENV": "More environment for terminal agents, NAME=VALUE with commas between, such as RUSTUP_HOME=/opt/rustup: their home is empty.";
     "SANDBOX_AGENT_TOKEN_FILE": "A file with a token of `claude setup-token` for terminal agents; goes before the API key.";
-    "SANDBOX_AGENT_LOGIN": "true uses your own login for terminal agents. Not supported yet. Default false.";
+    "SANDBOX_AGENT_LOGIN": "true lets terminal agents use the login of your own claude, without what could renew it. Default false.";
+    "SANDBOX_AGENT_LOGIN_FILE": "Where that login stands. Default .credentials.json in $CLAUDE_CONFIG_DIR or ~/.claude.";
+    "SANDBOX_AGENT_LOGIN_RENEW": "A command that makes your own claude renew its login, such as claude -p ok. Default none: you do.";
     "SANDBOX_FILE_URLS": "true lets jobs clone repositories of this machine by file://. Default false.";
     "LOG_LEVEL": "error, warn, info, debug or trace. Default info.";
     "SANDBOX_SERVER": "Where the command line finds the server. Default http://127.0.0.1:8000.";
@@ -134,6 +136,18 @@ fn xdg(variable: &str, beneath_home: &str) -> PathBuf {
     let base = std::env::var_os(variable).filter(|v| !v.is_empty());
     base.map_or_else(|| home().join(beneath_home), PathBuf::from)
         .join("sandbox")
+}
+
+/// The file in which the user's own claude keeps its login.
+pub fn agent_login_file(sources: &Sources) -> PathBuf {
+    if let Some(named) = sources.get("SANDBOX_AGENT_LOGIN_FILE") {
+        return PathBuf::from(named);
+    }
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/".into()));
+    let folder = std::env::var_os("CLAUDE_CONFIG_DIR").filter(|v| !v.is_empty());
+    folder
+        .map_or_else(|| home().join(".claude"), PathBuf::from)
+        .join(".credentials.json")
 }
 
 /// What `serve` was told by flags.

@@ -36,6 +36,10 @@ pub struct Settings {
     pub agent_token_file: Option<PathBuf>,
     /// Whether terminal agents are to use the login of the user that runs the server.
     pub agent_login: bool,
+    /// The file in which that user's own program keeps its login.
+    pub agent_login_file: PathBuf,
+    /// The command that makes that program renew its login; empty where only the user does.
+    pub agent_login_renew: Vec<String>,
     /// Tenants' secrets stand beneath it: `<secrets_root>/<tenant>/<name>`.
     pub secrets_root: PathBuf,
     /// Whether jobs may name repositories of this machine by `file://`.

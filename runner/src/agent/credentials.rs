@@ -1,8 +1,5 @@
-//! How agents log in at the model's side: a long-lived token, or an API key. Each from a file that
-//! is named and never copied.
-//!
-//! The user's own login is refused: its refresh token is used up by the first copy that renews it,
-//! and then all others, the user's own among them, are logged out.
+//! How agents log in at the model's side: a long-lived token, an API key, or the user's own login.
+//! The first two stand in a file that is named and never copied; of the third [`super::login`] tells.
 
 use std::{
     collections::BTreeMap,
@@ -11,8 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use jiff::Timestamp;
 use sandbox_core::{Failure, FailureClass};
 
+use super::login::Login;
 use crate::settings::Settings;
 
 /// No key or token is longer.
@@ -21,7 +20,12 @@ const LONGEST: u64 = 8192;
 const KEY_END: usize = 20;
 /// What a person can do.
 const REMEDY: &str = "run `claude setup-token` and name the file with its token in \
-    SANDBOX_AGENT_TOKEN_FILE, or set ANTHROPIC_API_KEY where `sandbox serve` is started";
+    SANDBOX_AGENT_TOKEN_FILE, set SANDBOX_AGENT_LOGIN=true, or set ANTHROPIC_API_KEY where \
+    `sandbox serve` is started";
+
+/// What is said of a login that is over.
+pub const OVER: &str = "use your own login for agents: it is over; open `claude` once, which renews \
+    it, or set SANDBOX_AGENT_LOGIN_RENEW";
 
 /// How agents log in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,12 +39,14 @@ pub enum Credentials {
         /// Its last 20 characters.
         end: String,
     },
+    /// By the login of the user that runs the server.
+    Login(Login),
     /// Not at all: for programs that ask no model.
     None,
 }
 
 impl Credentials {
-    /// What these settings say; a token goes before a key.
+    /// What these settings say; a token goes before the user's own login, and that before a key.
     ///
     /// # Errors
     /// `InvalidSpec` with what to set, when there is nothing usable and the program needs it.
@@ -50,9 +56,7 @@ impl Credentials {
             return Ok(Self::Token(file.clone()));
         }
         if settings.agent_login {
-            let text = "use your own login for agents: not supported yet, since copies of a login \
-                log each other out";
-            return Err(refuse(&format!("{text}; {REMEDY}")));
+            return login(settings);
         }
         match &settings.model_key_file {
             Some(file) => key(file),
@@ -68,16 +72,24 @@ impl Credentials {
         let pair = match self {
             Self::Token(file) => Some(("CLAUDE_CODE_OAUTH_TOKEN".to_owned(), file.clone())),
             Self::Key { file, .. } => Some(("ANTHROPIC_API_KEY".to_owned(), file.clone())),
-            Self::None => None,
+            Self::Login(_) | Self::None => None,
         };
         pair.into_iter().collect()
+    }
+
+    /// The user's own login, if that is used.
+    pub fn login(&self) -> Option<&Login> {
+        match self {
+            Self::Login(login) => Some(login),
+            Self::Token(_) | Self::Key { .. } | Self::None => None,
+        }
     }
 
     /// The end of the key that a person would be asked to approve.
     pub fn key_end(&self) -> Option<&str> {
         match self {
             Self::Key { end, .. } => Some(end),
-            Self::Token(_) | Self::None => None,
+            Self::Token(_) | Self::Login(_) | Self::None => None,
         }
     }
 
@@ -86,9 +98,26 @@ impl Credentials {
         match self {
             Self::Token(_) => "a long-lived token",
             Self::Key { .. } => "an API key",
+            Self::Login(_) => "your own login",
             Self::None => "no login",
         }
     }
+}
+
+fn login(settings: &Settings) -> Result<Credentials, Failure> {
+    let login = Login {
+        file: settings.agent_login_file.clone(),
+        renew: settings.agent_login_renew.clone(),
+        lock: settings.secrets_root.join("agent-login.lock"),
+    };
+    let loan = login.loan().map_err(|e| {
+        let shown = login.file.display();
+        refuse(&format!("read your own login in {shown}: {e}; {REMEDY}"))
+    })?;
+    if login.renew.is_empty() && loan.is_over(Timestamp::now().as_millisecond()) {
+        return Err(refuse(OVER));
+    }
+    Ok(Credentials::Login(login))
 }
 
 fn key(file: &Path) -> Result<Credentials, Failure> {

@@ -6,6 +6,7 @@
 //! | `desk` | an agent's folder and what stands in it |
 //! | `seed` | the files by which the program starts without a question |
 //! | `credentials` | how the program logs in at the model's side |
+//! | `login` | the user's own login: what agents get of it, and how it stays good |
 //! | `launch` | `sandbox launch`: becomes the program, with a clean environment |
 //! | `hook`, `status_line` | `sandbox hook`, `sandbox statusline`: what the program tells us |
 //! | `keep` | `sandbox keep`: what its terminal shows |
@@ -21,6 +22,7 @@ pub mod desk;
 pub mod hook;
 pub mod keep;
 pub mod launch;
+pub mod login;
 pub mod process;
 pub mod seed;
 pub mod state;

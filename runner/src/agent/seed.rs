@@ -45,6 +45,9 @@ pub fn write(
     let config = config(worktree, credentials);
     put(&desk.config().join(".claude.json"), &config)?;
     put(&desk.settings(), &settings(desk, program)?)?;
+    if let Credentials::Login(login) = credentials {
+        login.loan()?.give(desk)?;
+    }
     put(&desk.mcp(), &json!({"mcpServers": {}}))
 }
 

@@ -8,7 +8,11 @@ use std::{
 use anyhow::Result;
 
 use super::{api::ServerFlags, shown::out};
-use crate::config::{ServeConfig, ServeFlags};
+use crate::{
+    agent::credentials::Credentials,
+    config::{ServeConfig, ServeFlags, agent_login_file, switch},
+    settings::Settings,
+};
 
 /// A check of this machine.
 #[derive(clap::Args)]
@@ -33,7 +37,8 @@ impl Doctor {
         let checks = [
             ("tmux", tmux()),
             ("git", program("git", "install git: apt-get install git")),
-            ("claude", claude(&config)),
+            ("claude", claude()),
+            ("agents' login", login(&config)),
             ("model key", key(&config)),
             ("disk", disk(&config.data_dir)),
             ("kernel", kernel()),
@@ -88,24 +93,43 @@ fn tmux() -> Verdict {
     }
 }
 
-fn claude(config: &ServeConfig) -> Verdict {
+fn claude() -> Verdict {
     match version("claude", "--version") {
-        Some(seen) => Verdict::Good(format!("{seen}; {}", login(config))),
+        Some(seen) => Verdict::Good(seen),
         None => Verdict::Missing("not found; only agent_farm with the real agents needs it: npm install @anthropic-ai/claude-code".to_owned()),
     }
 }
 
-/// How agents would log in: a token goes before a key, as in a farm.
-fn login(config: &ServeConfig) -> String {
-    let set = |name: &str| config.sources.get(name).is_some();
-    if set("SANDBOX_AGENT_TOKEN_FILE") {
-        return "agents log in by SANDBOX_AGENT_TOKEN_FILE".to_owned();
+/// How agents would log in, decided as a farm decides it.
+fn login(config: &ServeConfig) -> Verdict {
+    let sources = &config.sources;
+    let file = |name: &str| sources.get(name).map(PathBuf::from);
+    let settings = Settings {
+        agent_token_file: file("SANDBOX_AGENT_TOKEN_FILE"),
+        agent_login: switch(sources, "SANDBOX_AGENT_LOGIN").unwrap_or_default(),
+        agent_login_file: agent_login_file(sources),
+        model_key_file: file("ANTHROPIC_API_KEY_FILE"),
+        ..Settings::default()
+    };
+    let has_other = settings.agent_token_file.is_some() || settings.agent_login;
+    if !has_other && sources.get("ANTHROPIC_API_KEY").is_some() {
+        return Verdict::Good("an API key: ANTHROPIC_API_KEY".to_owned());
     }
-    if set("ANTHROPIC_API_KEY") || set("ANTHROPIC_API_KEY_FILE") {
-        return "agents log in by the model key".to_owned();
+    match Credentials::choose(&settings) {
+        Ok(chosen) => Verdict::Good(shown(&chosen)),
+        Err(failure) => Verdict::Missing(failure.message),
     }
-    "agents have no login: run `claude setup-token` and name its file in SANDBOX_AGENT_TOKEN_FILE"
-        .to_owned()
+}
+
+fn shown(chosen: &Credentials) -> String {
+    let file = match chosen {
+        Credentials::Token(file) | Credentials::Key { file, .. } => file,
+        Credentials::Login(login) => &login.file,
+        Credentials::None => return chosen.name().to_owned(),
+    };
+    let end = chosen.login().and_then(|l| l.loan().ok()?.end());
+    let end = end.map_or(String::new(), |end| format!(", good until {end:.0}"));
+    format!("{}: {}{end}", chosen.name(), file.display())
 }
 
 fn key(config: &ServeConfig) -> Verdict {

@@ -30,7 +30,7 @@ use tokio::{
 
 use super::{face, sockets};
 use crate::{
-    config::{ServeConfig, pairs, switch},
+    config::{ServeConfig, agent_login_file, pairs, switch},
     settings::Settings,
 };
 
@@ -120,6 +120,8 @@ fn settings(config: &ServeConfig, socket: &Path) -> Result<Settings> {
         agent_env: pairs(&config.sources, "SANDBOX_AGENT_ENV")?,
         agent_token_file: path("SANDBOX_AGENT_TOKEN_FILE")?,
         agent_login: switch(&config.sources, "SANDBOX_AGENT_LOGIN")?,
+        agent_login_file: std::path::absolute(agent_login_file(&config.sources))?,
+        agent_login_renew: words("SANDBOX_AGENT_LOGIN_RENEW", ""),
         secrets_root: config.data_dir.join("secrets"),
         file_urls: switch(&config.sources, "SANDBOX_FILE_URLS")?,
         log_limit: config

@@ -47,7 +47,12 @@ async fn run(agents: u32, script: &str, credential: &'static str) -> (Rig, Repor
         let rig = Rig::new(agents, "[]").set("agent_command", json!([claude]));
         std::fs::write(rig.at("key"), "sk-dummy-01234567890123456789\n").unwrap();
         let key = json!(rig.at("key"));
-        let mut rig = rig.set(credential, key).set("model_url", json!(url));
+        let rig = if credential == "agent_login" {
+            rig.with_login("access-dummy", 7200)
+        } else {
+            rig.set(credential, key)
+        };
+        let mut rig = rig.set("model_url", json!(url));
         let report = rig.run();
         (rig, report)
     });
@@ -117,6 +122,25 @@ async fn a_long_lived_token_logs_real_agents_in() {
         logins.iter().any(|l| l.contains("Bearer sk-dummy-")),
         "{logins:?}"
     );
+}
+
+#[tokio::test]
+async fn the_users_own_login_logs_real_agents_in_and_is_left_as_it_is() {
+    let script = "- reply: {text: Nothing to do.}\n";
+    let (rig, report, logins) = run(1, script, "agent_login").await;
+    assert_eq!(
+        report.outcome,
+        Outcome::Succeeded,
+        "{:?}\n{}",
+        report.failure,
+        rig.log()
+    );
+    assert!(
+        logins.iter().any(|l| l.contains("Bearer access-dummy")),
+        "{logins:?}"
+    );
+    let login = std::fs::read_to_string(rig.at("login/.credentials.json")).unwrap();
+    assert!(login.contains("refresh-dummy"), "{login}");
 }
 
 const CONFLICT: &str = "\

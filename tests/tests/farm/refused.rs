@@ -89,8 +89,18 @@ fn what_else_cannot_be_is_said() {
 fn agents_without_a_login_are_not_started() {
     let said = refused(Rig::new(1, "[]").set("agent_command", json!(["claude"])));
     assert!(said.contains("claude setup-token"), "{said}");
-    let said = refused(Rig::new(1, "[]").set("agent_login", json!(true)));
-    assert!(said.contains("not supported yet"), "{said}");
+    let rig = Rig::new(1, "[]").set("agent_login", json!(true));
+    let file = rig.at("login/.credentials.json");
+    let rig = rig.set("agent_login_file", json!(file));
+    let said = refused(rig);
+    assert!(said.contains("read your own login in /"), "{said}");
+}
+
+#[test]
+fn agents_are_not_started_with_a_login_that_is_over() {
+    let rig = Rig::new(1, "[]").with_login("old", -60);
+    let said = refused(rig);
+    assert!(said.contains("open `claude` once"), "{said}");
 }
 
 #[test]

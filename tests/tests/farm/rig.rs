@@ -87,6 +87,25 @@ impl Rig {
         self
     }
 
+    /// Lets agents use the login of a user whose token ends after so many seconds.
+    pub fn with_login(self, token: &str, seconds: i64) -> Self {
+        self.put_login(token, seconds);
+        let file = json!(self.at("login/.credentials.json"));
+        self.set("agent_login", json!(true))
+            .set("agent_login_file", file)
+    }
+
+    /// Writes that login anew, as the user's own program does.
+    pub fn put_login(&self, token: &str, seconds: i64) {
+        let until = Timestamp::now().as_millisecond() + seconds * 1000;
+        let login = json!({"claudeAiOauth": {"accessToken": token, "refreshToken": "refresh-dummy",
+            "expiresAt": until, "scopes": ["user:inference", "user:profile"], "subscriptionType": "max"}});
+        let file = self.at("login/.credentials.json");
+        fs::create_dir_all(self.at("login")).unwrap();
+        fs::write(file.with_extension("next"), login.to_string()).unwrap();
+        fs::rename(file.with_extension("next"), file).unwrap();
+    }
+
     /// A path in the tenant's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir

@@ -5,7 +5,7 @@ use std::fs;
 use sandbox_core::Outcome;
 use serde_json::{Value, json};
 
-use crate::rig::Rig;
+use crate::rig::{Rig, until};
 
 const WRITES_ITS_PROMPT: &str = "- steps: [{write: {path: got, content: '{{prompt}}'}}]\n";
 
@@ -100,4 +100,62 @@ fn an_agent_gets_its_own_surroundings_and_no_secret_in_a_file_or_an_argument() {
         serde_json::from_slice(&fs::read(rig.desk(1, "launch.json")).unwrap()).unwrap();
     assert!(!launch.to_string().contains(key));
     assert!(!rig.desk(1, "tmp").exists());
+}
+
+#[test]
+fn agents_use_the_users_own_login_without_what_could_renew_it() {
+    let scenario = "- steps: [{bash: 'cp \"$CLAUDE_CONFIG_DIR/.credentials.json\" got'}, {wait_file: ../go}]\n";
+    let mut rig = Rig::new(1, scenario).with_login("access-one", 600);
+    let login = rig.at("login/.credentials.json");
+    rig.start();
+    until("the agent at work", || {
+        rig.job("agent-1/got").exists().then_some(())
+    });
+    // The user's own program renews it: agents at work are given the next one.
+    rig.put_login("access-two", 7200);
+    let users = fs::read(&login).unwrap();
+    let copy = rig.desk(1, "config/.credentials.json");
+    let renewed = || {
+        fs::read_to_string(&copy)
+            .ok()
+            .filter(|t| t.contains("access-two"))
+    };
+    until("the next token", renewed);
+    fs::write(rig.job("go"), "").unwrap();
+    let report = rig.report();
+    assert_eq!(report.outcome, Outcome::Succeeded, "{}", rig.log());
+    let got = rig.sh("repo", "git show farm/mend:got");
+    assert!(
+        got.contains("access-one") && !got.contains("refresh-dummy"),
+        "{got}"
+    );
+    // Nobody wrote to the user's folder, and no copy is left.
+    assert_eq!(fs::read(&login).unwrap(), users);
+    assert_eq!(fs::read_dir(rig.at("login")).unwrap().count(), 1);
+    assert!(!copy.exists());
+    assert!(
+        rig.log().contains("before the job's deadline"),
+        "{}",
+        rig.log()
+    );
+}
+
+#[test]
+fn a_login_that_is_over_is_renewed_by_the_users_own_program_before_agents_start() {
+    let scenario = "- steps: [{bash: 'cp \"$CLAUDE_CONFIG_DIR/.credentials.json\" got'}]\n";
+    let rig = Rig::new(1, scenario).with_login("access-two", 7200);
+    let fresh = rig.at("fresh.json");
+    fs::rename(rig.at("login/.credentials.json"), &fresh).unwrap();
+    rig.put_login("access-one", -60);
+    let script = rig.at("renew.sh");
+    fs::write(
+        &script,
+        "cp \"$1\" \"$CLAUDE_CONFIG_DIR/.credentials.json\"\n",
+    )
+    .unwrap();
+    let mut rig = rig.set("agent_login_renew", json!(["sh", script, fresh]));
+    let report = rig.run();
+    assert_eq!(report.outcome, Outcome::Succeeded, "{:?}", report.failure);
+    let got = rig.sh("repo", "git show farm/mend:got");
+    assert!(got.contains("access-two"), "{got}");
 }

@@ -8,7 +8,8 @@ use sandbox_core::{Failure, FailureClass, Usage, seat::AgentCounts, spec::AgentF
 
 use super::{Work, member::Member};
 use crate::agent::{
-    credentials::Credentials,
+    credentials::{Credentials, OVER},
+    login::{Keeper, forget},
     process::end_seat,
     state::{AgentState, End},
     tmux::Terminals,
@@ -18,6 +19,8 @@ use crate::agent::{
 const LOOK: Duration = Duration::from_millis(400);
 /// How long agents may take to end after they were asked to.
 const GRACE: Duration = Duration::from_secs(3);
+/// How long a login that is over may take to be renewed.
+const LOGIN: Duration = Duration::from_mins(2);
 
 /// The agents.
 pub(super) struct Crew {
@@ -26,6 +29,8 @@ pub(super) struct Crew {
     pub(super) seat: String,
     pub(super) program: PathBuf,
     pub(super) credentials: Credentials,
+    /// Keeps the agents' copies of the user's own login good, where they have any.
+    pub(super) keeper: Option<Keeper>,
 }
 
 impl Crew {
@@ -44,13 +49,35 @@ impl Crew {
         let terminals = Terminals::prepare(&work.seat_dir, &seat).map_err(|e| disk(&e))?;
         let program = std::env::current_exe().map_err(|e| disk(&e))?;
         let members = Vec::new();
+        let keeper = credentials.login().map(Keeper::new);
         Ok(Self {
             members,
             terminals,
             seat,
             program,
             credentials,
+            keeper,
         })
+    }
+
+    /// Waits for a login that is good.
+    ///
+    /// # Errors
+    /// `InvalidSpec` with what to do: it is over and was not renewed.
+    pub(super) async fn log_in(&mut self, work: &Work) -> Result<(), Failure> {
+        let Some(keeper) = &mut self.keeper else {
+            return Ok(());
+        };
+        if !keeper.is_ready(LOGIN).await {
+            return Err(Failure::new(FailureClass::InvalidSpec, OVER));
+        }
+        if let Some(end) = keeper.end_before(work.brief.deadline_at) {
+            work.log.line(&format!(
+                "your own login is good until {end:.0}, before the job's deadline: use `claude` until \
+                 then, which renews it, or set SANDBOX_AGENT_LOGIN_RENEW"
+            ));
+        }
+        Ok(())
     }
 
     /// Looks until every agent's turn is over.
@@ -85,6 +112,11 @@ impl Crew {
                     hint(&member.state)
                 ));
             }
+        }
+        if let Some(keeper) = &mut self.keeper
+            && let Some(said) = keeper.tend(self.members.iter().map(|m| &m.desk), now)
+        {
+            work.log.line(&said);
         }
         if self.members.iter().any(Member::is_untold)
             && let Some(pane) = panes.values().next()
@@ -160,6 +192,7 @@ impl Crew {
             // That we ended it is not what became of it.
             member.state = state;
             member.desk.tidy();
+            forget(&member.desk);
         }
         self.publish(work);
     }
@@ -172,7 +205,7 @@ fn hint(state: &AgentState) -> &'static str {
             code: Some(127), ..
         }) => "; the agents' program is not there: look at SANDBOX_AGENT_COMMAND",
         AgentState::Error(class) if class == "authentication_failed" => {
-            "; look at the agents' token or key"
+            "; look at the agents' token, key or login"
         }
         AgentState::Error(class) if class == "billing_error" => "; the account has no credit",
         AgentState::Error(class) if class == "did_not_start" => {

@@ -36,6 +36,7 @@ impl Crew {
         spec: &AgentFarmSpec,
         workspace: &Workspace,
     ) -> Result<(), Failure> {
+        self.log_in(work).await?;
         let file = match &spec.prompt_file {
             Some(path) => Some(workspace.prompt_file(path).await?),
             None => None,
