@@ -45,7 +45,7 @@ settings! {
     "ANTHROPIC_BASE_URL": "Where the model's API is. Default https://api.anthropic.com.";
     "SANDBOX_DBT_COMMAND": "The dbt program with its leading arguments. Default dbt.";
     "SANDBOX_AGENT_COMMAND": "The terminal agent with its leading arguments. Default claude.";
-    "SANDBOX_AGENT_ENV": "More environment for terminal agents, NAME=VALUE with commas between, such as RUSTUP_HOME=/opt/rustup: their home is empty.";
+    "SANDBOX_AGENT_ENV": "More environment for terminal agents, NAME=VALUE with commas between, such as CARGO_HOME=/srv/cargo: their home is empty.";
     "SANDBOX_AGENT_TOKEN_FILE": "A file with a token of `claude setup-token` for terminal agents; goes before the API key.";
     "SANDBOX_AGENT_LOGIN": "true lets terminal agents use the login of your own claude, without what could renew it. Default false.";
     "SANDBOX_AGENT_LOGIN_FILE": "Where that login stands. Default .credentials.json in $CLAUDE_CONFIG_DIR or ~/.claude.";

@@ -111,7 +111,7 @@ impl Login {
             .args(rest)
             .env_remove(SEAT_VARIABLE)
             .process_group(0);
-        command.env("IS_SANDBOX", "1").envs(self.surroundings());
+        command.envs(self.surroundings());
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command.stdin(Stdio::from(lock)).spawn().map(Some)
     }

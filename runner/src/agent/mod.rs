@@ -10,6 +10,7 @@
 //! | `launch` | `sandbox launch`: becomes the program, with a clean environment |
 //! | `hook`, `status_line` | `sandbox hook`, `sandbox statusline`: what the program tells us |
 //! | `keep` | `sandbox keep`: what its terminal shows |
+//! | `toolchains` | what of the user's home programs need |
 //! | `tmux` | the farm's own tmux server |
 //! | `watch` | reads what was told and what the system shows |
 //! | `state` | the one decision what an agent is doing |
@@ -28,6 +29,7 @@ pub mod seed;
 pub mod state;
 pub mod status_line;
 pub mod tmux;
+pub mod toolchains;
 pub mod watch;
 
 use std::{ffi::OsString, path::PathBuf};

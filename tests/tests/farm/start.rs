@@ -159,3 +159,29 @@ fn a_login_that_is_over_is_renewed_by_the_users_own_program_before_agents_start(
     let got = rig.sh("repo", "git show farm/mend:got");
     assert!(got.contains("access-two"), "{got}");
 }
+
+#[test]
+fn an_agent_finds_the_users_toolchains_and_none_of_the_users_logins() {
+    let rig = Rig::new(
+        1,
+        "- steps: [{bash: 'env | sort >env; ls -A \"$HOME\" >home'}]\n",
+    );
+    for folder in [".rustup", ".cargo", ".ssh"] {
+        fs::create_dir_all(rig.at("no-home").join(folder)).unwrap();
+    }
+    let more = json!({"CARGO_HOME": "/srv/cargo", "GIT_AUTHOR_NAME": "Our Bot"});
+    let mut rig = rig.set("agent_env", more);
+    let report = rig.run();
+    assert_eq!(report.outcome, Outcome::Succeeded, "{}", rig.log());
+    let env = rig.sh("repo", "git show farm/mend:env");
+    let has = |line: String| assert!(env.lines().any(|l| l == line), "{line} is not in\n{env}");
+    has(format!(
+        "RUSTUP_HOME={}",
+        rig.at("no-home/.rustup").display()
+    ));
+    has("CARGO_HOME=/srv/cargo".to_owned());
+    has("GIT_AUTHOR_NAME=Our Bot".to_owned());
+    has("GIT_COMMITTER_EMAIL=agent-1@sandbox.invalid".to_owned());
+    assert!(!env.contains("no-home/.cargo") && !env.contains("no-home/.ssh"));
+    assert_eq!(rig.sh("repo", "git show farm/mend:home"), "");
+}

@@ -1,7 +1,11 @@
 //! Starting agents, one after the other: a worktree, a seeded configuration, a clean environment, a
 //! window.
 
-use std::{collections::BTreeMap, io, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
 
 use sandbox_core::{
     Failure,
@@ -19,7 +23,7 @@ use crate::agent::{
     desk::{Desk, replace},
     launch::Launch,
     process::SEAT_VARIABLE,
-    seed,
+    seed, toolchains,
 };
 
 /// The largest log of one terminal when the settings name none.
@@ -139,6 +143,9 @@ impl Crew {
         let path =
             std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned());
         env.insert("PATH", path);
+        if let Some(home) = std::env::var_os("HOME") {
+            env.extend(toolchains::beneath(Path::new(&home)));
+        }
         env.extend(FIXED.map(|(k, v)| (k, v.to_owned())));
         if rustix::process::geteuid().is_root() {
             // Without it the program refuses to skip permissions as root.
