@@ -51,6 +51,8 @@ settings! {
     "SANDBOX_AGENT_LOGIN_FILE": "Where that login stands. Default .credentials.json in $CLAUDE_CONFIG_DIR or ~/.claude.";
     "SANDBOX_AGENT_LOGIN_RENEW": "A command that makes your own claude renew its login, such as claude -p ok. Default none: you do.";
     "SANDBOX_FILE_URLS": "true lets jobs clone repositories of this machine by file://. Default false.";
+    "SANDBOX_CLONE_LIMIT": "Largest clone in bytes. Default 4294967296.";
+    "SANDBOX_GIT_TIMEOUT": "How long one clone, fetch or push may take, in seconds. Default 1800.";
     "LOG_LEVEL": "error, warn, info, debug or trace. Default info.";
     "SANDBOX_SERVER": "Where the command line finds the server. Default http://127.0.0.1:8000.";
     "SANDBOX_API_KEY": "The key the command line sends.";
@@ -278,7 +280,11 @@ pub fn switch(sources: &Sources, name: &str) -> Result<bool> {
     }
 }
 
-fn number<T: std::str::FromStr>(sources: &Sources, name: &str) -> Result<Option<T>> {
+/// A setting that is a whole number.
+///
+/// # Errors
+/// It is none.
+pub fn number<T: std::str::FromStr>(sources: &Sources, name: &str) -> Result<Option<T>> {
     let Some(text) = sources.get(name) else {
         return Ok(None);
     };

@@ -44,6 +44,10 @@ pub struct Settings {
     pub secrets_root: PathBuf,
     /// Whether jobs may name repositories of this machine by `file://`.
     pub file_urls: bool,
+    /// Largest clone, in bytes; 0 is the default.
+    pub clone_limit: u64,
+    /// How long one call to a git remote may take, in seconds; 0 is the default.
+    pub git_timeout: u64,
     /// Largest log of one seat, in bytes.
     pub log_limit: u64,
 }

@@ -22,8 +22,10 @@ const OUTPUT: u64 = 8 << 20;
 const COMPLAINT: u64 = 32 << 10;
 /// How long a call on this machine may take.
 pub(super) const LOCAL: Duration = Duration::from_mins(5);
-/// How long a call to a remote may take.
-pub(super) const REMOTE: Duration = Duration::from_mins(30);
+/// The most that a clone may take on the disk when nobody says, in bytes.
+const CLONE: u64 = 4 << 30;
+/// How long a call to a remote may take when nobody says.
+const REMOTE: Duration = Duration::from_mins(30);
 
 /// What holds for every call, whatever a repository's own configuration says. It may be an agent's
 /// work, and git can be configured to run programs.
@@ -67,6 +69,24 @@ impl Identity {
     }
 }
 
+/// What remotes may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The most that a clone may take on the disk, in bytes.
+    pub bytes: u64,
+    /// How long one call to a remote may take.
+    pub time: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            bytes: CLONE,
+            time: REMOTE,
+        }
+    }
+}
+
 /// Git on this machine.
 #[derive(Clone, Debug)]
 pub struct Git {
@@ -76,6 +96,8 @@ pub struct Git {
     marks: Vec<(OsString, OsString)>,
     /// Whether repositories of this machine may be cloned by `file://`.
     pub(super) file_urls: bool,
+    /// What remotes may cost.
+    pub(super) bounds: Bounds,
 }
 
 /// One call that is being put together.
@@ -94,7 +116,13 @@ impl Git {
             home: home.to_owned(),
             marks: marks.collect(),
             file_urls,
+            bounds: Bounds::default(),
         }
+    }
+
+    /// The same with other bounds.
+    pub fn within(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
     }
 
     /// A call in this folder; `what` says for people what it is for.

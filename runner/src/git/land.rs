@@ -3,26 +3,22 @@
 
 use std::path::Path;
 
-use super::{
-    call::{Identity, REMOTE},
-    repo::{Repo, variables},
-    trouble::GitError,
-};
+use super::{call::Identity, repo::Repo, trouble::GitError};
 
 /// How often landing is tried anew when somebody else moved the branch.
-const TRIES: u32 = 5;
+pub(super) const TRIES: u32 = 5;
 
 /// The branch that gets the commits.
 #[derive(Clone, Debug)]
 pub struct Branch {
-    name: String,
-    /// Where it stood when we came.
-    start: String,
-    /// Where the remote had it, when it had it.
-    remote: Option<String>,
+    pub(super) name: String,
+    /// Where it stood before our commits.
+    pub(super) start: String,
+    /// Where the remote had it when we looked last, when it had it.
+    pub(super) remote: Option<String>,
     /// Whether we made it.
     made: bool,
-    tip: String,
+    pub(super) tip: String,
 }
 
 /// What became of one agent's commits.
@@ -111,7 +107,7 @@ impl Branch {
         &self.tip
     }
 
-    /// Where it stood before anything landed.
+    /// Where it stood before what landed: when a push had to be begun anew, where the remote had it.
     pub fn start(&self) -> &str {
         &self.start
     }
@@ -127,8 +123,8 @@ impl Branch {
         by: &Identity,
     ) -> Result<Attempt, GitError> {
         for _ in 0..TRIES {
-            if let Some(conflict) = self.rebase(repo, worktree, by).await? {
-                return Ok(conflict);
+            if let Some(files) = rebase(repo, worktree, by, &[&self.tip]).await? {
+                return Ok(Attempt::Conflict { files });
             }
             let new = repo.head_of(worktree).await?;
             if new == self.tip {
@@ -142,34 +138,8 @@ impl Branch {
         Err(bad(&self.name, "somebody else moves it again and again"))
     }
 
-    async fn rebase(
-        &self,
-        repo: &Repo,
-        worktree: &Path,
-        by: &Identity,
-    ) -> Result<Option<Attempt>, GitError> {
-        let call = |what| repo.git.call(worktree, what);
-        let rebase =
-            call("rebase an agent's commits").args(["rebase", "--quiet", "--no-verify", &self.tip]);
-        match rebase.envs(by.variables()).text().await {
-            Ok(_) => return Ok(None),
-            Err(e) if !e.is_refusal() => return Err(e),
-            Err(_) => {}
-        }
-        let unmerged =
-            call("list conflicts").args(["diff", "--name-only", "--diff-filter=U", "-z"]);
-        let text = unmerged.text().await?;
-        let files = text
-            .split('\0')
-            .filter(|f| !f.is_empty())
-            .map(str::to_owned)
-            .collect();
-        repo.give_up_unfinished(worktree).await;
-        Ok(Some(Attempt::Conflict { files }))
-    }
-
     /// Moves the branch if it stands where we think it does; otherwise looks where it stands.
-    async fn swap(&mut self, repo: &Repo, new: &str) -> Result<bool, GitError> {
+    pub(super) async fn swap(&mut self, repo: &Repo, new: &str) -> Result<bool, GitError> {
         let full = full(&self.name);
         let call = repo.call("land an agent's commits");
         let moved = call
@@ -189,33 +159,6 @@ impl Branch {
         }
     }
 
-    /// Pushes the branch to where the repository came from, if the remote still has it where it was
-    /// when we cloned.
-    ///
-    /// # Errors
-    /// The remote moved meanwhile, says no, or cannot be reached.
-    pub async fn push(&self, repo: &Repo) -> Result<(), GitError> {
-        let Some((remote, login)) = &repo.origin else {
-            return Ok(());
-        };
-        let full = full(&self.name);
-        let expected = self.remote.as_deref().unwrap_or_default();
-        let lease = format!("--force-with-lease={full}:{expected}");
-        let order = format!("{}:{full}", self.tip);
-        let what = format!("push {} to {remote}", self.name);
-        let call = repo.call(&what).within(REMOTE);
-        let call = call.args([
-            "push",
-            "--quiet",
-            "--no-verify",
-            &lease,
-            "--",
-            remote.url(),
-            &order,
-        ]);
-        call.envs(variables(login)).text().await.map(drop)
-    }
-
     /// Takes the branch away again if we made it and nothing landed.
     ///
     /// # Errors
@@ -232,11 +175,34 @@ impl Branch {
     }
 }
 
-fn full(name: &str) -> String {
+/// Rebases what is checked out in a worktree by these words. Gives the files that do not fit; the
+/// worktree is as it was then.
+pub(super) async fn rebase(
+    repo: &Repo,
+    worktree: &Path,
+    by: &Identity,
+    words: &[&str],
+) -> Result<Option<Vec<String>>, GitError> {
+    let call = |what| repo.git.call(worktree, what);
+    let rebase = call("rebase an agent's commits").args(["rebase", "--quiet", "--no-verify"]);
+    match rebase.args(words).envs(by.variables()).text().await {
+        Ok(_) => return Ok(None),
+        Err(e) if !e.is_refusal() => return Err(e),
+        Err(_) => {}
+    }
+    let unmerged = call("list conflicts").args(["diff", "--name-only", "--diff-filter=U", "-z"]);
+    let text = unmerged.text().await?;
+    let files = text.split('\0').filter(|f| !f.is_empty());
+    let files = files.map(str::to_owned).collect();
+    repo.give_up_unfinished(worktree).await;
+    Ok(Some(files))
+}
+
+pub(super) fn full(name: &str) -> String {
     format!("refs/heads/{name}")
 }
 
-fn bad(name: &str, why: &str) -> GitError {
+pub(super) fn bad(name: &str, why: &str) -> GitError {
     GitError::Failed {
         what: format!("land on the branch {name:?}"),
         said: why.to_owned(),

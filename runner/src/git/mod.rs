@@ -9,15 +9,17 @@
 //! | `repo` | clone, open, worktrees |
 //! | `history` | commits between two points, and what they changed |
 //! | `land` | one branch that commits are put on, by compare-and-swap |
+//! | `push` | that branch to where the repository came from |
 
 mod call;
 mod history;
 mod land;
+mod push;
 mod remote;
 mod repo;
 mod trouble;
 
-pub use call::{Git, Identity};
+pub use call::{Bounds, Git, Identity};
 pub use history::{Commit, Stat};
 pub use land::{Attempt, Branch};
 pub use remote::{Remote, Token};

@@ -1,13 +1,21 @@
 //! A repository on this machine: got by a clone or found in its place, its worktrees.
 //! Never writes into a checkout that somebody else made.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
     Remote, Token,
-    call::{Call, Git, Identity, REMOTE},
+    call::{Call, Git, Identity},
     trouble::GitError,
 };
+
+/// How often it is looked how large a clone has become.
+const GROWS: Duration = Duration::from_millis(100);
+/// How often it is tried to remove half a clone.
+const REMOVALS: u32 = 50;
 
 /// A repository.
 #[derive(Clone, Debug)]
@@ -38,7 +46,7 @@ impl Repo {
             .map_or(Ok(Vec::new()), |t| remote.login(t))
             .map_err(failed)?;
         let parent = into.parent().unwrap_or(into);
-        let call = git.call(parent, &what).within(REMOTE);
+        let call = git.call(parent, &what).within(git.bounds.time);
         let call = call.args([
             "clone",
             "--quiet",
@@ -48,10 +56,20 @@ impl Repo {
             "--",
         ]);
         let call = call.args([remote.url().as_ref(), into.as_os_str()]);
-        let done = call.envs(variables(&login)).text().await;
+        let done = tokio::select! {
+            done = call.envs(variables(&login)).text() => done.map(drop),
+            () = outgrows(into, git.bounds.bytes) => Ok(()),
+        };
+        // Once more: a small one is whole before it is looked at.
+        let is_too_large = size(into) > git.bounds.bytes;
+        let limit = git.bounds.bytes;
+        let done = match done {
+            Ok(()) if is_too_large => Err(GitError::TooLarge { what, limit }),
+            done => done,
+        };
         if let Err(e) = done {
             // Half a clone is of no use; git leaves one behind when it is killed.
-            let _ = std::fs::remove_dir_all(into);
+            remove(into).await;
             return Err(e);
         }
         Ok(Self {
@@ -276,6 +294,36 @@ impl Repo {
     pub async fn head_of(&self, worktree: &Path) -> Result<String, GitError> {
         let call = self.git.call(worktree, "look at the worktree");
         call.args(["rev-parse", "--verify", "HEAD"]).line().await
+    }
+}
+
+/// Waits until a folder has more than so many bytes.
+async fn outgrows(folder: &Path, bytes: u64) {
+    while size(folder) <= bytes {
+        tokio::time::sleep(GROWS).await;
+    }
+}
+
+/// The bytes of all files in a folder; what vanishes meanwhile counts nothing.
+fn size(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let of = |e: std::fs::DirEntry| match e.metadata() {
+        Ok(it) if it.is_dir() => size(&e.path()),
+        Ok(it) => it.len(),
+        Err(_) => 0,
+    };
+    entries.map(of).sum()
+}
+
+/// Removes a folder in which a process that was just killed may still make a file.
+async fn remove(folder: &Path) {
+    for _ in 0..REMOVALS {
+        // What is not there any more is what is wanted.
+        let _ = std::fs::remove_dir_all(folder);
+        if !folder.exists() {
+            return;
+        }
+        tokio::time::sleep(GROWS).await;
     }
 }
 

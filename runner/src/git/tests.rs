@@ -1,5 +1,7 @@
 //! Git on real repositories: clones, worktrees, landing, and what must not happen.
 
+mod remote;
+
 use std::{path::PathBuf, process::Command};
 
 use sandbox_core::FailureClass;
@@ -315,31 +317,6 @@ async fn a_branch_that_cannot_be_used_is_refused_before_any_work() {
             failure.message
         );
     }
-}
-
-#[tokio::test]
-async fn a_push_is_refused_when_the_remote_has_moved() {
-    let rig = Rig::new();
-    rig.sh(
-        "origin",
-        "git branch land && git config receive.denyCurrentBranch ignore",
-    );
-    let repo = rig.clone().await;
-    let base = repo.resolve("main").await.unwrap();
-    repo.detach(&base).await.unwrap();
-    let mut branch = Branch::prepare(&repo, "land", &base).await.unwrap();
-    let path = rig.worktree(&repo, "w1", &base, "echo two >b").await;
-    branch.land(&repo, &path, &me()).await.unwrap();
-    rig.sh(
-        "origin",
-        "echo x >x && git add x && git commit -q -m Other && git branch -f land",
-    );
-    let theirs = rig.sh("origin", "git rev-parse land");
-    assert!(branch.push(&repo).await.is_err());
-    assert_eq!(rig.sh("origin", "git rev-parse land"), theirs);
-    rig.sh("origin", &format!("git branch -f land {base}"));
-    branch.push(&repo).await.unwrap();
-    assert_eq!(rig.sh("origin", "git rev-parse land"), branch.tip());
 }
 
 #[tokio::test]

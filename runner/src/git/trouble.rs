@@ -15,12 +15,24 @@ pub enum GitError {
     #[error("run git: it is not on the PATH; install git")]
     Missing,
     /// No end in time.
-    #[error("{what}: git took longer than {} s", limit.as_secs())]
+    #[error("{what}: git took longer than {} s; look at the network, or raise SANDBOX_GIT_TIMEOUT", limit.as_secs())]
     Timeout {
         /// What was attempted.
         what: String,
         /// How long it had.
         limit: Duration,
+    },
+    /// There is more of it than may be.
+    #[error(
+        "{what}: it has more than {} MiB; name a smaller repository, raise SANDBOX_CLONE_LIMIT, or put \
+         a clone into the tenant's folder and name its path",
+        limit >> 20
+    )]
+    TooLarge {
+        /// What was attempted.
+        what: String,
+        /// The most that may be, in bytes.
+        limit: u64,
     },
     /// It could not be run.
     #[error("{what}: {why}")]
@@ -70,8 +82,10 @@ impl GitError {
     }
 
     fn class(&self) -> FailureClass {
-        let Self::Failed { said, .. } = self else {
-            return FailureClass::Infrastructure;
+        let said = match self {
+            Self::Failed { said, .. } => said,
+            Self::TooLarge { .. } => return FailureClass::InvalidSpec,
+            _ => return FailureClass::Infrastructure,
         };
         let said = said.to_lowercase();
         if OF_THE_JOB.iter().any(|word| said.contains(word)) {

@@ -30,7 +30,7 @@ use tokio::{
 
 use super::{face, sockets};
 use crate::{
-    config::{ServeConfig, agent_login_file, pairs, switch},
+    config::{ServeConfig, agent_login_file, number, pairs, switch},
     settings::Settings,
 };
 
@@ -124,6 +124,8 @@ fn settings(config: &ServeConfig, socket: &Path) -> Result<Settings> {
         agent_login_renew: words("SANDBOX_AGENT_LOGIN_RENEW", ""),
         secrets_root: config.data_dir.join("secrets"),
         file_urls: switch(&config.sources, "SANDBOX_FILE_URLS")?,
+        clone_limit: number(&config.sources, "SANDBOX_CLONE_LIMIT")?.unwrap_or_default(),
+        git_timeout: number(&config.sources, "SANDBOX_GIT_TIMEOUT")?.unwrap_or_default(),
         log_limit: config
             .sources
             .get("SANDBOX_LOG_LIMIT")

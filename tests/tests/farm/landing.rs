@@ -1,6 +1,6 @@
 //! What agents did comes onto one branch.
 
-use sandbox_core::Outcome;
+use sandbox_core::{Outcome, Report};
 use serde_json::json;
 
 use crate::rig::Rig;
@@ -186,8 +186,9 @@ fn a_clone_is_landed_and_pushed_to_where_it_came_from() {
     assert!(rig.job("repo/.git").exists());
 }
 
-#[test]
-fn a_push_that_is_refused_fails_the_job_and_keeps_its_result() {
+/// A farm that pushes to `mended` and whose agent waits, at work, until somebody else has committed
+/// this there.
+fn pushed_meanwhile(theirs: &str) -> (Rig, Report) {
     let slow =
         "- steps: [{bash: 'echo x >c; git add c; git commit -q -m c'}, {wait_file: ../go}]\n";
     let rig = Rig::new(1, slow).set("file_urls", json!(true));
@@ -200,12 +201,37 @@ fn a_push_that_is_refused_fails_the_job_and_keeps_its_result() {
     crate::rig::until("the agent at work", || {
         rig.job("agent-1/c").exists().then_some(())
     });
-    rig.sh(
-        "repo",
-        "echo y >y; git add y; git commit -q -m Other; git branch -f mended",
-    );
+    let commit = "git add -A; git commit -q -m Other; git branch -f mended";
+    rig.sh("repo", &format!("{theirs}; {commit}"));
     std::fs::write(rig.job("go"), "").unwrap();
     let report = rig.report();
+    (rig, report)
+}
+
+#[test]
+fn a_push_onto_a_branch_that_moved_meanwhile_puts_the_commits_on_top() {
+    let (rig, report) = pushed_meanwhile("echo y >y");
+    assert_eq!(
+        report.outcome,
+        Outcome::Succeeded,
+        "{:?}\n{}",
+        report.failure,
+        rig.log()
+    );
+    let subjects = rig.sh("repo", "git log --reverse --format=%s mended");
+    assert_eq!(subjects, "First\nOther\nc");
+    // What is told is what is there now: the other's commit is not the farm's.
+    let sha = rig.sh("repo", "git rev-parse mended");
+    assert_eq!(
+        report.result["commits"],
+        json!([{"sha": sha, "subject": "c", "agent": "agent-1"}])
+    );
+    assert_eq!(report.files, ["c"]);
+}
+
+#[test]
+fn a_push_that_does_not_fit_fails_the_job_and_keeps_its_result() {
+    let (rig, report) = pushed_meanwhile("echo y >c");
     let failure = report.failure.unwrap();
     assert_eq!(
         failure.class.word(),
@@ -213,6 +239,28 @@ fn a_push_that_is_refused_fails_the_job_and_keeps_its_result() {
         "{}",
         failure.message
     );
+    let kept = "is kept on the branch mended of ";
+    assert!(failure.message.contains(kept), "{}", failure.message);
     assert_eq!(report.result["commits_made"], 1);
     assert_eq!(rig.sh("repo", "git log --format=%s -n1 mended"), "Other");
+    let clone = rig.job("repo");
+    let clone = clone.strip_prefix(rig.path("")).unwrap().to_str().unwrap();
+    assert_eq!(rig.sh(clone, "git show mended:c"), "x");
+}
+
+#[test]
+fn a_repository_that_is_too_large_is_not_cloned() {
+    let rig = Rig::new(1, "[]")
+        .set("file_urls", json!(true))
+        .set("clone_limit", json!(1000));
+    let url = format!("file://{}", rig.path("repo").display());
+    let mut rig = rig.spec("workspace", json!({"git": {"url": url, "ref": "main"}}));
+    let failure = rig.run().failure.unwrap();
+    assert_eq!(failure.class.word(), "InvalidSpec", "{}", failure.message);
+    assert!(
+        failure.message.contains("SANDBOX_CLONE_LIMIT"),
+        "{}",
+        failure.message
+    );
+    assert!(!rig.job("repo").exists());
 }

@@ -19,7 +19,7 @@ use crate::{
         deliver::{Delivered, Prompt, Recipient, deliver},
         state::AgentState,
     },
-    git::{Attempt, GitError},
+    git::{Attempt, Commit, GitError},
 };
 
 /// How long an agent may take to make its commits fit.
@@ -80,9 +80,9 @@ async fn finish(
     work: &Work,
     spec: &AgentFarmSpec,
     workspace: &mut Workspace,
-    crew: &Crew,
+    crew: &mut Crew,
 ) -> Result<Landed, Failure> {
-    let (branch, repo) = (&workspace.branch, &workspace.repo);
+    let branch = &workspace.branch;
     let is_empty = branch.tip() == branch.start();
     let conflicts = crew
         .members
@@ -103,19 +103,41 @@ async fn finish(
         return Ok(Landed { failure: None });
     }
     work.log.line(&format!("pushes {}", branch.name()));
-    Ok(Landed {
-        failure: branch.push(repo).await.err().map(|e| refused(&e)),
-    })
+    let start = branch.start().to_owned();
+    let pushed = workspace.push().await;
+    if workspace.branch.start() != start {
+        work.log
+            .line("the remote's branch moved meanwhile; the commits were put on top of it");
+        renamed(workspace, crew).await.map_err(|e| e.failure())?;
+    }
+    let failure = pushed.err().map(|e| refused(&e, workspace));
+    Ok(Landed { failure })
+}
+
+/// Commits that were put on top of others have other names; some may have been there already.
+async fn renamed(workspace: &Workspace, crew: &mut Crew) -> Result<(), GitError> {
+    let (repo, branch) = (&workspace.repo, &workspace.branch);
+    let mut new = repo.commits(branch.start(), branch.tip()).await?;
+    for member in &mut crew.members {
+        let found = |old: &Commit| {
+            let at = new.iter().position(|n| n.subject == old.subject)?;
+            Some(new.remove(at))
+        };
+        member.commits = member.commits.iter().filter_map(found).collect();
+    }
+    Ok(())
 }
 
 /// The remote said no, or could not be asked: what was made is there, and is not where it should be.
-fn refused(e: &GitError) -> Failure {
+fn refused(e: &GitError, workspace: &Workspace) -> Failure {
     let class = if e.is_refusal() {
         FailureClass::OutputRejected
     } else {
         FailureClass::Infrastructure
     };
-    Failure::new(class, e.to_string())
+    let (name, shown) = (workspace.branch.name(), &workspace.shown);
+    let text = format!("{e}; what landed is kept on the branch {name} of {shown}");
+    Failure::new(class, text)
 }
 
 /// Lands the commits of one agent that is done; gives the files that do not fit.

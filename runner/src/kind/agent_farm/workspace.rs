@@ -1,7 +1,10 @@
 //! The repository a farm works on: a clone of its own, or one that is there beneath the tenant's
 //! root. Agents work in worktrees beside it, never in a checkout that somebody else made.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use sandbox_core::{
     Failure, FailureClass,
@@ -11,7 +14,7 @@ use sandbox_core::{
 use super::Work;
 use crate::{
     agent::process::SEAT_VARIABLE,
-    git::{Branch, Git, GitError, Remote, Repo, Token},
+    git::{Bounds, Branch, Git, GitError, Remote, Repo, Token},
     place::{Folder, PlaceError, Relative},
 };
 
@@ -110,6 +113,15 @@ impl Workspace {
         Ok(Worktree { path, branch })
     }
 
+    /// Pushes the branch to where the repository came from.
+    ///
+    /// # Errors
+    /// The remote says no, or cannot be asked.
+    pub(super) async fn push(&mut self) -> Result<(), GitError> {
+        let room = self.folder.join(numbered("landing", self.attempt));
+        self.branch.push(&self.repo, &room).await
+    }
+
     /// Takes an agent's worktree and branch away.
     pub(super) async fn drop_worktree(&self, work: &Work, worktree: &Worktree) {
         let removed = self.repo.remove_worktree(&worktree.path, &worktree.branch);
@@ -160,11 +172,21 @@ fn git(work: &Work) -> Result<Git, Failure> {
     let home = work.seat_dir.join("git-home");
     std::fs::create_dir_all(&home).map_err(|e| broken("make a home for git", &e))?;
     let seat = work.brief.seat.to_string();
-    Ok(Git::new(
-        &home,
-        &[(SEAT_VARIABLE, &seat)],
-        work.settings.file_urls,
-    ))
+    Ok(Git::new(&home, &[(SEAT_VARIABLE, &seat)], work.settings.file_urls).within(bounds(work)))
+}
+
+fn bounds(work: &Work) -> Bounds {
+    let default = Bounds::default();
+    Bounds {
+        bytes: match work.settings.clone_limit {
+            0 => default.bytes,
+            bytes => bytes,
+        },
+        time: match work.settings.git_timeout {
+            0 => default.time,
+            seconds => Duration::from_secs(seconds),
+        },
+    }
 }
 
 async fn cloned(
