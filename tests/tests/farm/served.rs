@@ -3,7 +3,7 @@
 use std::{path::Path, process::Command};
 
 use rustix::process::Signal;
-use sandbox_tests::node::{Node, built, send};
+use sandbox_tests::node::{Node, PATIENCE, built, send};
 use serde_json::{Value, json};
 
 /// A node whose agents follow this scenario, and the tenant's folder with a repository `repo`.
@@ -126,4 +126,68 @@ async fn a_cancelled_farm_ends_with_all_its_agents() {
     let job = node.ended(&id).await;
     assert_eq!(job["outcome"], "Cancelled", "{job:#}");
     assert!(node.seat_processes().is_empty());
+}
+
+const ONE_WORKS_ONE_IS_DONE: &str = "\
+- when: {agent: '1'}
+  steps:
+    - cost: {usd: 0.25, input_tokens: 1000, output_tokens: 50}
+    - bash: 'true'
+    - ask: May I?
+- steps: [{say: Nothing is left for me.}]
+";
+
+#[tokio::test]
+async fn agents_of_a_farm_at_work_are_listed_with_what_they_do_and_cost() {
+    let (_dir, node) = node(ONE_WORKS_ONE_IS_DONE);
+    let id = node.submit_spec(farm("Mend it.")).await;
+    node.running(&id).await;
+    let from = std::time::Instant::now();
+    let listed = loop {
+        assert!(from.elapsed() < PATIENCE, "never listed so");
+        let (status, body) = node.get("/agents").await;
+        assert_eq!(status, 200, "{body}");
+        let agents = &body["agents"];
+        let asks = agents[1]["detail"]["state"] == "blocked";
+        if asks && agents[2]["status"] == "complete" {
+            break body;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    assert_eq!(
+        (&listed["count"], &listed["client_id"]),
+        (&json!(3), &json!("default"))
+    );
+    let [job, first, second] = listed["agents"].as_array().unwrap().as_slice() else {
+        panic!("{listed:#}");
+    };
+    assert_eq!(
+        (&job["agent_id"], &job["status"]),
+        (&json!(id), &json!("working"))
+    );
+    let number = |n: u32| json!(format!("{id}.{n}"));
+    assert_eq!(
+        (&first["agent_id"], &second["agent_id"]),
+        (&number(1), &number(2))
+    );
+    assert_eq!(
+        (&first["job_id"], &first["status"]),
+        (&json!(id), &json!("working"))
+    );
+    assert_eq!(first["tmux_pane"], "farm:agent-1");
+    let detail = &first["detail"];
+    let expected = json!({
+        "name": "agent-1", "state": "blocked", "reason": "blocked: asks a person",
+        "cost_usd": "0.25", "tokens": 1050, "pane": "farm:agent-1",
+    });
+    for (key, value) in expected.as_object().unwrap() {
+        assert_eq!(&detail[key], value, "{key} of {first:#}");
+    }
+    assert_eq!(second["detail"]["last_message"], "Nothing is left for me.");
+    for key in ["started_at", "last_heartbeat"] {
+        assert!(first[key].is_string(), "{first:#}");
+    }
+    let (status, one) = node.get(&format!("/agents/{id}.1")).await;
+    assert_eq!((status, &one["detail"]["name"]), (200, &json!("agent-1")));
+    assert_eq!(node.get(&format!("/agents/{id}.3")).await.0, 404);
 }
