@@ -43,6 +43,7 @@ settings! {
     "ANTHROPIC_API_KEY": "The key for model calls.";
     "ANTHROPIC_API_KEY_FILE": "A file that holds the key for model calls.";
     "ANTHROPIC_BASE_URL": "Where the model's API is. Default https://api.anthropic.com.";
+    "SANDBOX_PRICES_FILE": "What models cost, in the form of runner/data/prices.toml; its rows replace the program's. Default none.";
     "SANDBOX_DBT_COMMAND": "The dbt program with its leading arguments. Default dbt.";
     "SANDBOX_AGENT_COMMAND": "The terminal agent with its leading arguments. Default claude.";
     "SANDBOX_AGENT_ENV": "More environment for terminal agents, NAME=VALUE with commas between, such as CARGO_HOME=/srv/cargo: their home is empty.";

@@ -26,6 +26,8 @@ pub struct Settings {
     pub model_url: Option<String>,
     /// The file that holds the API key.
     pub model_key_file: Option<PathBuf>,
+    /// A file of prices that goes before the program's own.
+    pub prices_file: Option<PathBuf>,
     /// The dbt program and its leading arguments.
     pub dbt_command: Vec<String>,
     /// The terminal agent's program and its leading arguments.

@@ -13,6 +13,7 @@
 //! | `toolchains` | what of the user's home programs need |
 //! | `tmux` | the farm's own tmux server |
 //! | `watch` | reads what was told and what the system shows |
+//! | `spent` | what it has used, by its transcript |
 //! | `state` | the one decision what an agent is doing |
 //! | `deliver` | a prompt into a running agent |
 //! | `process` | processes beyond doubt, and the end of all that were begun for a seat |
@@ -26,6 +27,7 @@ pub mod launch;
 pub mod login;
 pub mod process;
 pub mod seed;
+mod spent;
 pub mod state;
 pub mod status_line;
 pub mod tmux;

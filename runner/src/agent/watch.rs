@@ -9,14 +9,15 @@ use std::{
 
 use sandbox_core::{Usage, Usd};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::{
     desk::Desk,
     hook::Line,
+    spent::Spent,
     state::{Event, File, Process, Seen, Status},
     status_line,
 };
+use crate::model::price::Prices;
 
 /// The most that is read of a growing file at a time.
 const PIECE: u64 = 4 << 20;
@@ -79,25 +80,17 @@ pub struct Watch {
     transcript: Option<Tail>,
     event: Option<(Event, i64)>,
     file: Option<File>,
-    tokens: Tokens,
+    spent: Spent,
     /// The last words of its turns, oldest first.
     pub said: Vec<String>,
     /// Fingerprints of the prompts that it took.
     pub prompts: Vec<String>,
     /// Whether a turn came to its end in order.
     pub stopped: bool,
-    /// What the session has cost.
+    /// What the session has cost, as its program counts.
     pub usd: Usd,
     /// What is left of the model's memory, in percent.
     pub context_left: Option<f64>,
-}
-
-/// Tokens by the transcript. One message may stand there several times, growing.
-#[derive(Debug, Default)]
-struct Tokens {
-    before: (u64, u64),
-    message: String,
-    of_message: (u64, u64),
 }
 
 impl Watch {
@@ -111,13 +104,19 @@ impl Watch {
             transcript: None,
             event: None,
             file: None,
-            tokens: Tokens::default(),
+            spent: Spent::default(),
             said: Vec::new(),
             prompts: Vec::new(),
             stopped: false,
             usd: Usd::default(),
             context_left: None,
         }
+    }
+
+    /// The same, with these prices.
+    pub fn priced(self, prices: Prices) -> Self {
+        let spent = Spent::new(prices);
+        Self { spent, ..self }
     }
 
     /// The session's id.
@@ -140,7 +139,7 @@ impl Watch {
             .map(Tail::lines)
             .unwrap_or_default();
         for line in lines {
-            self.tokens.take(&line);
+            self.spent.take(&line);
         }
     }
 
@@ -156,11 +155,11 @@ impl Watch {
 
     /// What the session has used.
     pub fn usage(&self) -> Usage {
-        let (input_tokens, output_tokens) = self.tokens.sum();
+        let spent = self.spent.sum();
         Usage {
-            usd: self.usd,
-            input_tokens,
-            output_tokens,
+            usd: self.usd.max(spent.usd),
+            input_tokens: spent.input,
+            output_tokens: spent.output,
             seconds: 0,
         }
     }
@@ -272,44 +271,11 @@ fn micros(usd: f64) -> Usd {
     Usd::from_micros(micros as u64)
 }
 
-impl Tokens {
-    fn take(&mut self, line: &[u8]) {
-        let Ok(line) = serde_json::from_slice::<Value>(line) else {
-            return;
-        };
-        let (message, usage) = (&line["message"], &line["message"]["usage"]);
-        if line["type"] != "assistant" || !usage.is_object() {
-            return;
-        }
-        let number = |name: &str| usage[name].as_u64().unwrap_or_default();
-        let input = [
-            "input_tokens",
-            "cache_creation_input_tokens",
-            "cache_read_input_tokens",
-        ];
-        let of_message = (
-            input.iter().map(|n| number(n)).sum(),
-            number("output_tokens"),
-        );
-        let id = message["id"].as_str().unwrap_or_default();
-        if id != self.message || id.is_empty() {
-            self.before = self.sum();
-            id.clone_into(&mut self.message);
-        }
-        self.of_message = of_message;
-    }
-
-    fn sum(&self) -> (u64, u64) {
-        let (a, b) = (self.before, self.of_message);
-        (a.0.saturating_add(b.0), a.1.saturating_add(b.1))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -410,6 +376,25 @@ mod tests {
         watch.read();
         let usage = watch.usage();
         assert_eq!((usage.input_tokens, usage.output_tokens), (200, 7));
+    }
+
+    #[test]
+    fn a_model_that_the_program_counts_too_cheap_costs_as_much_as_the_dearest() {
+        let (folder, desk) = desk();
+        let path = folder.path().join("transcript");
+        let mut watch = Watch::new(&desk, "mine", 0);
+        let begins = json!({"event": "SessionStart", "session": "mine", "transcript": path});
+        tell(&desk, &begins);
+        let status = json!({"cost": {"total_cost_usd": 0.01}});
+        fs::write(desk.status(), status.to_string()).unwrap();
+        let usage = json!({"input_tokens": 1_000_000, "output_tokens": 1_000_000});
+        let message = json!({"id": "a", "model": "nobody-knows-9", "usage": usage});
+        append(
+            &path,
+            &format!("{}\n", json!({"type": "assistant", "message": message})),
+        );
+        watch.read();
+        assert_eq!(watch.usage().usd.to_string(), "90.00");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use sandbox_core::Usage;
 use serde::Deserialize;
 
 use super::{
-    price::{self, Tokens},
+    price::{Prices, Tokens},
     trouble::Trouble,
 };
 
@@ -36,6 +36,7 @@ pub(super) struct Draft {
     model: String,
     stop: String,
     tokens: Tokens,
+    prices: Prices,
     heard: u64,
     counted: bool,
     over: bool,
@@ -111,9 +112,10 @@ pub(super) struct ApiError {
 
 impl Draft {
     /// An answer of this model that has not begun.
-    pub(super) fn new(model: &str) -> Self {
+    pub(super) fn new(model: &str, prices: Prices) -> Self {
         Self {
             model: model.to_owned(),
+            prices,
             ..Self::default()
         }
     }
@@ -155,7 +157,7 @@ impl Draft {
             tokens.output = tokens.output.max(self.heard / BYTES_PER_TOKEN);
         }
         Usage {
-            usd: price::cost(&self.model, &tokens),
+            usd: self.prices.cost(&self.model, &tokens),
             input_tokens: tokens.prompt(),
             output_tokens: tokens.output,
             seconds: 0,
@@ -206,7 +208,7 @@ mod tests {
     use super::*;
 
     fn draft(events: &[serde_json::Value]) -> Draft {
-        let mut draft = Draft::new("claude-sonnet-4");
+        let mut draft = Draft::new("claude-sonnet-4", Prices::default());
         for event in events {
             draft.take(event.to_string().as_bytes()).unwrap();
         }

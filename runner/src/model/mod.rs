@@ -7,7 +7,7 @@
 mod answer;
 mod call;
 mod key;
-mod price;
+pub mod price;
 mod retry;
 mod sse;
 mod trouble;
@@ -21,6 +21,7 @@ use secrecy::SecretString;
 pub use answer::Answer;
 use answer::Draft;
 use call::Line;
+use price::Prices;
 use retry::Pace;
 use trouble::Trouble;
 
@@ -55,6 +56,7 @@ pub enum Said {
 pub struct Client {
     line: Line,
     pace: Pace,
+    prices: Prices,
 }
 
 impl Client {
@@ -70,7 +72,8 @@ impl Client {
     fn with(settings: &Settings, key: SecretString, pace: Pace) -> Result<Self, Failure> {
         let base = settings.model_url.as_deref().unwrap_or(DEFAULT_URL);
         let line = Line::new(base, key)?;
-        Ok(Self { line, pace })
+        let prices = Prices::of(settings)?;
+        Ok(Self { line, pace, prices })
     }
 
     /// Asks, and asks again where that may help, but never beyond `until`.
@@ -88,7 +91,7 @@ impl Client {
         let mut tries = 0;
         loop {
             tries += 1;
-            let mut draft = Draft::new(ask.model);
+            let mut draft = Draft::new(ask.model, self.prices.clone());
             let mut spent = |now: Usage| say(Said::Spent(before.plus(now)));
             let trouble = match self.line.once(ask, &mut draft, &mut spent).await {
                 Ok(()) => return Ok(draft.finish(before)),

@@ -1,25 +1,33 @@
-//! What tokens cost, from the table `data/prices.toml`. Knows no account and no discount.
+//! What tokens cost, from the table `data/prices.toml` and a file of the server. Knows no account and
+//! no discount.
 
-use std::sync::OnceLock;
+use std::{path::Path, sync::Arc};
 
-use sandbox_core::Usd;
+use sandbox_core::{Failure, Usd};
 use serde::Deserialize;
+
+use super::misconfigured;
+use crate::settings::Settings;
 
 const TABLE: &str = include_str!("../../data/prices.toml");
 const MILLION: u128 = 1_000_000;
 
 /// Tokens of one answer, as the API counts them: the three kinds of input do not overlap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tokens {
-    pub(super) input: u64,
-    pub(super) output: u64,
-    pub(super) cache_write: u64,
-    pub(super) cache_read: u64,
+pub struct Tokens {
+    /// Read and not cached.
+    pub input: u64,
+    /// Written by the model.
+    pub output: u64,
+    /// Read, and put into the cache.
+    pub cache_write: u64,
+    /// Read from the cache.
+    pub cache_read: u64,
 }
 
 impl Tokens {
     /// Everything the model read.
-    pub(super) const fn prompt(&self) -> u64 {
+    pub const fn prompt(&self) -> u64 {
         self.input
             .saturating_add(self.cache_write)
             .saturating_add(self.cache_read)
@@ -45,26 +53,64 @@ struct Table {
     price: Vec<Price>,
 }
 
-/// What these tokens of this model cost, rounded up to a millionth of a dollar.
-pub(super) fn cost(model: &str, tokens: &Tokens) -> Usd {
-    let price = price(table(), model, tokens.prompt());
-    let parts = [
-        (tokens.input, price.input),
-        (tokens.output, price.output),
-        (tokens.cache_write, price.cache_write),
-        (tokens.cache_read, price.cache_read),
-    ];
-    let sum: u128 = parts
-        .iter()
-        .map(|(n, usd)| u128::from(*n) * u128::from(usd.micros()))
-        .sum();
-    Usd::from_micros(u64::try_from(sum.div_ceil(MILLION)).unwrap_or(u64::MAX))
+/// What models cost: the table of the program, with the rows of a file of the server before its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prices(Arc<[Price]>);
+
+impl Default for Prices {
+    fn default() -> Self {
+        // The table is part of the program and read by a test: it cannot be broken here.
+        Self(read(TABLE).unwrap_or_default().into())
+    }
 }
 
-fn table() -> &'static [Price] {
-    static PRICES: OnceLock<Vec<Price>> = OnceLock::new();
-    // The table is part of the program and read by a test: it cannot be broken here.
-    PRICES.get_or_init(|| toml::from_str::<Table>(TABLE).unwrap_or_default().price)
+impl Prices {
+    /// What these settings say.
+    ///
+    /// # Errors
+    /// `InvalidSpec` when the server's file cannot be read; no job runs with other prices than its
+    /// budget was meant for.
+    pub fn of(settings: &Settings) -> Result<Self, Failure> {
+        match &settings.prices_file {
+            None => Ok(Self::default()),
+            Some(file) => Self::with(file).map_err(misconfigured),
+        }
+    }
+
+    /// The program's table with the rows of this file, which replace those of the same model.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn with(file: &Path) -> Result<Self, String> {
+        let failed = |why: String| format!("read SANDBOX_PRICES_FILE {}: {why}", file.display());
+        let text = std::fs::read_to_string(file).map_err(|e| failed(e.to_string()))?;
+        let mut rows = read(&text).map_err(|e| failed(e.to_string()))?;
+        let own = Self::default();
+        let is_new = |p: &&Price| !rows.iter().any(|r| r.model == p.model);
+        let kept: Vec<Price> = own.0.iter().filter(is_new).cloned().collect();
+        rows.extend(kept);
+        Ok(Self(rows.into()))
+    }
+
+    /// What these tokens of this model cost, rounded up to a millionth of a dollar.
+    pub fn cost(&self, model: &str, tokens: &Tokens) -> Usd {
+        let price = price(&self.0, model, tokens.prompt());
+        let parts = [
+            (tokens.input, price.input),
+            (tokens.output, price.output),
+            (tokens.cache_write, price.cache_write),
+            (tokens.cache_read, price.cache_read),
+        ];
+        let sum: u128 = parts
+            .iter()
+            .map(|(n, usd)| u128::from(*n) * u128::from(usd.micros()))
+            .sum();
+        Usd::from_micros(u64::try_from(sum.div_ceil(MILLION)).unwrap_or(u64::MAX))
+    }
+}
+
+fn read(text: &str) -> Result<Vec<Price>, toml::de::Error> {
+    Ok(toml::from_str::<Table>(text)?.price)
 }
 
 fn price(table: &[Price], model: &str, prompt: u64) -> Price {
@@ -97,6 +143,10 @@ fn dearest(table: &[Price]) -> Price {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn cost(model: &str, tokens: &Tokens) -> Usd {
+        Prices::default().cost(model, tokens)
+    }
 
     const fn plain(input: u64, output: u64) -> Tokens {
         Tokens {
@@ -165,5 +215,42 @@ mod tests {
     fn absurd_counts_do_not_overflow() {
         let tokens = plain(u64::MAX, u64::MAX);
         assert_eq!(cost("x", &tokens).micros(), u64::MAX);
+    }
+
+    #[test]
+    fn rows_of_the_servers_file_go_before_those_of_the_program() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let rows = ["claude-opus-5", "dear-1"].map(|model| {
+            format!(
+                "[[price]]\nmodel = \"{model}\"\ninput = \"200\"\noutput = \"400\"\n\
+                 cache_write = \"250\"\ncache_read = \"20\"\n"
+            )
+        });
+        std::fs::write(file.path(), rows.concat()).unwrap();
+        let prices = Prices::with(file.path()).unwrap();
+        let tokens = plain(1_000_000, 0);
+        let of = |model: &str| prices.cost(model, &tokens).to_string();
+        assert_eq!(of("claude-opus-5"), "200.00");
+        assert_eq!(
+            (of("claude-sonnet-4"), of("dear-1")),
+            ("3.00".into(), "200.00".into())
+        );
+        // An unknown model is as dear as the dearest of all rows.
+        assert_eq!(of("nobody-knows-9"), "200.00");
+    }
+
+    #[test]
+    fn a_file_of_prices_that_is_none_is_refused_and_not_ignored() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for text in [
+            "price",
+            "[[price]]\nmodel = \"x\"",
+            "[[prices]]\nmodel = \"x\"",
+        ] {
+            std::fs::write(file.path(), text).unwrap();
+            let said = Prices::with(file.path()).unwrap_err();
+            assert!(said.contains("SANDBOX_PRICES_FILE"), "{said}");
+        }
+        assert!(Prices::with(Path::new("/surely/not/there")).is_err());
     }
 }

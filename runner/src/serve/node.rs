@@ -31,6 +31,7 @@ use tokio::{
 use super::{face, sockets};
 use crate::{
     config::{ServeConfig, agent_login_file, number, pairs, switch},
+    model::price::Prices,
     settings::Settings,
 };
 
@@ -109,7 +110,12 @@ fn settings(config: &ServeConfig, socket: &Path) -> Result<Settings> {
             .map(std::path::absolute)
             .transpose()
     };
+    let prices_file = path("SANDBOX_PRICES_FILE")?;
+    if let Some(file) = &prices_file {
+        Prices::with(file).map_err(anyhow::Error::msg)?;
+    }
     Ok(Settings {
+        prices_file,
         workspace_root: config.workspace_root.clone(),
         artifacts_root: config.data_dir.join("artifacts"),
         socket: socket.to_owned(),

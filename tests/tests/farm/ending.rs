@@ -3,7 +3,7 @@
 use std::{fs, io::Write, time::Duration};
 
 use rustix::process::Signal;
-use sandbox_core::{FailureClass, Outcome};
+use sandbox_core::{FailureClass, Outcome, Usd};
 use serde_json::{Value, json};
 
 use crate::rig::{Rig, until};
@@ -140,6 +140,24 @@ fn a_farm_ends_when_its_tokens_are_used_up() {
         rig.log()
     );
     assert!(report.usage.tokens() >= 2000 && rig.remains().is_empty());
+}
+
+#[test]
+fn a_budget_in_dollars_stops_agents_whose_model_has_no_price() {
+    let scenario = "\
+- steps:
+    - cost: {usd: 0.001, input_tokens: 100000, output_tokens: 10000}
+    - bash: 'true'
+    - hang: true
+";
+    let mut rig = Rig::new(1, scenario).spec("model", json!("nobody-knows-9"));
+    rig.usd_left = Some(Usd::from_micros(1_000_000));
+    let report = rig.run();
+    let failure = report.failure.unwrap();
+    assert_eq!(failure.class, FailureClass::BudgetExceeded, "{}", rig.log());
+    // As much as the dearest row: 1.50 for the prompt and 0.75 for the answer.
+    assert_eq!(report.usage.usd.to_string(), "2.25");
+    assert!(rig.remains().is_empty());
 }
 
 #[test]

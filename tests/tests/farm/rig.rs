@@ -10,7 +10,7 @@ use std::{
 
 use jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
-use sandbox_core::{Brief, Report, Seat, brief, spec::BackendName};
+use sandbox_core::{Brief, Report, Seat, Usd, brief, spec::BackendName};
 use sandbox_operator::seats::files::sync;
 use sandbox_tests::node::built;
 use serde_json::{Value, json};
@@ -39,6 +39,7 @@ pub struct Rig {
     spec: Value,
     pub deadline: Duration,
     pub tokens_left: Option<u64>,
+    pub usd_left: Option<Usd>,
     runner: Option<Child>,
 }
 
@@ -66,6 +67,7 @@ impl Rig {
             seat: format!("{}/1", uuid::Uuid::new_v4()).parse().unwrap(),
             deadline: Duration::from_mins(30),
             tokens_left: None,
+            usd_left: None,
             runner: None,
             dir,
             settings,
@@ -176,7 +178,7 @@ impl Rig {
             backend: BackendName::Vps,
             spec: serde_json::from_value(spec).unwrap(),
             deadline_at: Timestamp::now() + self.deadline,
-            usd_left: None,
+            usd_left: self.usd_left,
             tokens_left: self.tokens_left,
         }
     }

@@ -7,12 +7,15 @@ use rustix::process::Signal;
 use sandbox_core::{Failure, FailureClass, Usage, seat::AgentCounts, spec::AgentFarmSpec};
 
 use super::{Work, member::Member};
-use crate::agent::{
-    credentials::{Credentials, OVER},
-    login::{Keeper, forget},
-    process::end_seat,
-    state::{AgentState, End},
-    tmux::Terminals,
+use crate::{
+    agent::{
+        credentials::{Credentials, OVER},
+        login::{Keeper, forget},
+        process::end_seat,
+        state::{AgentState, End},
+        tmux::Terminals,
+    },
+    model::price::Prices,
 };
 
 /// How often the agents are looked at.
@@ -29,6 +32,7 @@ pub(super) struct Crew {
     pub(super) seat: String,
     pub(super) program: PathBuf,
     pub(super) credentials: Credentials,
+    pub(super) prices: Prices,
     /// Keeps the agents' copies of the user's own login good, where they have any.
     pub(super) keeper: Option<Keeper>,
 }
@@ -56,6 +60,7 @@ impl Crew {
             seat,
             program,
             credentials,
+            prices: Prices::of(&work.settings)?,
             keeper,
         })
     }

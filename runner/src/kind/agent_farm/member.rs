@@ -15,6 +15,7 @@ use crate::{
         watch::Watch,
     },
     git::{Commit, Identity},
+    model::price::Prices,
 };
 
 /// How much of an agent's last words a heartbeat carries.
@@ -51,9 +52,9 @@ pub(super) enum Landing {
 
 impl Member {
     /// An agent with a session of its own that is to be started.
-    pub(super) fn new(desk: Desk, worktree: Worktree) -> Self {
+    pub(super) fn new(desk: Desk, worktree: Worktree, prices: Prices) -> Self {
         let session = Uuid::new_v4().to_string();
-        let watch = Watch::new(&desk, &session, Timestamp::now().as_millisecond());
+        let watch = Watch::new(&desk, &session, Timestamp::now().as_millisecond()).priced(prices);
         Self {
             desk,
             worktree,

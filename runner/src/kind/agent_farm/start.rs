@@ -77,7 +77,12 @@ impl Crew {
         let worktree = workspace.worktree(&desk.name()).await?;
         let kept = worktree.clone();
         match self
-            .open(work, Member::new(desk, worktree), parts, model)
+            .open(
+                work,
+                Member::new(desk, worktree, self.prices.clone()),
+                parts,
+                model,
+            )
             .await
         {
             Ok(member) => {
