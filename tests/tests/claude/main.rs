@@ -14,7 +14,7 @@ mod rig;
 
 use std::path::PathBuf;
 
-use rig::Rig;
+use rig::{Rig, until};
 use sandbox_core::{FailureClass, Outcome, Report};
 use sandbox_tests::model_server::{ModelServer, Script};
 use serde_json::json;
@@ -141,6 +141,50 @@ async fn the_users_own_login_logs_real_agents_in_and_is_left_as_it_is() {
     );
     let login = std::fs::read_to_string(rig.at("login/.credentials.json")).unwrap();
     assert!(login.contains("refresh-dummy"), "{login}");
+}
+
+const WAITS: &str = "\
+- when: {tool_result: ''}
+  reply: {text: Done.}
+- when: {contains: You are agent 1 of 1}
+  reply:
+    tool_use: [{name: Bash, input: {command: 'touch begun; until [ -e ../go ]; do sleep 0.05; done', description: Wait}}]
+- reply: {text: A title}
+";
+
+#[tokio::test]
+async fn a_real_agent_at_work_uses_the_token_that_the_user_renewed() {
+    let claude = claude();
+    let server = ModelServer::start(Script::parse(WAITS).unwrap())
+        .await
+        .unwrap();
+    let url = server.base_url();
+    let farm = tokio::task::spawn_blocking(move || {
+        let rig = Rig::new(1, "[]").set("agent_command", json!([claude]));
+        let rig = rig.with_login("access-one", 7200);
+        let mut rig = rig.set("model_url", json!(url));
+        rig.start();
+        until("the agent at work", || {
+            rig.job("agent-1/begun").exists().then_some(())
+        });
+        rig.put_login("access-two", 9000);
+        let copy = rig.desk(1, "config/.credentials.json");
+        until("the next token", || {
+            let text = std::fs::read_to_string(&copy).ok()?;
+            text.contains("access-two").then_some(())
+        });
+        std::fs::write(rig.job("go"), "").unwrap();
+        rig.report()
+    });
+    let report = farm.await.unwrap();
+    assert_eq!(report.outcome, Outcome::Succeeded, "{:?}", report.failure);
+    let asked = server.requests();
+    // Not every request carries a login.
+    let logins = asked.iter().filter_map(|r| r.header("authorization"));
+    let logins: Vec<_> = logins.collect();
+    assert_eq!(logins.first(), Some(&"Bearer access-one"), "{logins:?}");
+    assert_eq!(logins.last(), Some(&"Bearer access-two"), "{logins:?}");
+    server.shutdown().await;
 }
 
 const CONFLICT: &str = "\

@@ -8,6 +8,11 @@ use serde_json::{Value, json};
 
 /// A node whose agents follow this scenario, and the tenant's folder with a repository `repo`.
 fn node(scenario: &str) -> (tempfile::TempDir, Node) {
+    node_with(scenario, &[])
+}
+
+/// The same with more settings.
+fn node_with(scenario: &str, more: &[(&str, &str)]) -> (tempfile::TempDir, Node) {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path().canonicalize().unwrap();
     let file = at.join("scenario.yaml");
@@ -26,10 +31,11 @@ fn node(scenario: &str) -> (tempfile::TempDir, Node) {
         agent.display()
     );
     let workspace = at.join("ws");
-    let env = [
+    let mut env = vec![
         ("SANDBOX_AGENT_COMMAND", agent.as_str()),
         ("WORKSPACE_DIR", workspace.to_str().unwrap()),
     ];
+    env.extend(more);
     let node = Node::start(&env);
     (dir, node)
 }
@@ -190,4 +196,56 @@ async fn agents_of_a_farm_at_work_are_listed_with_what_they_do_and_cost() {
     let (status, one) = node.get(&format!("/agents/{id}.1")).await;
     assert_eq!((status, &one["detail"]["name"]), (200, &json!("agent-1")));
     assert_eq!(node.get(&format!("/agents/{id}.3")).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_node_with_the_users_login_lends_it_to_agents_and_renews_it_by_the_users_command() {
+    let home = tempfile::tempdir().unwrap();
+    let login = |token: &str, until: i64| {
+        json!({"claudeAiOauth": {"accessToken": token, "refreshToken": "refresh-dummy", "expiresAt": until}})
+            .to_string()
+    };
+    let file = home.path().join("login.json");
+    let fresh = home.path().join("fresh.json");
+    std::fs::write(&file, login("access-old", 1)).unwrap();
+    std::fs::write(&fresh, login("access-new", 9_000_000_000_000)).unwrap();
+    let renew = format!("cp {} {}", fresh.display(), file.display());
+    let (dir, node) = node_with(
+        "- steps: [{bash: 'cp \"$CLAUDE_CONFIG_DIR/.credentials.json\" got'}]\n",
+        &[
+            ("SANDBOX_AGENT_LOGIN", "true"),
+            ("SANDBOX_AGENT_LOGIN_FILE", file.to_str().unwrap()),
+            ("SANDBOX_AGENT_LOGIN_RENEW", &renew),
+        ],
+    );
+    let mut spec = farm("Mend it.");
+    spec["agentFarm"]["agents"] = json!(1);
+    let id = node.submit_spec(spec).await;
+    let job = node.ended(&id).await;
+    assert_eq!(job["status"], "SUCCEEDED", "{job:#}");
+    let branch = job["result"]["branch"].as_str().unwrap();
+    let repo = dir.path().join("ws/default/repo");
+    let got = sh(&repo, &format!("git show {branch}:got"));
+    assert!(
+        got.contains("access-new") && !got.contains("refresh-dummy"),
+        "{got}"
+    );
+    let told = job.to_string();
+    assert!(
+        !told.contains("access-") && !told.contains("refresh-"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_with_a_file_of_prices_that_is_none_does_not_start() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "[[prices]]").unwrap();
+    let node = Node::prepare(&[("SANDBOX_PRICES_FILE", file.path().to_str().unwrap())]);
+    let ended = node.command().output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(
+        !ended.status.success() && said.contains("SANDBOX_PRICES_FILE"),
+        "{said}"
+    );
 }
