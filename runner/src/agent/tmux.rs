@@ -33,7 +33,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// The fields of a pane, divided by what none of them holds.
 const FORMAT: &str = "#{pane_id}|#{pane_pid}|#{pid}|#{pane_dead_status}|#{pane_dead_signal}";
 
-/// Options of tmux 3.2 to 3.6. A window keeps its size while nobody looks; a pane stays when its
+/// Options of tmux 3.3 to 3.8. A window keeps its size while nobody looks; a pane stays when its
 /// program ends, so that the exit code can be read.
 const CONF: &str = "# Written by the sandbox; changes are lost.\n\
     set -s exit-empty off\n\
@@ -55,7 +55,7 @@ const CONF: &str = "# Written by the sandbox; changes are lost.\n\
 #[derive(Debug, thiserror::Error)]
 pub enum TmuxError {
     /// There is no tmux here.
-    #[error("run tmux: it is not on the PATH; install tmux 3.2 or newer")]
+    #[error("run tmux: it is not on the PATH; install it (`sandbox doctor` says which)")]
     Missing,
     /// No server listens.
     #[error("reach the agents' tmux server: none is running")]
@@ -285,7 +285,7 @@ async fn output(mut command: Command, input: &[u8]) -> io::Result<std::process::
     child.wait_with_output().await
 }
 
-/// Texts of tmux 3.2 to 3.6.
+/// Texts of tmux 3.3 to 3.8.
 fn refused(stderr: &str) -> TmuxError {
     let text: String = stderr.trim().chars().take(300).collect();
     let none = [

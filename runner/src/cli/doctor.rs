@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
+use sandbox_operator::backend::vps::version::{REMEDY, will_do};
 
 use super::{api::ServerFlags, shown::out};
 use crate::{
@@ -74,22 +75,11 @@ fn program(name: &str, remedy: &'static str) -> Verdict {
     }
 }
 
-/// tmux 3.2 is the oldest whose commands do what ours need.
 fn tmux() -> Verdict {
-    let remedy = "install tmux 3.2 or newer: apt-get install tmux";
-    let Some(seen) = version("tmux", "-V") else {
-        return Verdict::Bad("not found".to_owned(), remedy);
-    };
-    let digits: String = seen
-        .chars()
-        .filter(|c| c.is_ascii_digit() || *c == '.')
-        .collect();
-    let mut parts = digits.split('.').map(|n| n.parse::<u32>().unwrap_or(0));
-    let seen_version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-    if seen_version >= (3, 2) {
-        Verdict::Good(seen)
-    } else {
-        Verdict::Bad(seen, remedy)
+    match version("tmux", "-V") {
+        None => Verdict::Bad("not found".to_owned(), REMEDY),
+        Some(seen) if will_do(&seen) => Verdict::Good(seen),
+        Some(seen) => Verdict::Bad(format!("{seen} is too old"), REMEDY),
     }
 }
 

@@ -83,6 +83,57 @@ async fn a_server_without_tmux_says_what_to_install() {
 }
 
 #[tokio::test]
+async fn a_tmux_that_is_too_old_is_refused_by_server_and_doctor_alike() {
+    for old in ["tmux 3.2a", "tmux 2.9", "tmux next-3.2"] {
+        let (_folder, path) = tmux_that_says(old);
+        let node = Node::prepare(&[("PATH", &path)]);
+        let ended = node.command().output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(!ended.status.success(), "{old}");
+        assert!(said.contains(old) && said.contains("tmux 3.3"), "{said}");
+        let said = doctor(&node, &path);
+        assert!(said.contains("MISSING  tmux: "), "{said}");
+        assert!(said.contains(old) && said.contains("tmux 3.3"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_tmux_of_another_numbering_is_taken_by_server_and_doctor_alike() {
+    for new in ["tmux next-3.4", "tmux openbsd-7.4", "tmux master"] {
+        let (_folder, path) = tmux_that_says(new);
+        let node = Node::start(&[("PATH", &path)]);
+        let id = node.submit("echo", json!({})).await;
+        assert_eq!(node.ended(&id).await["status"], "SUCCEEDED", "{new}");
+        let said = doctor(&node, &path);
+        assert!(said.contains(&format!("ok       tmux: {new}")), "{said}");
+    }
+}
+
+/// A folder with a `tmux` that says this version, and is the real one otherwise; and a PATH that
+/// begins with it.
+fn tmux_that_says(version: &str) -> (tempfile::TempDir, String) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let file = folder.path().join("tmux");
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = -V ] && {{ echo '{version}'; exit; }}\n\
+         PATH='{path}' exec tmux \"$@\"\n"
+    );
+    std::fs::write(&file, script).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{path}", folder.path().display());
+    (folder, path)
+}
+
+fn doctor(node: &Node, path: &str) -> String {
+    let mut command = std::process::Command::new(sandbox_tests::node::built("sandbox"));
+    command.args(["doctor", "--data-dir"]).arg(node.data());
+    let ended = command.env("PATH", path).output().unwrap();
+    String::from_utf8_lossy(&ended.stdout).into_owned()
+}
+
+#[tokio::test]
 async fn a_damaged_store_is_refused_with_a_remedy_and_left_as_it_is() {
     let node = Node::prepare(&[]);
     std::fs::create_dir_all(node.data()).unwrap();

@@ -79,7 +79,7 @@ impl VpsConfig {
         fs::rename(temp, self.tmux_conf())
     }
 
-    /// Options of tmux 3.2 to 3.6. The variables of `update-environment` are taken from the client
+    /// Options of tmux 3.3 to 3.8. The variables of `update-environment` are taken from the client
     /// that starts a session; all others come from the server's clean environment.
     fn render(&self) -> String {
         let names: Vec<&str> = self.env.keys().map(String::as_str).collect();

@@ -21,7 +21,7 @@ use super::{
 /// instance only, which does no work.
 const RECENT: Duration = Duration::from_secs(2);
 
-/// How often tmux is asked again for an exit code. 3.2 never tells a signal.
+/// How often tmux is asked again for an exit code.
 const ASK_AGAIN: u32 = 3;
 
 /// The shared look-ups.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `conf` | what it is told, and the tmux configuration |
 //! | `tmux` | runs tmux commands, tells errors apart |
+//! | `version` | which tmux will do |
 //! | `server` | starts the server where nothing of ours takes it down |
 //! | `session` | one session per seat: begin, adopt, end in batches |
 //! | `panes`, `remains` | what tmux holds; which processes carry a seat's mark |
@@ -27,6 +28,7 @@ mod rounds;
 mod server;
 mod session;
 mod tmux;
+pub mod version;
 
 use std::{ffi::OsString, path::Path, time::Duration};
 

@@ -23,7 +23,7 @@ pub(super) struct Pane {
     pub closed: bool,
     /// Its exit code, where tmux knows it.
     pub code: Option<i32>,
-    /// The signal that ended it, where tmux knows it; 3.2 never does.
+    /// The signal that ended it, where tmux knows it.
     pub signal: Option<i32>,
 }
 

@@ -17,17 +17,16 @@ use sandbox_core::{FailureClass, port::PortError};
 use tmux_interface::{TmuxCommand, TmuxCommands};
 use tokio::process::Command;
 
-/// The oldest tmux that can do what is asked of it here.
-const OLDEST: (u32, u32) = (3, 2);
+use super::version;
 
 /// Why tmux did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum TmuxError {
     /// There is no tmux on this machine.
-    #[error("run tmux: it is not on the PATH; install tmux 3.2 or newer (`apt-get install tmux`)")]
+    #[error("run tmux: it is not on the PATH; {}", version::REMEDY)]
     Missing,
     /// It lacks what is needed.
-    #[error("use tmux: this is `{0}`, and 3.2 or newer is needed; install a newer tmux")]
+    #[error("use tmux: `{0}` is too old; {remedy}", remedy = version::REMEDY)]
     TooOld(String),
     /// No server listens on the socket.
     #[error("reach the tmux server: none is running")]
@@ -116,10 +115,10 @@ impl Tmux {
     pub(super) async fn check_version(&self) -> Result<(), TmuxError> {
         let command = command(["tmux".into(), "-V".into()]);
         let text = read(&output(command, self.limit).await?)?;
-        match version(&text) {
-            Some(version) if version < OLDEST => Err(TmuxError::TooOld(text.trim().to_owned())),
-            // A name without a number is a build of the newest source.
-            _ => Ok(()),
+        if version::will_do(&text) {
+            Ok(())
+        } else {
+            Err(TmuxError::TooOld(text.trim().to_owned()))
         }
     }
 }
@@ -199,7 +198,7 @@ pub(super) fn read(output: &Output) -> Result<String, TmuxError> {
     Err(classify(&String::from_utf8_lossy(&output.stderr)))
 }
 
-/// Texts of tmux 3.2 to 3.6 (`client.c`, `cmd-find.c`, `cmd-new-session.c`).
+/// Texts of tmux 3.3 to 3.8 (`client.c`, `cmd-find.c`, `cmd-new-session.c`).
 fn classify(stderr: &str) -> TmuxError {
     let text: String = stderr.trim().chars().take(300).collect();
     let after = |start: &str| {
@@ -238,15 +237,6 @@ fn is_without_socket(text: &str) -> bool {
     text.starts_with("error connecting to") && text.ends_with("(No such file or directory)")
 }
 
-/// The number in `tmux 3.3a`, `tmux next-3.7` or `tmux openbsd-7.8`.
-fn version(text: &str) -> Option<(u32, u32)> {
-    let word = text.split_whitespace().nth(1)?;
-    let number = word.rsplit('-').next()?;
-    let (major, rest) = number.split_once('.')?;
-    let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    Some((major.parse().ok()?, minor.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,17 +271,6 @@ mod tests {
             seen("create window failed: fork failed"),
             TmuxError::Refused(_)
         ));
-    }
-
-    #[test]
-    fn versions_are_read_with_their_letters() {
-        assert_eq!(version("tmux 3.2a\n"), Some((3, 2)));
-        assert_eq!(version("tmux 3.3a"), Some((3, 3)));
-        assert_eq!(version("tmux next-3.7"), Some((3, 7)));
-        assert_eq!(version("tmux 2.9"), Some((2, 9)));
-        assert_eq!(version("tmux master"), None);
-        assert!(version("tmux 3.1c").is_some_and(|v| v < OLDEST));
-        assert!(version("tmux 3.2a").is_some_and(|v| v >= OLDEST));
     }
 
     #[test]
