@@ -6,6 +6,7 @@
 //! | `tmux` | runs tmux commands, tells errors apart |
 //! | `version` | which tmux will do |
 //! | `server` | starts the server where nothing of ours takes it down |
+//! | `scope` | which service manager keeps that server |
 //! | `session` | one session per seat: begin, adopt, end in batches |
 //! | `panes`, `remains` | what tmux holds; which processes carry a seat's mark |
 //! | `look` | what is seen of a seat, out of both |
@@ -25,6 +26,7 @@ mod look;
 mod panes;
 mod remains;
 mod rounds;
+mod scope;
 mod server;
 mod session;
 mod tmux;
