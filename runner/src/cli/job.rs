@@ -104,6 +104,11 @@ impl Attach {
 
 fn terminal(data_dir: &Path, job: &Value) -> Result<(PathBuf, String)> {
     let id = text(&job["job_id"]);
+    if !job["outcome"].is_null() {
+        bail!(
+            "job {id} is over and has no terminal any more; `sandbox logs {id}` shows what it said"
+        )
+    }
     let attempt = text(&job["attempt"]);
     let seat = data_dir.join("seats").join(&id).join(&attempt);
     // A link where the data's path is too long for a socket; tmux wants the socket itself.

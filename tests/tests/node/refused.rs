@@ -134,6 +134,19 @@ fn doctor(node: &Node, path: &str) -> String {
 }
 
 #[tokio::test]
+async fn attaching_to_a_job_that_is_over_says_where_to_look() {
+    let node = Node::start(&[]);
+    let id = node.submit("echo", json!({})).await;
+    node.ended(&id).await;
+    let mut command = std::process::Command::new(sandbox_tests::node::built("sandbox"));
+    command.args(["attach", &id, "--data-dir"]).arg(node.data());
+    let ended = command.env("SANDBOX_SERVER", node.url()).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(!ended.status.success());
+    assert!(said.contains(&format!("sandbox logs {id}")), "{said}");
+}
+
+#[tokio::test]
 async fn a_damaged_store_is_refused_with_a_remedy_and_left_as_it_is() {
     let node = Node::prepare(&[]);
     std::fs::create_dir_all(node.data()).unwrap();

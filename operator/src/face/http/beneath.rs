@@ -51,7 +51,11 @@ pub(super) fn relative(workspace: &Path, tenant: &Tenant, text: &str) -> Result<
     }
     match path.strip_prefix(workspace) {
         Ok(rest) if *tenant == Tenant::default_tenant() => plain(rest, true),
-        _ => Err("must lie beneath the tenant's folder of the workspace".to_owned()),
+        _ => Err(
+            "must lie beneath the tenant's folder of the workspace (WORKSPACE_DIR): name it \
+             relative to that folder, such as my-project"
+                .to_owned(),
+        ),
     }
 }
 
