@@ -13,6 +13,7 @@ pub mod face;
 pub mod fold;
 pub mod index;
 pub mod label;
+pub mod learn;
 pub mod lesson;
 mod live;
 mod memory;

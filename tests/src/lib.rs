@@ -8,3 +8,4 @@ pub mod contract;
 pub mod flow;
 pub mod model_server;
 pub mod node;
+pub mod sim;

@@ -1,0 +1,165 @@
+//! What a model makes of outcomes.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn step<'a>(injected: &'a [u64], withheld: &'a [u64], success: f64) -> Step<'a> {
+    Step {
+        domain: "rust",
+        injected,
+        withheld,
+        success,
+        weight: 1.0,
+    }
+}
+
+/// A model with so many rules in one domain.
+fn model(rules: u64) -> Model {
+    let mut model = Model::default();
+    (1..=rules).for_each(|rule| model.add(rule, "rust", 0.0));
+    model
+}
+
+/// Success at a rate, evenly: the n-th of ten.
+fn at_rate(n: u64, tenths: u64) -> f64 {
+    f64::from(u8::from(n * 7 % 10 < tenths))
+}
+
+#[test]
+fn a_rule_that_helps_becomes_golden_and_a_placebo_beside_it_does_not() {
+    let mut model = model(2);
+    for n in 0..400 {
+        let with = n % 4 < 2;
+        let tenths = if with { 9 } else { 5 };
+        let placebo: &[u64] = if n % 2 == 0 { &[2] } else { &[] };
+        let helper: &[u64] = if with { &[1] } else { &[] };
+        let injected = [helper, placebo].concat();
+        let withheld: Vec<u64> = [1, 2]
+            .into_iter()
+            .filter(|r| !injected.contains(r))
+            .collect();
+        model.learn(&step(&injected, &withheld, at_rate(n / 4, tenths)));
+    }
+    let verdict = model.verdict(1).unwrap();
+    assert!(verdict.golden && verdict.low > 0.0, "{verdict:?}");
+    let placebo = model.verdict(2).unwrap();
+    assert!(!placebo.golden && placebo.effect.abs() < 0.1, "{placebo:?}");
+}
+
+#[test]
+fn a_domain_where_all_goes_well_makes_no_rule_golden() {
+    let mut model = model(1);
+    for n in 0..500 {
+        let given: &[u64] = if n % 2 == 0 { &[1] } else { &[] };
+        let kept: &[u64] = if n % 2 == 0 { &[] } else { &[1] };
+        model.learn(&step(given, kept, at_rate(n / 2, 8)));
+    }
+    let verdict = model.verdict(1).unwrap();
+    assert!(!verdict.golden, "{verdict:?}");
+    assert!((model.usual("rust").unwrap() - 0.8).abs() < 0.05);
+}
+
+#[test]
+fn a_golden_rule_that_stops_helping_is_golden_no_more() {
+    let mut model = model(1);
+    let run = |model: &mut Model, tenths: u64, times: u64| {
+        for n in 0..times {
+            let given: &[u64] = if n % 2 == 0 { &[1] } else { &[] };
+            let kept: &[u64] = if n % 2 == 0 { &[] } else { &[1] };
+            let tenths = if n % 2 == 0 { tenths } else { 5 };
+            model.learn(&step(given, kept, at_rate(n / 2, tenths)));
+        }
+    };
+    run(&mut model, 9, 200);
+    assert!(model.verdict(1).unwrap().golden);
+    run(&mut model, 2, 400);
+    assert!(!model.verdict(1).unwrap().golden);
+}
+
+#[test]
+fn a_domain_with_very_many_rules_still_learns() {
+    let mut model = model(300);
+    for n in 0..400 {
+        let given: &[u64] = if n % 2 == 0 { &[7] } else { &[] };
+        let kept: &[u64] = if n % 2 == 0 { &[] } else { &[7] };
+        let tenths = if n % 2 == 0 { 9 } else { 5 };
+        model.learn(&step(given, kept, at_rate(n / 2, tenths)));
+    }
+    assert!(model.verdict(7).unwrap().golden);
+    assert!(!model.verdict(8).unwrap().golden);
+}
+
+#[test]
+fn a_rule_of_another_domain_is_learned_of_where_it_is_used() {
+    let mut model = model(0);
+    model.add(1, "git", 0.0);
+    for n in 0..200 {
+        let given: &[u64] = if n % 2 == 0 { &[1] } else { &[] };
+        let kept: &[u64] = if n % 2 == 0 { &[] } else { &[1] };
+        let tenths = if n % 2 == 0 { 9 } else { 5 };
+        model.learn(&step(given, kept, at_rate(n / 2, tenths)));
+    }
+    assert!(model.verdict(1).unwrap().golden);
+}
+
+#[test]
+fn what_is_claimed_beforehand_weighs_little() {
+    assert!((prior(1.0) - MOST_CLAIMED).abs() < 1e-12);
+    assert!((prior(0.0) + MOST_CLAIMED).abs() < 1e-12);
+    assert!(prior(f64::NAN).abs() < 1e-12);
+}
+
+#[test]
+fn the_more_is_known_the_fewer_jobs_are_missing() {
+    let belief = |sd| Belief {
+        effect: 0.1,
+        sd,
+        tally: block::Tally::default(),
+    };
+    assert!(missing(belief(0.12)) > missing(belief(0.06)));
+    let small = Belief {
+        effect: 0.0,
+        ..belief(0.12)
+    };
+    assert_eq!(missing(small), None);
+}
+
+#[test]
+fn the_sum_and_the_draws_are_those_of_the_bell_curve() {
+    assert!((normal::below(0.0) - 0.5).abs() < 1e-15);
+    assert!((normal::below(1.959_963_984_540_054) - 0.975).abs() < 1e-12);
+    let draws: Vec<f64> = (0..20_000).map(normal::draw).collect();
+    let count = f64::from(20_000_u32);
+    let mean = draws.iter().sum::<f64>() / count;
+    let variance = draws.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / count;
+    assert!(
+        mean.abs() < 0.03 && (variance - 1.0).abs() < 0.03,
+        "{mean} {variance}"
+    );
+}
+
+proptest! {
+    /// Whatever happens, beliefs stay finite, no surer than they were by more than they learned,
+    /// and the same for the same outcomes.
+    #[test]
+    fn any_outcomes_leave_sound_beliefs(
+        steps in prop::collection::vec((prop::collection::vec(1_u64..6, 0..5), -2.0_f64..3.0, 0.0_f64..1.0), 0..200)
+    ) {
+        let run = || {
+            let mut model = model(5);
+            for (injected, success, weight) in &steps {
+                let step = Step { domain: "rust", injected, withheld: &[], success: *success, weight: *weight };
+                model.learn(&step);
+            }
+            model
+        };
+        let seen = run();
+        for rule in 1..=5 {
+            let belief = seen.belief(rule).unwrap();
+            prop_assert!(belief.effect.is_finite());
+            prop_assert!(belief.sd > 0.0 && belief.sd <= PRIOR_SD + 1e-9);
+        }
+        prop_assert_eq!(&seen, &run());
+    }
+}

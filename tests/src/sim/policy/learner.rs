@@ -1,0 +1,57 @@
+//! The memory's own learner, chosen from by Thompson's draws.
+
+use sandbox_elf::learn::{Model, Step, prior};
+
+use super::{Policy, Seen, best};
+use crate::sim::{
+    chance::Chance,
+    world::{Job, MOST, Rule},
+};
+
+/// The learner of the product.
+pub(super) struct Learner {
+    model: Model,
+    chance: Chance,
+}
+
+impl Learner {
+    pub(super) fn new(seed: u64) -> Self {
+        let model = Model::default();
+        let chance = Chance::new(seed).of(100);
+        Self { model, chance }
+    }
+}
+
+impl Policy for Learner {
+    fn stated(&mut self, rule: &Rule) {
+        self.model
+            .add(rule.number, &rule.domain.to_string(), prior(rule.claimed));
+    }
+
+    fn choose(&mut self, job: &Job) -> Vec<u64> {
+        let seed = self.chance.of(job.number).bits();
+        let drawn = job
+            .eligible
+            .iter()
+            .filter_map(|n| Some((self.model.draw(*n, seed)?, *n)));
+        best(drawn.filter(|(draw, _)| *draw > 0.0).collect(), MOST)
+    }
+
+    fn learn(&mut self, seen: &Seen) {
+        self.model.learn(&Step {
+            domain: &seen.domain.to_string(),
+            injected: &seen.injected,
+            withheld: &seen.withheld,
+            success: f64::from(u8::from(seen.success)),
+            weight: 1.0,
+        });
+    }
+
+    fn score(&self, rule: u64) -> f64 {
+        self.model.belief(rule).map_or(0.0, |b| b.effect)
+    }
+
+    fn is_golden(&self, rule: u64) -> bool {
+        self.model.verdict(rule).is_some_and(|v| v.golden)
+    }
+}
