@@ -34,6 +34,9 @@ pub const BASE: (f64, f64) = (0.5, 0.25);
 pub const HALF_LIFE: f64 = 4000.0;
 /// The highest effect that whoever states a rule can claim beforehand.
 pub const MOST_CLAIMED: f64 = 0.02;
+/// Prompts that a new rule stands in before it has to win a draw: what was just learned is tried at
+/// once, as whoever stated it expects.
+pub const FIRST_TRIES: u64 = 3;
 /// Rules of one domain whose effects are told apart exactly; beyond it, each for itself.
 pub const MOST_EXACT: usize = 256;
 

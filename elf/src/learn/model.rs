@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Belief, Block, NOISE,
+    Belief, Block, FIRST_TRIES, NOISE,
     block::USUAL,
     drift, normal,
     verdict::{self, Verdict},
@@ -63,6 +63,13 @@ impl Model {
         let Belief { effect, sd, .. } = self.belief(rule)?;
         let own = normal::mixed(seed ^ normal::mixed(rule));
         Some(effect + sd * normal::draw(own))
+    }
+
+    /// Whether the rule has its first tries before it.
+    #[must_use]
+    pub fn is_new(&self, rule: u64) -> bool {
+        self.belief(rule)
+            .is_none_or(|b| b.tally.injected < FIRST_TRIES)
     }
 
     /// The usual success of a domain without rules.

@@ -30,10 +30,11 @@ impl Policy for Learner {
 
     fn choose(&mut self, job: &Job) -> Vec<u64> {
         let seed = self.chance.of(job.number).bits();
-        let drawn = job
-            .eligible
-            .iter()
-            .filter_map(|n| Some((self.model.draw(*n, seed)?, *n)));
+        let drawn = job.eligible.iter().filter_map(|n| {
+            let draw = self.model.draw(*n, seed)?;
+            let first = f64::from(u8::from(self.model.is_new(*n)));
+            Some((draw + first, *n))
+        });
         best(drawn.filter(|(draw, _)| *draw > 0.0).collect(), MOST)
     }
 
