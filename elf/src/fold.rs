@@ -8,7 +8,7 @@ use crate::{
     entry::{Ended, Entry, Row, RuleAdded, Source},
     label::Label,
     rule::{Rule, RuleStatus},
-    state::{Attempt, State},
+    state::{self, Attempt, State, Taught},
     trail::{Heat, Mark, TrailKey},
 };
 
@@ -71,9 +71,9 @@ fn rule_added(state: &mut State, added: &RuleAdded, at: Timestamp) -> Vec<Touche
     }
     state.numbers.push(added.id.clone());
     let number = state.numbers.len() as u64;
-    state
-        .rules
-        .insert(added.id.clone(), Rule::new(number, added, at));
+    let rule = Rule::new((number, state.head), added, at);
+    state::take_up(&mut state.learned, &rule);
+    state.rules.insert(added.id.clone(), rule);
     vec![Touched::Rule(added.id.clone())]
 }
 
@@ -121,23 +121,48 @@ fn given(state: &mut State, seat: &Seat, receipt: &Receipt) -> Vec<Touched> {
             numbers.push(rule.number);
         }));
     }
-    attempt(state, seat).injected = Some(numbers);
+    let kept_back = receipt.withheld.iter();
+    let kept_back = kept_back.filter_map(|id| Some(state.rules.get(id)?.number));
+    let withheld = kept_back.collect();
+    let attempt = attempt(state, seat);
+    (attempt.injected, attempt.withheld) = (Some(numbers), withheld);
     touched
 }
 
 /// The first end of a seat counts; its lessons and trails are entries of their own.
 fn ended_at(state: &mut State, ended: &Ended) -> Vec<Touched> {
+    let seq = state.head;
     let attempt = attempt(state, &ended.seat);
     if attempt.label.is_some() {
         return Vec::new();
     }
     attempt.label = Some(ended.label);
-    let injected = attempt.injected.clone().unwrap_or_default();
+    attempt.lesson = taught(ended, seq);
+    let attempt = attempt.clone();
+    if let Some(taught) = &attempt.lesson {
+        state::learn(&mut state.learned, &attempt, taught);
+    }
+    let injected = attempt.injected.unwrap_or_default();
     let mut touched = vec![Touched::Job(ended.seat.uid.clone())];
     for number in injected {
         touched.extend(counted(state, number, ended.label));
     }
     touched
+}
+
+/// What an end teaches; nothing where it says nothing about the work. A grade tells more than the
+/// bare end.
+fn taught(ended: &Ended, seq: u64) -> Option<Taught> {
+    let success = match ended.label {
+        Label::Success => 1.0,
+        Label::Failure => 0.0,
+        Label::Unknown => return None,
+    };
+    Some(Taught {
+        seq,
+        domain: ended.domain.as_ref().unwrap_or(&ended.job_type).clone(),
+        success: ended.grade.unwrap_or(success),
+    })
 }
 
 fn counted(state: &mut State, number: u64, label: Label) -> Vec<Touched> {

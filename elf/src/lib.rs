@@ -2,8 +2,7 @@
 //!
 //! Everything that happens is an [`entry::Entry`] of an ordered log per tenant; what is known is a
 //! fold over it ([`fold`]). Recall ranks rules for a seat and leaves a receipt. Knows nothing of
-//! places, of job types or of HTTP, and learns nothing yet: a rule carries its counts, and none is
-//! golden before there is evidence to tell.
+//! places, of job types or of HTTP. What outcomes teach about rules is [`learn`].
 
 mod decide;
 mod elf;

@@ -1,5 +1,5 @@
 //! Which lessons a seat gets: pure, and the same for the same seat, query, state and time. Relevance
-//! only; until the counts are learned from, a rule's draw is its relevance.
+//! proposes, and what was learned chooses.
 
 use std::{
     cmp::Reverse,
@@ -29,6 +29,8 @@ pub const DEFAULT_TOKENS: u32 = 1_500;
 pub const MAX_TOKENS: u32 = 4_000;
 /// Most lessons of one prompt. Context that is not known to help costs more than its tokens.
 pub const MAX_LESSONS: usize = 12;
+/// New rules that come before those that were drawn.
+const NEW_FIRST: usize = 2;
 /// Most rules that count as eligible: the best ones.
 const MAX_ELIGIBLE: usize = 50;
 /// Longest query text that is read, in bytes, and most files.
@@ -69,6 +71,12 @@ struct Candidate<'a> {
     rule: &'a Rule,
     score: f64,
     order: u64,
+    /// The effect it may have, drawn for this seat.
+    draw: f64,
+    /// Whether it is to be tried before it has to win a draw.
+    is_new: bool,
+    /// Whether it is kept back this time, to see how work goes without it.
+    is_control: bool,
 }
 
 /// What was asked, in the form in which memory keeps such things.
@@ -85,7 +93,7 @@ struct Asked {
 pub fn rank(known: Known<'_>, query: &RecallQuery, seat: &Seat, now: Timestamp) -> Receipt {
     let asked = Asked::of(query, known.redactor);
     let best = candidates(known, &asked, seat, now);
-    let injected = choose(&best, asked.tokens, known.redactor);
+    let injected = choose(&in_turn(&best), asked.tokens, known.redactor);
     let given: BTreeSet<&str> = injected.iter().map(|l| l.rule.as_str()).collect();
     let eligible: Vec<String> = best.iter().map(|c| c.rule.id.clone()).collect();
     let withheld = eligible
@@ -95,7 +103,7 @@ pub fn rank(known: Known<'_>, query: &RecallQuery, seat: &Seat, now: Timestamp) 
         .collect();
     Receipt {
         withheld,
-        draws: best.iter().map(|c| millionths(c.score)).collect(),
+        draws: best.iter().map(|c| millionths(c.draw)).collect(),
         eligible,
         injected,
         log_position: known.state.head,
@@ -146,7 +154,15 @@ fn candidates<'a>(
             let words = words.get(&rule.number).copied().unwrap_or_default();
             let score = score(rule, asked, (words, paths.near(rule)), now)?;
             let order = mixed(seed ^ rule.number);
-            Some(Candidate { rule, score, order })
+            let learned = &known.state.learned;
+            Some(Candidate {
+                rule,
+                score,
+                order,
+                draw: learned.draw(rule.number, seed).unwrap_or_default(),
+                is_new: learned.is_new(rule.number),
+                is_control: learned.is_control(rule.number, seed),
+            })
         })
         .collect();
     let pinned = |c: &Candidate<'_>| Reverse(c.rule.status == RuleStatus::Pinned);
@@ -236,8 +252,32 @@ impl<'a> Paths<'a> {
     }
 }
 
-/// From the best down, what fits into the budget and says something new.
-fn choose(best: &[Candidate<'_>], budget: usize, redactor: &Redactor) -> Vec<Lesson> {
+/// In which order lessons may come: what people pinned; a few that are new; what is drawn to help, by
+/// its worth for each token; then the rest of the new. What is drawn to harm does not come, nor what is
+/// kept back for its control.
+fn in_turn<'a, 'b>(best: &'b [Candidate<'a>]) -> Vec<&'b Candidate<'a>> {
+    let pinned = |c: &&Candidate<'_>| c.rule.status == RuleStatus::Pinned;
+    let mut turn: Vec<&Candidate<'_>> = best.iter().filter(pinned).collect();
+    let mut new = best.iter().filter(|c| !pinned(c) && c.is_new);
+    turn.extend(new.by_ref().take(NEW_FIRST));
+    let mut drawn: Vec<&Candidate<'_>> = best
+        .iter()
+        .filter(|c| !pinned(c) && !c.is_new && !c.is_control && c.draw > 0.0)
+        .collect();
+    drawn.sort_by(|a, b| worth(b).total_cmp(&worth(a)).then(a.order.cmp(&b.order)));
+    turn.extend(drawn);
+    turn.extend(new);
+    turn
+}
+
+/// What a lesson may add, for each of its tokens.
+fn worth(candidate: &Candidate<'_>) -> f64 {
+    let tokens = u32::try_from(prompt::tokens(&candidate.rule.text)).unwrap_or(u32::MAX);
+    candidate.draw * candidate.score / f64::from(tokens.max(1))
+}
+
+/// From the first on, what fits into the budget and says something new.
+fn choose(best: &[&Candidate<'_>], budget: usize, redactor: &Redactor) -> Vec<Lesson> {
     let mut left = budget.saturating_sub(prompt::tokens(prompt::HEADING));
     let mut chosen: Vec<Lesson> = Vec::new();
     let mut said: Vec<BTreeSet<String>> = Vec::new();

@@ -109,6 +109,7 @@ pub fn read(head: u64, items: &[Item]) -> Kept<State> {
         }
     }
     number(&mut state)?;
+    state.relearn();
     Ok(state)
 }
 

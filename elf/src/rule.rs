@@ -1,4 +1,5 @@
-//! A rule: what it says, who said it, and what was counted about it. Learns nothing.
+//! A rule: what it says, who said it, and what was counted about it. What is
+//! believed of it stands in [`crate::learn`].
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,9 +10,6 @@ use crate::{
     text,
 };
 
-/// The confidence of every rule while nothing is learned from its counts: not known to help, not
-/// known to harm.
-pub const PRIOR: f64 = 0.5;
 /// Most files that a rule remembers.
 const MAX_FILES: usize = 20;
 
@@ -21,6 +19,9 @@ const MAX_FILES: usize = 20;
 pub struct Rule {
     /// Its number within the tenant, from 1, in the order of the log.
     pub number: u64,
+    /// Its place in the log.
+    #[serde(default)]
+    pub seq: u64,
     /// Its id; follows from project, domain and text.
     pub id: String,
     /// What it is about.
@@ -109,9 +110,10 @@ pub fn id_of(project: Option<&str>, domain: &str, rule: &str) -> String {
 impl Rule {
     /// The rule as it begins.
     #[must_use]
-    pub fn new(number: u64, added: &RuleAdded, at: Timestamp) -> Self {
+    pub fn new((number, seq): (u64, u64), added: &RuleAdded, at: Timestamp) -> Self {
         let mut rule = Self {
             number,
+            seq,
             id: added.id.clone(),
             domain: added.domain.clone(),
             text: added.text.clone(),
@@ -147,18 +149,6 @@ impl Rule {
         }
         let over = self.files.len().saturating_sub(MAX_FILES);
         self.files.drain(..over);
-    }
-
-    /// How sure it is that the rule helps, 0 to 1: [`PRIOR`] until the counts are learned from.
-    #[must_use]
-    pub const fn confidence(&self) -> f64 {
-        PRIOR
-    }
-
-    /// Whether there is evidence that the rule helps: not before the counts are learned from.
-    #[must_use]
-    pub const fn is_golden(&self) -> bool {
-        false
     }
 
     /// Whether it may be given for work in this project.

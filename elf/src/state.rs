@@ -7,7 +7,9 @@ use sandbox_core::{Seat, Uid};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    entry::SourceKind,
     label::Label,
+    learn::{Model, Step, Verdict, prior},
     rule::Rule,
     trail::{Heat, TrailKey},
 };
@@ -25,25 +27,44 @@ pub struct State {
     pub trails: BTreeMap<TrailKey, Heat>,
     /// Jobs with their attempts.
     pub jobs: BTreeMap<Uid, Job>,
+    /// What is believed of the rules. Follows from rules and attempts; never written down.
+    pub learned: Model,
 }
 
 /// A job as memory knows it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// Its attempts by number.
     pub attempts: BTreeMap<u32, Attempt>,
 }
 
 /// An attempt as memory knows it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {
     /// How it ended, once it has.
     pub label: Option<Label>,
     /// Numbers of the rules in its prompt, once it has asked.
     pub injected: Option<Vec<u64>>,
+    /// Numbers of the rules that fitted and were kept back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<u64>,
+    /// What its end teaches, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lesson: Option<Taught>,
     /// Numbers of the rules that were voted on there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub votes: Vec<u64>,
+}
+
+/// What the end of an attempt teaches.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Taught {
+    /// The place of the end in the log.
+    pub seq: u64,
+    /// The job's domain; its type where it names none.
+    pub domain: String,
+    /// How well it went, 0 to 1.
+    pub success: f64,
 }
 
 /// How many jobs ended how. A job counts by its last attempt.
@@ -70,6 +91,30 @@ impl State {
     pub fn rule(&self, id: &str) -> Option<&Rule> {
         let by_number = || id.parse().ok().and_then(|n| self.numbered(n));
         self.rules.get(id).or_else(by_number)
+    }
+
+    /// What is believed of this rule.
+    #[must_use]
+    pub fn verdict(&self, rule: &Rule) -> Verdict {
+        self.learned.verdict(rule.number).unwrap_or_default()
+    }
+
+    /// Learns again from all that was kept, in the order of the log.
+    pub fn relearn(&mut self) {
+        self.learned = Model::default();
+        let mut steps: Vec<(u64, Kept<'_>)> = Vec::new();
+        steps.extend(self.rules.values().map(|r| (r.seq, Kept::Rule(r))));
+        for attempt in self.jobs.values().flat_map(|j| j.attempts.values()) {
+            let taught = attempt.lesson.as_ref();
+            steps.extend(taught.map(|t| (t.seq, Kept::End(attempt, t))));
+        }
+        steps.sort_by_key(|(seq, _)| *seq);
+        for (_, step) in steps {
+            match step {
+                Kept::Rule(rule) => take_up(&mut self.learned, rule),
+                Kept::End(attempt, taught) => learn(&mut self.learned, attempt, taught),
+            }
+        }
     }
 
     /// What is known of an attempt.
@@ -99,4 +144,30 @@ impl Job {
     pub fn label(&self) -> Option<Label> {
         self.attempts.values().rev().find_map(|a| a.label)
     }
+}
+
+/// What there is to learn from.
+enum Kept<'a> {
+    Rule(&'a Rule),
+    End(&'a Attempt, &'a Taught),
+}
+
+/// A rule enters the model. What a person states may be a little better than nothing.
+pub fn take_up(model: &mut Model, rule: &Rule) {
+    let claimed = match rule.source.kind {
+        SourceKind::Human => prior(1.0),
+        SourceKind::Agent => prior(0.5),
+    };
+    model.add(rule.number, &rule.domain, claimed);
+}
+
+/// The end of an attempt enters the model.
+pub fn learn(model: &mut Model, attempt: &Attempt, taught: &Taught) {
+    model.learn(&Step {
+        domain: &taught.domain,
+        injected: attempt.injected.as_deref().unwrap_or_default(),
+        withheld: &attempt.withheld,
+        success: taught.success,
+        weight: 1.0,
+    });
 }

@@ -44,6 +44,7 @@ promises! {
         many_ends_at_once_are_all_kept_in_one_order
         jobs_are_counted_by_their_last_attempt
         ends_that_say_nothing_about_the_work_count_neither_way
+        a_rule_that_helps_becomes_golden_and_a_placebo_beside_it_does_not
         rules_in_the_prompt_are_counted_with_the_end_and_others_are_not
         what_is_no_lesson_is_dropped_and_counted
         the_same_lesson_is_one_rule_with_more_evidence

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     Elf, ElfError, Rule,
     entry::Ended,
+    learn::Verdict,
     rows,
     rule::RuleStatus,
     state::State,
@@ -66,7 +67,7 @@ impl Elf {
             ..HeuristicQuery::default()
         };
         self.read(tenant, move |live| {
-            heuristics(&live.state, &query, Rule::is_golden)
+            heuristics(&live.state, &query, |verdict| verdict.golden)
         })
         .await
     }
@@ -79,7 +80,8 @@ impl Elf {
         let asked = id.to_owned();
         let found = self
             .read(tenant, move |live| {
-                live.state.rule(&asked).map(ShownRule::from)
+                let rule = live.state.rule(&asked);
+                rule.map(|r| ShownRule::of(r, &live.state.verdict(r)))
             })
             .await?;
         found.ok_or_else(|| ElfError::not_found("rule", id))
@@ -202,7 +204,7 @@ fn stats(state: &State, now: Timestamp) -> Stats {
         .filter(|(key, heat)| heat.strength(key.mark, now) >= FAINT);
     Stats {
         total_heuristics: rules().count() as u64,
-        golden_rules: rules().filter(|r| r.is_golden()).count() as u64,
+        golden_rules: rules().filter(|r| state.verdict(r).golden).count() as u64,
         total_learnings: state.rules.values().map(|r| r.lessons).sum(),
         active_trails: seen.count() as u64,
         total_outcomes: ends.success + ends.failure + ends.unknown,
@@ -223,14 +225,15 @@ fn passes(rule: &Rule, domain: Option<&str>, project: Option<&str>) -> bool {
 fn heuristics(
     state: &State,
     query: &HeuristicQuery,
-    also: impl Fn(&Rule) -> bool,
+    also: impl Fn(&Verdict) -> bool,
 ) -> Vec<Heuristic> {
-    let rules = state.rules.values();
-    let mut found: Vec<&Rule> = rules
-        .filter(|r| r.status != RuleStatus::Retired && r.confidence() >= query.min_confidence)
-        .filter(|r| passes(r, query.domain.as_deref(), query.project.as_deref()) && also(r))
+    let rules = state.rules.values().map(|r| (r, state.verdict(r)));
+    let mut found: Vec<(&Rule, Verdict)> = rules
+        .filter(|(r, v)| r.status != RuleStatus::Retired && v.confidence >= query.min_confidence)
+        .filter(|(r, _)| passes(r, query.domain.as_deref(), query.project.as_deref()))
+        .filter(|(_, v)| also(v))
         .collect();
-    found.sort_by_key(|r| {
+    found.sort_by_key(|(r, _)| {
         let trust = (
             r.status == RuleStatus::Pinned,
             r.evidence,
@@ -242,7 +245,7 @@ fn heuristics(
     found
         .into_iter()
         .take(rows_of(query.limit))
-        .map(Heuristic::from)
+        .map(|(rule, verdict)| Heuristic::of(rule, &verdict))
         .collect()
 }
 
@@ -257,7 +260,11 @@ fn page(state: &State, query: &RuleQuery) -> RulePage {
     let mut found = rules
         .filter(|r| query.status.is_none_or(|s| s == r.status))
         .filter(|r| passes(r, query.domain.as_deref(), query.project.as_deref()));
-    let rules: Vec<ShownRule> = found.by_ref().take(most).map(ShownRule::from).collect();
+    let rules: Vec<ShownRule> = found
+        .by_ref()
+        .take(most)
+        .map(|r| ShownRule::of(r, &state.verdict(r)))
+        .collect();
     let last = rules.last().map(|r| r.rule.number);
     let next = found.next().and(last);
     RulePage { rules, next }

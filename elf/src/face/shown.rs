@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     entry::Ended,
+    learn::Verdict,
     rule::{Rule, RuleStatus},
-    trail::naive,
+    trail::{millionths, naive},
 };
 
 /// Counters.
@@ -96,8 +97,10 @@ pub struct Heuristic {
     pub injected: u64,
 }
 
-impl From<&Rule> for Heuristic {
-    fn from(rule: &Rule) -> Self {
+impl Heuristic {
+    /// The rule with what is believed of it.
+    #[must_use]
+    pub fn of(rule: &Rule, verdict: &Verdict) -> Self {
         Self {
             id: rule.number,
             domain: rule.domain.clone(),
@@ -105,10 +108,10 @@ impl From<&Rule> for Heuristic {
             explanation: rule.explanation.clone(),
             source_type: rule.source.kind.word().to_owned(),
             source_id: rule.source.seat.as_ref().map(ToString::to_string),
-            confidence: rule.confidence(),
+            confidence: millionths(verdict.confidence),
             times_validated: rule.succeeded + rule.votes_for,
             times_violated: rule.failed + rule.votes_against,
-            is_golden: u8::from(rule.is_golden()),
+            is_golden: u8::from(verdict.golden),
             project_path: rule.project.clone(),
             created_at: naive(rule.created_at),
             updated_at: naive(rule.updated_at),
@@ -128,18 +131,33 @@ pub struct ShownRule {
     /// The rule.
     #[serde(flatten)]
     pub rule: Rule,
-    /// 0 to 1: the same for every rule until the counts are learned from.
+    /// How sure it is that it helps, 0 to 1.
     pub confidence: f64,
-    /// Whether it is known to help.
+    /// Whether that is sure enough, the effect large enough and the control real.
     pub is_golden: bool,
+    /// The change in success that is expected of it: 0.1 is ten points.
+    pub effect: f64,
+    /// The middle 90 % of what it may be.
+    pub interval: [f64; 2],
+    /// Prompts with a known end that it fitted and was kept out of: its control.
+    pub withheld: u64,
+    /// About how many more jobs it takes until it is golden, if the effect is as expected; null
+    /// when that is too small.
+    pub jobs_missing: Option<u64>,
 }
 
-impl From<&Rule> for ShownRule {
-    fn from(rule: &Rule) -> Self {
+impl ShownRule {
+    /// The rule with what is believed of it.
+    #[must_use]
+    pub fn of(rule: &Rule, verdict: &Verdict) -> Self {
         Self {
             rule: rule.clone(),
-            confidence: rule.confidence(),
-            is_golden: rule.is_golden(),
+            confidence: millionths(verdict.confidence),
+            is_golden: verdict.golden,
+            effect: millionths(verdict.effect),
+            interval: [millionths(verdict.low), millionths(verdict.high)],
+            withheld: verdict.withheld,
+            jobs_missing: verdict.missing,
         }
     }
 }

@@ -37,6 +37,8 @@ pub const MOST_CLAIMED: f64 = 0.02;
 /// Prompts that a new rule stands in before it has to win a draw: what was just learned is tried at
 /// once, as whoever stated it expects.
 pub const FIRST_TRIES: u64 = 3;
+/// How often a rule is kept back that lacks nothing but a control to be golden.
+pub const CONTROL: f64 = 0.1;
 /// Rules of one domain whose effects are told apart exactly; beyond it, each for itself.
 pub const MOST_EXACT: usize = 256;
 

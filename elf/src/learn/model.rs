@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Belief, Block, FIRST_TRIES, NOISE,
+    Belief, Block, CONTROL, FIRST_TRIES, NOISE,
     block::USUAL,
     drift, normal,
     verdict::{self, Verdict},
@@ -63,6 +63,14 @@ impl Model {
         let Belief { effect, sd, .. } = self.belief(rule)?;
         let own = normal::mixed(seed ^ normal::mixed(rule));
         Some(effect + sd * normal::draw(own))
+    }
+
+    /// Whether the rule is kept back this time although it may help: it would be golden, had it ever
+    /// been missing from enough prompts to tell. The same for the same seed.
+    #[must_use]
+    pub fn is_control(&self, rule: u64, seed: u64) -> bool {
+        let own = normal::mixed(!seed ^ normal::mixed(rule));
+        self.belief(rule).is_some_and(verdict::lacks_control) && normal::uniform(own) <= CONTROL
     }
 
     /// Whether the rule has its first tries before it.

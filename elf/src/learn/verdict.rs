@@ -14,7 +14,7 @@ const LEAST: (u64, u64) = (15, 10);
 const NINETY: f64 = 1.644_853_626_951_472_2;
 
 /// What is known of a rule, for people.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Verdict {
     /// How sure it is that the rule helps, 0 to 1.
     pub confidence: f64,
@@ -28,6 +28,8 @@ pub struct Verdict {
     pub injected: u64,
     /// Prompts it fitted and was kept out of.
     pub withheld: u64,
+    /// About how many more jobs it takes until it is golden; nothing when it will not be.
+    pub missing: Option<u64>,
     /// Whether it is golden.
     pub golden: bool,
 }
@@ -43,6 +45,7 @@ impl Verdict {
             high: belief.effect + NINETY * belief.sd,
             injected: belief.tally.injected,
             withheld: belief.tally.withheld,
+            missing: missing(belief),
             golden: belief.tally.golden,
         }
     }
@@ -63,16 +66,26 @@ pub(super) fn is_golden(belief: Belief) -> bool {
     if tally.golden {
         return helps(belief) >= LOST;
     }
-    helps(belief) >= GOLDEN
-        && belief.effect >= LEAST_EFFECT
-        && tally.injected >= LEAST.0
-        && tally.withheld >= LEAST.1
+    seems_golden(belief) && tally.withheld >= LEAST.1
+}
+
+/// Whether a rule would be golden if it had been kept out of enough prompts.
+pub(super) fn lacks_control(belief: Belief) -> bool {
+    let tally = belief.tally;
+    !tally.golden && tally.withheld < LEAST.1 && seems_golden(belief)
+}
+
+fn seems_golden(belief: Belief) -> bool {
+    helps(belief) >= GOLDEN && belief.effect >= LEAST_EFFECT && belief.tally.injected >= LEAST.0
 }
 
 /// About how many more jobs with the rule in their prompt it takes until it is golden, if its effect
 /// is what is believed now; nothing when that effect will never do.
 #[must_use]
 pub fn missing(belief: Belief) -> Option<u64> {
+    if belief.tally.golden {
+        return Some(0);
+    }
     if belief.effect < LEAST_EFFECT {
         return None;
     }

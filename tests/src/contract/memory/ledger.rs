@@ -35,7 +35,7 @@ pub async fn story(world: &World) {
         end.at = world.now();
         world.tell(&seat(job, 1), &end).await;
     }
-    elf.vote(&a, &seat(8, 1), "1", true).await.unwrap();
+    elf.vote(&a, &seat(1, 1), "1", true).await.unwrap();
     elf.pin(&a, "2").await.unwrap();
     elf.retire(&a, "3", "wrong").await.unwrap();
     elf.activate(&a, "3").await.unwrap();

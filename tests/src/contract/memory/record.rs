@@ -7,7 +7,7 @@ use sandbox_core::{
 
 use sandbox_elf::face::RuleQuery;
 
-use super::{Ground, World, about, failure, seat, success, tenant};
+use super::{Ground, World, about, failure, seat, success, tenant, texts};
 
 pub async fn an_end_is_kept_once_per_seat(ground: Ground) {
     let world = World::new(ground);
@@ -89,6 +89,31 @@ pub async fn ends_that_say_nothing_about_the_work_count_neither_way(ground: Grou
     assert_eq!((shown.injected, shown.succeeded, shown.failed), (5, 0, 0));
 }
 
+/// Jobs succeed eight times of ten with the first rule in their prompt, and five times without.
+pub async fn a_rule_that_helps_becomes_golden_and_a_placebo_beside_it_does_not(ground: Ground) {
+    let world = World::new(ground);
+    for text in ["Deploy after the migrations", "Deploy in the morning"] {
+        let known = super::rule("db", text);
+        world.elf.add_rule(&tenant("a"), known).await.unwrap();
+    }
+    for job in 1..=500_u32 {
+        let receipt = world.ask(&seat(job, 1), &about("deploy")).await;
+        let helped = texts(&receipt).contains(&"Deploy after the migrations");
+        let good = job * 7 % 10 < if helped { 8 } else { 5 };
+        let end = if good {
+            success(&[])
+        } else {
+            failure(FailureClass::AgentError, "the deploy failed")
+        };
+        world.tell(&seat(job, 1), &end).await;
+    }
+    let helper = world.elf.get_rule(&tenant("a"), "1").await.unwrap();
+    assert!(helper.is_golden && helper.effect > 0.1, "{helper:?}");
+    assert!(helper.rule.injected > helper.withheld, "{helper:?}");
+    let placebo = world.elf.get_rule(&tenant("a"), "2").await.unwrap();
+    assert!(!placebo.is_golden && placebo.withheld > 0, "{placebo:?}");
+}
+
 pub async fn rules_in_the_prompt_are_counted_with_the_end_and_others_are_not(ground: Ground) {
     let world = World::new(ground);
     for text in ["Run migrations before the deploy", "Write docs in English"] {
@@ -110,7 +135,7 @@ pub async fn rules_in_the_prompt_are_counted_with_the_end_and_others_are_not(gro
     let used = world.elf.get_rule(&tenant("a"), "1").await.unwrap();
     let counts = (used.rule.injected, used.rule.succeeded, used.rule.failed);
     assert_eq!(counts, (3, 1, 2));
-    assert!((used.confidence - 0.5).abs() < f64::EPSILON && !used.is_golden);
+    assert!(used.confidence < 0.566 && !used.is_golden);
     let unused = world.elf.get_rule(&tenant("a"), "2").await.unwrap().rule;
     assert_eq!(
         (unused.eligible, unused.injected, unused.succeeded),

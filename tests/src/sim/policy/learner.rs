@@ -31,6 +31,9 @@ impl Policy for Learner {
     fn choose(&mut self, job: &Job) -> Vec<u64> {
         let seed = self.chance.of(job.number).bits();
         let drawn = job.eligible.iter().filter_map(|n| {
+            if self.model.is_control(*n, seed) {
+                return None;
+            }
             let draw = self.model.draw(*n, seed)?;
             let first = f64::from(u8::from(self.model.is_new(*n)));
             Some((draw + first, *n))
