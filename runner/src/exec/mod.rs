@@ -156,6 +156,7 @@ async fn prepare(args: &args::Args, claim: &Claim) -> Result<(Work, Node), Failu
         log.line(&format!("the node was not told of the claim: {e}"));
     }
     let lessons = recall(&node, &brief).await;
+    tell(&log, &lessons);
     let work = Work {
         worker: format!("sandbox-{}", std::process::id()),
         brief,
@@ -192,6 +193,16 @@ async fn recall(node: &Node, brief: &Brief) -> sandbox_core::port::Receipt {
     match query {
         Some(query) if inject => node.recall(query).await,
         _ => sandbox_core::port::Receipt::default(),
+    }
+}
+
+/// Says in the log what memory put into the prompt, or why there is nothing.
+fn tell(log: &Log, lessons: &sandbox_core::port::Receipt) {
+    for lesson in &lessons.injected {
+        log.line(&format!("from memory: [{}] {}", lesson.domain, lesson.text));
+    }
+    if let Some(why) = &lessons.unavailable {
+        log.line(&format!("nothing from memory: {why}"));
     }
 }
 

@@ -47,6 +47,9 @@ async fn a_lesson_of_one_job_stands_in_the_prompt_of_the_next() {
         asked[1].contains("Dates in the orders table are UTC, never local."),
         "{asked:?}"
     );
+    let (_, log) = node.get(&format!("/jobs/{second}/logs")).await;
+    let said = "from memory: [sql] Dates in the orders table are UTC, never local.";
+    assert!(log.to_string().contains(said), "{log}");
     let (_, stats) = node.get("/elf/stats").await;
     assert_eq!(
         (&stats["successful_jobs"], &stats["total_heuristics"]),
