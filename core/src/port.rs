@@ -94,8 +94,11 @@ pub enum Created {
 pub struct Admission {
     /// Units held by all jobs.
     pub held: u32,
-    /// Jobs that wait and go first: of higher priority, or equal and submitted earlier.
+    /// Jobs that wait for this pool and go first: of higher priority, or equal and submitted
+    /// earlier. One that names no place may go to any and counts in each.
     pub ahead: u32,
+    /// Units that those want together.
+    pub wanted_ahead: u32,
 }
 
 /// Where jobs are written down. A write that was acknowledged survives a crash.

@@ -120,6 +120,7 @@ async fn admit(ports: &Ports, job: &AgentJob, limits: &Limits) -> Answer<Limits>
     let found = ports.store.admission(&pool, job).await?;
     limits.slots_held = found.held;
     limits.ahead = found.ahead;
+    limits.wanted_ahead = found.wanted_ahead;
     Ok(limits)
 }
 

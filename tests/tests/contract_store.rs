@@ -5,7 +5,7 @@
     reason = "a test says by panicking that it failed"
 )]
 
-use sandbox_tests::contract::{store, store_edges};
+use sandbox_tests::contract::{store, store_edges, store_line};
 
 macro_rules! promises {
     ($from:ident: $($name:ident)*) => {
@@ -48,4 +48,8 @@ promises! { store_edges:
     a_jobs_events_tell_its_saves_in_order
     pages_keep_their_bounds
     jobs_of_one_moment_have_one_order
+}
+
+promises! { store_line:
+    those_that_wait_count_with_what_they_want
 }

@@ -9,6 +9,7 @@ mod ended;
 mod finish;
 mod gone;
 mod reason;
+pub mod slots;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -87,8 +88,10 @@ pub struct Limits {
     pub slots: u32,
     /// Slots that are held by all jobs.
     pub slots_held: u32,
-    /// Waiting jobs that go before this one.
+    /// Waiting jobs that go before this one in its pool.
     pub ahead: u32,
+    /// Slots that those want together.
+    pub wanted_ahead: u32,
     /// How long a launched seat may stay unclaimed.
     pub claim_within: Duration,
     /// How long a claimed seat may show nothing before it counts as lost, and how long a runner

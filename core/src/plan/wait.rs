@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Action, Plan, Reason, View, later};
+use super::{Action, Plan, Reason, View, later, slots::Room};
 use crate::{
     brief::Brief,
     outcome::{Failure, FailureClass, Outcome},
@@ -35,7 +35,7 @@ pub(super) fn plan(view: &View) -> Plan {
     if let Some(failure) = nothing_left(view) {
         return finish::conclude(view, Outcome::Failed, Some(failure));
     }
-    if !fits(view) {
+    if !room(view).fits(slots(view)) {
         return wait_for_slot(view);
     }
     start(view)
@@ -79,16 +79,16 @@ fn rest(view: &View, status: AgentJobStatus, reason: Reason, wake: Option<Timest
     plan
 }
 
-/// Slots this job takes: one, or one for each agent, and never more than there are.
-fn slots(view: &View) -> u32 {
-    let agents = view.job.spec.agent_farm.as_ref().map_or(1, |f| f.agents);
-    agents.clamp(1, view.limits.slots.max(1))
+const fn room(view: &View) -> Room {
+    Room {
+        slots: view.limits.slots,
+        held: view.limits.slots_held,
+        wanted_ahead: view.limits.wanted_ahead,
+    }
 }
 
-/// First come, first served: a free slot belongs to the first that waits, whatever it needs.
-fn fits(view: &View) -> bool {
-    let free = view.limits.slots.saturating_sub(view.limits.slots_held);
-    slots(view).saturating_add(view.limits.ahead) <= free
+fn slots(view: &View) -> u32 {
+    room(view).given(&view.job.spec)
 }
 
 /// Saves the intent with its reservation, then launches: one round, in this order.

@@ -222,11 +222,17 @@ impl Store for MemoryStore {
     async fn admission(&self, pool: &str, job: &AgentJob) -> Answer<Admission> {
         let inner = self.lock();
         let row = Row::of(job)?;
-        let waiting = inner.jobs.values().filter(|(_, r)| r.waiting);
-        let ahead = waiting.filter(|(_, r)| r.uid != row.uid && r.goes_before(&row));
-        Ok(Admission {
+        let waiting = inner.jobs.values().map(|(_, r)| r);
+        let waiting = waiting.filter(|r| r.waiting && r.may_use(pool));
+        let ahead = waiting.filter(|r| r.uid != row.uid && r.goes_before(&row));
+        let none = Admission {
             held: inner.held(pool, None),
-            ahead: u32::try_from(ahead.count()).unwrap_or(u32::MAX),
-        })
+            ..Admission::default()
+        };
+        Ok(ahead.fold(none, |sum, r| Admission {
+            ahead: sum.ahead.saturating_add(1),
+            wanted_ahead: sum.wanted_ahead.saturating_add(r.units),
+            ..sum
+        }))
     }
 }

@@ -3,6 +3,7 @@
 
 use sandbox_core::{
     AgentJob, FailureClass, Tenant, Uid,
+    plan::slots::wanted,
     port::{Answer, PortError, Reservation},
     query::{NewEvent, Phase},
     status::condition,
@@ -28,6 +29,10 @@ pub struct Row {
     /// Whether it waits for a slot. One that backs off does not: a store has no clock to tell when
     /// it is due, and those behind it must not wait for it.
     pub waiting: bool,
+    /// The pool it asks for, such as `slots/vps`; empty when it names no place and may go to any.
+    pub pool: String,
+    /// Units of it that it wants.
+    pub units: u32,
     /// Whether there is anything left to reconcile.
     pub open: bool,
     /// The version as it is to stand.
@@ -55,6 +60,8 @@ impl Row {
             priority: job.spec.priority,
             submitted_at: job.submitted_at().as_microsecond(),
             waiting: waits(job),
+            pool: pool(job),
+            units: wanted(&job.spec),
             open: is_open(job),
             version: job.version(),
         })
@@ -76,12 +83,23 @@ impl Row {
         Err(PortError::refused(FailureClass::InvalidSpec, text))
     }
 
+    /// Whether this job may take of this pool.
+    #[must_use]
+    pub fn may_use(&self, pool: &str) -> bool {
+        self.pool.is_empty() || self.pool == pool
+    }
+
     /// Whether this job goes before the other among those that wait.
     #[must_use]
     pub fn goes_before(&self, other: &Self) -> bool {
         let mine = (-self.priority, self.submitted_at, &self.uid);
         mine < (-other.priority, other.submitted_at, &other.uid)
     }
+}
+
+fn pool(job: &AgentJob) -> String {
+    let asked = job.spec.backend.as_ref().map(|b| b.name.word());
+    asked.map_or_else(String::new, |word| format!("slots/{word}"))
 }
 
 fn waits(job: &AgentJob) -> bool {

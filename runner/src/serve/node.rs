@@ -237,6 +237,7 @@ fn limits(config: &ServeConfig) -> Limits {
         slots: config.slots,
         slots_held: 0,
         ahead: 0,
+        wanted_ahead: 0,
         claim_within: Duration::from_mins(1),
         vanish_grace: Duration::from_secs(10),
         lease: None,

@@ -6,4 +6,5 @@ pub mod memory;
 pub mod seats;
 pub mod store;
 pub mod store_edges;
+pub mod store_line;
 pub mod vps;

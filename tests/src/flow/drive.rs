@@ -315,6 +315,7 @@ pub fn limits(story: &Story) -> Limits {
         slots: story.slots,
         slots_held: 0,
         ahead: 0,
+        wanted_ahead: 0,
         claim_within: Duration::from_mins(1),
         vanish_grace: Duration::from_secs(30),
         lease: None,

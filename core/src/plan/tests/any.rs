@@ -202,6 +202,7 @@ prop_compose! {
             case = case.with_budget("1.00");
         }
         (case.limits.slots, case.limits.slots_held, case.limits.ahead) = room;
+        case.limits.wanted_ahead = case.limits.ahead;
         case.limits.lease = lease.map(Duration::from_secs);
         case.job.status = Some(status);
         case

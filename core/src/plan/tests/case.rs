@@ -52,6 +52,7 @@ pub fn limits() -> Limits {
         slots: 4,
         slots_held: 0,
         ahead: 0,
+        wanted_ahead: 0,
         claim_within: Duration::from_secs(CLAIM_WITHIN),
         vanish_grace: Duration::from_secs(GRACE),
         lease: None,
@@ -172,9 +173,11 @@ impl Case {
 
     // What there is room for.
 
+    /// So many slots are held, and so many jobs of one slot go first.
     pub fn with_held(mut self, held: u32, ahead: u32) -> Self {
         self.limits.slots_held = held;
         self.limits.ahead = ahead;
+        self.limits.wanted_ahead = ahead;
         self
     }
 

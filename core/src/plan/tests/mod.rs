@@ -9,6 +9,7 @@ mod claimed;
 mod ended;
 mod finished;
 mod launched;
+mod line;
 mod queued;
 mod read;
 mod retried;

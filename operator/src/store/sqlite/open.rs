@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 use super::told::remedy;
 
 /// The schema, oldest step first; a step is never changed once it was released.
-const STEPS: &[&str] = &[include_str!("schema.sql")];
+const STEPS: &[&str] = &[include_str!("schema.sql"), include_str!("schema-2.sql")];
 /// Stands in the header of every file of ours ("MASB").
 const APPLICATION: i32 = 0x4d41_5342;
 /// Settles what stands in the WAL at this size, in bytes, so that it does not keep its largest.

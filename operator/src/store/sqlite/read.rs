@@ -26,9 +26,10 @@ pub(super) fn parse(body: &str) -> Answer<AgentJob> {
 }
 
 /// Who waits and goes first, as two ranges of an index: only those that are counted are read.
-const AHEAD: &str = "SELECT
-    (SELECT count(*) FROM jobs WHERE waiting = 1 AND priority > ?1 AND uid != ?3) +
-    (SELECT count(*) FROM jobs WHERE waiting = 1 AND priority = ?1 AND (submitted_at, uid) < (?2, ?3))";
+const AHEAD: &str = "SELECT count(*), min(coalesce(sum(units), 0), 4294967295) FROM (
+    SELECT units FROM jobs WHERE waiting = 1 AND priority > ?1 AND uid != ?3 AND pool IN (?4, '')
+    UNION ALL
+    SELECT units FROM jobs WHERE waiting = 1 AND priority = ?1 AND (submitted_at, uid) < (?2, ?3) AND pool IN (?4, ''))";
 
 /// What stands of a job, as it was written.
 pub(super) fn body(db: &Connection, uid: &Uid) -> Answer<Option<String>> {
@@ -190,11 +191,13 @@ pub(super) fn held(db: &Connection, pool: &str) -> Answer<u32> {
 
 pub(super) fn admission(db: &Connection, pool: &str, row: &Row) -> Answer<Admission> {
     let mut statement = db.prepare_cached(AHEAD).map_err(failed)?;
-    let values = params![row.priority, row.submitted_at, row.uid.as_str()];
-    let ahead = statement.query_row(values, |r| r.get(0)).map_err(failed)?;
+    let values = params![row.priority, row.submitted_at, row.uid.as_str(), pool];
+    let ahead = statement.query_row(values, |r| Ok((r.get(0)?, r.get(1)?)));
+    let (ahead, wanted_ahead) = ahead.map_err(failed)?;
     Ok(Admission {
         held: held(db, pool)?,
         ahead,
+        wanted_ahead,
     })
 }
 
@@ -272,7 +275,7 @@ mod tests {
     #[test]
     fn who_goes_first_is_counted_in_two_ranges_of_the_waiting() {
         let folder = tempfile::tempdir().unwrap();
-        let values: [&dyn ToSql; 3] = [&0, &0, &""];
+        let values: [&dyn ToSql; 4] = [&0, &0, &"", &""];
         let steps = explained(&empty(&folder), AHEAD, &values);
         assert_eq!(
             steps

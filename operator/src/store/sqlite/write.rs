@@ -61,11 +61,12 @@ fn keyed(db: &Connection, row: &Row, key: &str) -> Answer<Option<AgentJob>> {
 fn put(db: &Connection, job: &AgentJob, row: &Row) -> Answer<()> {
     let body = serde_json::to_string(job)
         .map_err(|e| PortError::Unknown(format!("wrote the job as JSON: {e}")))?;
-    let sql = "INSERT INTO jobs (uid, tenant, name, job_type, phase, priority, submitted_at, waiting, open, version, body)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-        ON CONFLICT (uid) DO UPDATE SET phase = ?5, priority = ?6, waiting = ?8, open = ?9, version = ?10, body = ?11";
+    let sql = "INSERT INTO jobs (uid, tenant, name, job_type, phase, priority, submitted_at, waiting, open, version, body, pool, units)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+        ON CONFLICT (uid) DO UPDATE SET phase = ?5, priority = ?6, waiting = ?8, open = ?9, version = ?10, body = ?11,
+            pool = ?12, units = ?13";
     let version = i64::try_from(row.version).unwrap_or(i64::MAX);
-    let values: [&dyn rusqlite::ToSql; 11] = [
+    let values: [&dyn rusqlite::ToSql; 13] = [
         &row.uid.as_str(),
         &row.tenant.as_str(),
         &row.name,
@@ -77,6 +78,8 @@ fn put(db: &Connection, job: &AgentJob, row: &Row) -> Answer<()> {
         &row.open,
         &version,
         &body,
+        &row.pool,
+        &row.units,
     ];
     run(db, sql, &values).map(drop)
 }

@@ -158,3 +158,22 @@ fn two_that_open_a_new_file_at_once_both_get_it() {
         store.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_farm_that_waits_in_a_file_of_an_older_release_keeps_its_slots_in_the_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    let db = Connection::open(&path).unwrap();
+    db.execute_batch(include_str!("../schema.sql")).unwrap();
+    db.pragma_update(None, "user_version", 1).unwrap();
+    db.pragma_update(None, "application_id", 0x4d41_5342)
+        .unwrap();
+    let body = r#"{"spec": {"backend": {"name": "vps"}, "agentFarm": {"agents": 3}}}"#;
+    let sql = "INSERT INTO jobs VALUES ('u', 'a', 'n', 'agent_farm', 'QUEUED', 9, 0, 1, 1, 1, ?1)";
+    db.execute(sql, [body]).unwrap();
+    drop(db);
+    let store = SqliteStore::open(&path).unwrap();
+    let after = super::a_job("after", 1);
+    let found = store.admission("slots/vps", &after).await.unwrap();
+    assert_eq!((found.ahead, found.wanted_ahead), (1, 3));
+}

@@ -1,0 +1,58 @@
+//! The promises of a store about those that wait, and about what is found again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "a test may stop at what it did not expect"
+)]
+
+use std::sync::Arc;
+
+use sandbox_core::{
+    AgentJob, JobType,
+    port::{Admission, Created, Store},
+    spec::{AgentJobSpec, BackendName, BackendSpec},
+};
+use serde_json::json;
+
+use super::store::a_job;
+
+async fn written(store: &dyn Store, job: AgentJob) -> AgentJob {
+    match store.create(job, None).await.unwrap() {
+        Created::New(job) | Created::Existing(job) => job,
+    }
+}
+
+fn at(place: BackendName, mut job: AgentJob) -> AgentJob {
+    job.spec.backend = Some(BackendSpec { name: place });
+    job
+}
+
+fn a_farm(name: &str, agents: u32) -> AgentJob {
+    let farm = json!({"task": "t", "agents": agents, "workspace": {"path": "p"}});
+    let mut job = a_job("a", name);
+    job.spec = AgentJobSpec {
+        job_type: JobType::AgentFarm,
+        agent_farm: serde_json::from_value(farm).ok(),
+        ..AgentJobSpec::default()
+    };
+    job
+}
+
+/// A farm that waits counts with all its slots; one that names no place counts in every pool.
+pub async fn those_that_wait_count_with_what_they_want(store: Arc<dyn Store>) {
+    let here = at(BackendName::Vps, a_farm("here", 3));
+    let elsewhere = at(BackendName::Pod, a_farm("elsewhere", 5));
+    for job in [here, elsewhere, a_farm("anywhere", 2)] {
+        written(&*store, job).await;
+    }
+    let last = written(&*store, a_job("a", "last")).await;
+    let in_pool = async |pool: &str| store.admission(pool, &last).await.unwrap();
+    let line = |ahead, wanted_ahead| Admission {
+        held: 0,
+        ahead,
+        wanted_ahead,
+    };
+    assert_eq!(in_pool("slots/vps").await, line(2, 5));
+    assert_eq!(in_pool("slots/pod").await, line(2, 7));
+    assert_eq!(in_pool("slots/fargate").await, line(1, 2));
+}
