@@ -58,6 +58,10 @@ pub struct ListQuery {
     pub tenant: Option<Tenant>,
     /// Only the job of this name.
     pub name: Option<String>,
+    /// Only the job that was submitted with this idempotency key; keys belong to a tenant.
+    pub key: Option<String>,
+    /// Only jobs that were submitted before this time.
+    pub submitted_before: Option<Timestamp>,
     /// Only these phases; all when empty.
     pub phases: Vec<Phase>,
     /// Only this type.

@@ -164,8 +164,12 @@ impl Inner {
             None => self.order.range::<(i64, Uid), _>(..),
         };
         let rows = places.rev().filter_map(|(_, uid)| self.jobs.get(uid));
+        let keyed = |r: &Row| match &query.key {
+            Some(key) => self.keys.get(&(r.tenant.clone(), key.clone())) == Some(&r.uid),
+            None => true,
+        };
         let mut found: Vec<_> = rows
-            .filter(|(_, r)| wants(query, r))
+            .filter(|(_, r)| wants(query, r) && keyed(r))
             .take(limit + 1)
             .collect();
         let more = found.len() > limit;
@@ -195,6 +199,7 @@ fn wants(query: &ListQuery, r: &Row) -> bool {
         && (query.phases.is_empty() || query.phases.contains(&r.phase))
         && query.job_type.is_none_or(|t| r.job_type == t.word())
         && (!query.open_only || r.open)
+        && (query.submitted_before).is_none_or(|t| r.submitted_at < t.as_microsecond())
 }
 
 #[async_trait]

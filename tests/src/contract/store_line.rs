@@ -10,6 +10,7 @@ use std::sync::Arc;
 use sandbox_core::{
     AgentJob, JobType,
     port::{Admission, Created, Store},
+    query::ListQuery,
     spec::{AgentJobSpec, BackendName, BackendSpec},
 };
 use serde_json::json;
@@ -55,4 +56,39 @@ pub async fn those_that_wait_count_with_what_they_want(store: Arc<dyn Store>) {
     assert_eq!(in_pool("slots/vps").await, line(2, 5));
     assert_eq!(in_pool("slots/pod").await, line(2, 7));
     assert_eq!(in_pool("slots/fargate").await, line(1, 2));
+}
+
+/// A job is found again by the idempotency key that it came with.
+pub async fn a_job_is_found_by_its_key_and_only_by_its_own_tenant(store: Arc<dyn Store>) {
+    let mine = store.create(a_job("a", "mine"), Some("k")).await.unwrap();
+    store.create(a_job("a", "more"), Some("l")).await.unwrap();
+    written(&*store, a_job("b", "other")).await;
+    let found = async |tenant: &str| {
+        let query = ListQuery {
+            tenant: tenant.parse().ok(),
+            key: Some("k".to_owned()),
+            limit: 10,
+            ..ListQuery::default()
+        };
+        store.list(&query).await.unwrap().jobs
+    };
+    let (Created::New(mine) | Created::Existing(mine)) = mine;
+    assert_eq!(found("a").await, [mine]);
+    assert_eq!(found("b").await, []);
+}
+
+/// Jobs that were submitted before a time are found, and no others.
+pub async fn jobs_of_before_a_time_are_found(store: Arc<dyn Store>) {
+    let old = written(&*store, a_job("a", "old")).await;
+    let new = written(&*store, a_job("a", "new")).await;
+    let found = async |before| {
+        let query = ListQuery {
+            submitted_before: Some(before),
+            limit: 10,
+            ..ListQuery::default()
+        };
+        store.list(&query).await.unwrap().jobs
+    };
+    assert_eq!(found(old.submitted_at()).await, []);
+    assert_eq!(found(new.submitted_at()).await, [old]);
 }

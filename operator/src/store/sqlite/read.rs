@@ -78,6 +78,14 @@ fn list_filter(query: &ListQuery) -> Answer<Filter> {
     if let Some(name) = &query.name {
         filter.and("name = ?", vec![Box::new(name.clone())]);
     }
+    if let Some(key) = &query.key {
+        let sql = "uid IN (SELECT k.uid FROM keys k WHERE k.key = ? AND k.tenant = jobs.tenant)";
+        filter.and(sql, vec![Box::new(key.clone())]);
+    }
+    if let Some(before) = query.submitted_before {
+        let before = before.as_microsecond();
+        filter.and("submitted_at < ?", vec![Box::new(before)]);
+    }
     if let Some(job_type) = query.job_type {
         filter.and("job_type = ?", vec![Box::new(job_type.word())]);
     }

@@ -118,9 +118,9 @@ pub(in crate::face::http) async fn list(
         name: wanted.name,
         phases: phases(wanted.status.as_deref())?,
         job_type: wanted.job_type.as_deref().map(job_type).transpose()?,
-        open_only: false,
         after: wanted.cursor,
         limit: rows(wanted.limit)?,
+        ..ListQuery::default()
     };
     let page = app.services.store.list(&query).await?;
     let end = json!({

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use axum::{http::HeaderMap, response::Response};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use sandbox_core::{AgentJob, AgentJobSpec, AgentJobStatus, Tenant, port::Created};
+use sandbox_core::{
+    AgentJob, AgentJobSpec, AgentJobStatus, Tenant, port::Created, query::ListQuery,
+};
 use uuid::Uuid;
 
 use super::queue;
@@ -55,13 +57,16 @@ pub(super) fn job(tenant: &Tenant, named: Named, spec: AgentJobSpec) -> AgentJob
 /// Writes the job, or finds the one that was written under the same idempotency key.
 ///
 /// # Errors
-/// 422 for a key that is none or was used for something else, 429 when the queue is full, 409 when
-/// the name is taken.
+/// 422 for a key that is none or was used for something else, 429 when the queue is full (unless
+/// the key was used before: that job is in it), 409 when the name is taken.
 pub(super) async fn write(app: &App, job: AgentJob, headers: &HeaderMap) -> Told<Response> {
     let key = key(headers)?;
-    queue::admit(app, &job).await?;
     let wanted = asked(&job.spec);
-    let job = match app.services.store.create(job, key).await? {
+    let written = match queue::admit(app, &job).await {
+        Ok(()) => app.services.store.create(job, key).await?,
+        Err(full) => Created::Existing(known(app, &job, key).await?.ok_or(full)?),
+    };
+    let job = match written {
         Created::New(job) => job,
         Created::Existing(job) if wanted == asked(&job.spec) => job,
         Created::Existing(_) => return Err(reused()),
@@ -70,6 +75,19 @@ pub(super) async fn write(app: &App, job: AgentJob, headers: &HeaderMap) -> Told
         app.services.waker.wake(&uid);
     }
     Ok(record::answer(&job, Besides::default()))
+}
+
+/// The job that was submitted with this key before.
+async fn known(app: &App, job: &AgentJob, key: Option<&str>) -> Told<Option<AgentJob>> {
+    let Some(key) = key else { return Ok(None) };
+    let query = ListQuery {
+        tenant: job.tenant().ok(),
+        key: Some(key.to_owned()),
+        limit: 1,
+        ..ListQuery::default()
+    };
+    let found = app.services.store.list(&query).await?;
+    Ok(found.jobs.into_iter().next())
 }
 
 fn key(headers: &HeaderMap) -> Told<Option<&str>> {

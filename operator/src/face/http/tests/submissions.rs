@@ -194,6 +194,30 @@ async fn an_idempotency_key_gives_the_job_of_the_first_time() {
 }
 
 #[tokio::test]
+async fn a_repeated_submission_gets_its_first_answer_though_the_queue_is_full() {
+    let world = World::with(|s| s.limits.queue = 1);
+    let send = |message: &str, key: &str| {
+        ask("POST", "/jobs")
+            .header("idempotency-key", key)
+            .json(&echo(message))
+            .to(&world)
+    };
+    let first = send("a", "k1").await;
+    assert_eq!(first.status, 200);
+    let again = send("a", "k1").await;
+    assert_eq!(
+        (again.status, &again.json["job_id"]),
+        (200, &first.json["job_id"])
+    );
+    send("b", "k1")
+        .await
+        .is_problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused");
+    send("a", "k2")
+        .await
+        .is_problem(StatusCode::TOO_MANY_REQUESTS, "queue_full");
+}
+
+#[tokio::test]
 async fn a_full_queue_says_when_to_come_again_and_drains() {
     let world = World::with(|s| s.limits.queue = 3);
     let mut ids = Vec::new();
