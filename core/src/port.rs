@@ -10,7 +10,7 @@ use crate::{
     brief::Brief,
     job::{AgentJob, Tenant, Uid},
     outcome::{Failure, FailureClass, Outcome},
-    query::{Event, EventQuery, ListQuery, NewEvent, Page},
+    query::{Event, EventQuery, Kept, ListQuery, MAX_PAGE, NewEvent, Page},
     seat::{Claim, Heartbeat, Register, Report, Seat, Sighting, Usage},
     spec::BackendName,
 };
@@ -136,6 +136,28 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// `Unknown` when the store cannot be read.
     async fn events(&self, query: &EventQuery) -> Answer<Vec<Event>>;
+
+    /// What is kept of the event log. A store that knows it need not read the log for it.
+    ///
+    /// # Errors
+    /// `Unknown` when the store cannot be read.
+    async fn kept(&self) -> Answer<Kept> {
+        let mut query = EventQuery {
+            limit: MAX_PAGE,
+            ..EventQuery::default()
+        };
+        let first = self.events(&query).await?;
+        let mut page = first.clone();
+        while let Some(last) = page.last() {
+            query.after = last.seq;
+            page = self.events(&query).await?;
+        }
+        let oldest = first.first().map_or(1, |e| e.seq);
+        Ok(Kept {
+            forgotten: oldest.saturating_sub(1),
+            newest: query.after,
+        })
+    }
 
     /// How full a pool is, and how many waiting jobs go before this one.
     ///

@@ -112,6 +112,15 @@ pub struct NewEvent {
     pub at: Timestamp,
 }
 
+/// What is kept of the event log. Its oldest part is forgotten, so that it does not grow for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// The number of the newest event that is forgotten; 0 when none is.
+    pub forgotten: u64,
+    /// The number of the newest event; 0 before the first.
+    pub newest: u64,
+}
+
 /// Which events, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventQuery {

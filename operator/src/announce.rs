@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sandbox_core::{
     AgentJob, Uid,
     port::{Admission, Answer, Change, Created, Store},
-    query::{Event, EventQuery, ListQuery, Page},
+    query::{Event, EventQuery, Kept, ListQuery, Page},
 };
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -52,6 +52,10 @@ impl Store for Announcing {
 
     async fn events(&self, query: &EventQuery) -> Answer<Vec<Event>> {
         self.inner.events(query).await
+    }
+
+    async fn kept(&self) -> Answer<Kept> {
+        self.inner.kept().await
     }
 
     async fn admission(&self, pool: &str, job: &AgentJob) -> Answer<Admission> {

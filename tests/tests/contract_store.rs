@@ -54,4 +54,5 @@ promises! { store_line:
     those_that_wait_count_with_what_they_want
     a_job_is_found_by_its_key_and_only_by_its_own_tenant
     jobs_of_before_a_time_are_found
+    the_ends_of_the_event_log_are_known
 }

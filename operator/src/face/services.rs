@@ -52,6 +52,8 @@ pub struct HttpLimits {
     pub concurrency: usize,
     /// Most streams (events, followed logs) at a time, counted apart; more are answered 503.
     pub streams: usize,
+    /// Most events of the log that `/events` gives again to a client that comes back.
+    pub replay: u64,
     /// Most jobs that wait; more are answered 429.
     pub queue: u32,
     /// Longest a request may take until its answer begins.
@@ -66,6 +68,7 @@ impl Default for HttpLimits {
             body: 1024 * 1024,
             concurrency: 512,
             streams: 256,
+            replay: 10_000,
             queue: 10_000,
             request_time: Duration::from_secs(30),
             hosts: Vec::new(),

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use sandbox_core::{
     AgentJob, Tenant, Uid,
     port::{Admission, Answer, Change, Created, Reservation, Store, Write},
-    query::{Event, EventQuery, ListQuery, MAX_PAGE, NewEvent, Page},
+    query::{Event, EventQuery, Kept, ListQuery, MAX_PAGE, NewEvent, Page},
 };
 
 use super::{
@@ -37,9 +37,23 @@ struct Inner {
     /// Oldest first, without gaps in their numbers.
     events: VecDeque<Event>,
     seq: u64,
+    /// Most events kept; the others are forgotten, oldest first.
+    most_events: Option<usize>,
 }
 
 impl MemoryStore {
+    /// A store that keeps so many events.
+    #[must_use]
+    pub fn keeping(events: usize) -> Self {
+        let inner = Inner {
+            most_events: Some(events),
+            ..Inner::default()
+        };
+        Self {
+            inner: Mutex::new(inner),
+        }
+    }
+
     /// The number of the newest event; 0 before the first.
     #[must_use]
     pub fn last_seq(&self) -> u64 {
@@ -119,7 +133,8 @@ impl Inner {
                 at: event.at,
             });
         }
-        let over = self.events.len().saturating_sub(KEEP_EVENTS as usize);
+        let most = self.most_events.unwrap_or(KEEP_EVENTS as usize);
+        let over = self.events.len().saturating_sub(most);
         self.events.drain(..over);
     }
 
@@ -222,6 +237,15 @@ impl Store for MemoryStore {
 
     async fn events(&self, query: &EventQuery) -> Answer<Vec<Event>> {
         Ok(self.lock().events(query))
+    }
+
+    async fn kept(&self) -> Answer<Kept> {
+        let inner = self.lock();
+        let oldest = inner.events.front().map_or(inner.seq + 1, |e| e.seq);
+        Ok(Kept {
+            forgotten: oldest - 1,
+            newest: inner.seq,
+        })
     }
 
     async fn admission(&self, pool: &str, job: &AgentJob) -> Answer<Admission> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use sandbox_core::{
     AgentJob, JobType,
     port::{Admission, Created, Store},
-    query::ListQuery,
+    query::{EventQuery, Kept, ListQuery},
     spec::{AgentJobSpec, BackendName, BackendSpec},
 };
 use serde_json::json;
@@ -91,4 +91,20 @@ pub async fn jobs_of_before_a_time_are_found(store: Arc<dyn Store>) {
     };
     assert_eq!(found(old.submitted_at()).await, []);
     assert_eq!(found(new.submitted_at()).await, [old]);
+}
+
+/// What is kept of the log is known without reading it.
+pub async fn the_ends_of_the_event_log_are_known(store: Arc<dyn Store>) {
+    assert_eq!(store.kept().await.unwrap(), Kept::default());
+    for n in 0..3 {
+        written(&*store, a_job("a", &n.to_string())).await;
+    }
+    let query = EventQuery {
+        limit: 100,
+        ..EventQuery::default()
+    };
+    let all = store.events(&query).await.unwrap();
+    let kept = store.kept().await.unwrap();
+    assert_eq!(kept.newest, all.last().unwrap().seq);
+    assert_eq!(kept.forgotten + 1, all[0].seq);
 }

@@ -17,7 +17,7 @@ use sandbox_core::{
         Admission, Answer, AttemptOutcome, Backend, Change, Created, LogChunk, Look, Memory,
         PortError, RecallQuery, Receipt, SeatRecord, Seats, Store,
     },
-    query::{Event, EventQuery, ListQuery, Page},
+    query::{Event, EventQuery, Kept, ListQuery, Page},
     spec::BackendName,
 };
 
@@ -179,6 +179,10 @@ impl Store for Killed<dyn Store> {
 
     async fn events(&self, query: &EventQuery) -> Answer<Vec<Event>> {
         pass!(self, "store", events(query))
+    }
+
+    async fn kept(&self) -> Answer<Kept> {
+        pass!(self, "store", kept())
     }
 
     async fn admission(&self, pool: &str, job: &AgentJob) -> Answer<Admission> {

@@ -1,5 +1,6 @@
 //! What happens, as server-sent events. The number of an event is its id, so that a client that
-//! comes back with `Last-Event-ID` misses nothing and sees nothing twice.
+//! comes back with `Last-Event-ID` misses nothing and sees nothing twice. What it missed because
+//! the log has forgotten it, it is told by an event `Gap`.
 
 use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
@@ -11,9 +12,13 @@ use axum::{
         sse::{Event as Message, KeepAlive, Sse},
     },
 };
-use futures::stream;
-use sandbox_core::query::{Event, EventQuery};
+use futures::{StreamExt, stream};
+use sandbox_core::{
+    Tenant, Uid,
+    query::{Event, EventQuery, Kept},
+};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::{
@@ -31,8 +36,39 @@ const ALIVE: Duration = Duration::from_secs(15);
 /// Where to begin.
 #[derive(Deserialize)]
 pub(super) struct From {
-    #[serde(default)]
+    #[serde(alias = "after")]
+    since: Option<u64>,
+}
+
+/// Where a stream begins, and what it says first.
+#[derive(Debug, PartialEq, Eq)]
+struct Begin {
     after: u64,
+    /// The first number that a client asked for and does not get.
+    gap_from: Option<u64>,
+}
+
+impl Begin {
+    /// After the number that was asked for, as far as it is kept. A number that was never given
+    /// comes from another log.
+    fn after(asked: u64, kept: Kept, most: u64) -> Self {
+        let reach = kept.forgotten.max(kept.newest.saturating_sub(most));
+        let after = if asked > kept.newest {
+            kept.newest
+        } else {
+            asked.max(reach)
+        };
+        let gap_from = (after != asked).then(|| asked.min(after) + 1);
+        Self { after, gap_from }
+    }
+
+    /// After everything that has happened.
+    const fn now(kept: Kept) -> Self {
+        Self {
+            after: kept.newest,
+            gap_from: None,
+        }
+    }
 }
 
 /// One event as it is sent.
@@ -53,13 +89,17 @@ pub(super) async fn of_job(
     headers: HeaderMap,
 ) -> Told<Response> {
     let job = app.job(&tenant, &id).await?;
-    let query = EventQuery {
-        tenant: Some(tenant),
-        uid: Some(job.uid().map_err(|_| Problem::no_job())?),
-        after: last_seen(&headers)?.unwrap_or(from.after),
-        limit: PAGE,
+    let kept = app.services.store.kept().await?;
+    // A job has few events, so all of them that are kept are given.
+    let begin = match last_seen(&headers)?.or(from.since) {
+        Some(asked) => Begin::after(asked, kept, u64::MAX),
+        None => Begin {
+            after: 0,
+            gap_from: None,
+        },
     };
-    stream_of(app, query)
+    let uid = job.uid().map_err(|_| Problem::no_job())?;
+    stream_of(app, (tenant, Some(uid)), begin)
 }
 
 pub(super) async fn of_tenant(
@@ -68,13 +108,12 @@ pub(super) async fn of_tenant(
     Asked(from): Asked<From>,
     headers: HeaderMap,
 ) -> Told<Response> {
-    let query = EventQuery {
-        tenant: Some(tenant),
-        uid: None,
-        after: last_seen(&headers)?.unwrap_or(from.after),
-        limit: PAGE,
+    let kept = app.services.store.kept().await?;
+    let begin = match last_seen(&headers)?.or(from.since) {
+        Some(asked) => Begin::after(asked, kept, app.services.limits.replay),
+        None => Begin::now(kept),
     };
-    stream_of(app, query)
+    stream_of(app, (tenant, None), begin)
 }
 
 fn last_seen(headers: &HeaderMap) -> Told<Option<u64>> {
@@ -86,7 +125,14 @@ fn last_seen(headers: &HeaderMap) -> Told<Option<u64>> {
     number.map(Some).ok_or_else(wrong)
 }
 
-fn stream_of(app: App, query: EventQuery) -> Told<Response> {
+fn stream_of(app: App, (tenant, uid): (Tenant, Option<Uid>), begin: Begin) -> Told<Response> {
+    let query = EventQuery {
+        tenant: Some(tenant),
+        uid,
+        after: begin.after,
+        limit: PAGE,
+    };
+    let first = begin.gap_from.map(|from| Ok(gap(from, begin.after)));
     let follower = Follower {
         _permit: app.stream_permit()?,
         writes: app.services.events.clone(),
@@ -94,7 +140,7 @@ fn stream_of(app: App, query: EventQuery) -> Told<Response> {
         query,
         read: VecDeque::new(),
     };
-    let events = stream::unfold(follower, Follower::next);
+    let events = stream::iter(first).chain(stream::unfold(follower, Follower::next));
     let alive = KeepAlive::new().interval(ALIVE).text("alive");
     Ok(Sse::new(events).keep_alive(alive).into_response())
 }
@@ -138,6 +184,16 @@ impl Follower {
             () = self.app.closed() => false,
         }
     }
+}
+
+/// Tells a client that it will not get these events, and where it stands now.
+fn gap(from: u64, after: u64) -> Message {
+    let text = "events are missing here: they are not kept any more; read the jobs again";
+    let told = json!({"reason": "Gap", "message": text, "from": from, "to": after});
+    Message::default()
+        .id(after.to_string())
+        .event("Gap")
+        .data(told.to_string())
 }
 
 fn message(event: &Event) -> Message {

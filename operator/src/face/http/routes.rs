@@ -76,7 +76,11 @@ const CURSOR: Param = query(
     "string",
     "Continues after a page: its next_cursor.",
 );
-const AFTER: Param = query("after", "integer", "Only events after this number.");
+const SINCE: Param = query(
+    "since",
+    "integer",
+    "Only events after this number, 0 for all that are kept; without it, `/events` begins now and the events of a job with its first. Also called `after`.",
+);
 const PATH: Param = query("path", "string", "A folder beneath the tenant's root.");
 const DOMAIN: Param = query("domain", "string", "Only this domain.");
 const PROJECT: Param = query(
@@ -95,7 +99,7 @@ const LAST_ID: Param = Param {
     name: "Last-Event-ID",
     place: "header",
     kind: "integer",
-    about: "Continues after this event; it wins over `after`.",
+    about: "Continues after this event; it wins over `since`. Where events after it are forgotten, or there are more than 10,000 of them, an event `Gap` comes first.",
 };
 
 macro_rules! routes {
@@ -140,8 +144,8 @@ routes! {
         query("follow", "boolean", "Stays and sends what comes, until the job is over."),
         ATTEMPT
     ] => Other("text/plain"), logs::logs;
-    get "/jobs/{id}/events" "What happens to a job, as server-sent events." [AFTER, LAST_ID] => Other("text/event-stream"), events::of_job;
-    get "/events" "What happens to all jobs of the tenant, as server-sent events." [AFTER, LAST_ID] => Other("text/event-stream"), events::of_tenant;
+    get "/jobs/{id}/events" "What happens to a job, as server-sent events." [SINCE, LAST_ID] => Other("text/event-stream"), events::of_job;
+    get "/events" "What happens to all jobs of the tenant from now on, as server-sent events." [SINCE, LAST_ID] => Other("text/event-stream"), events::of_tenant;
     get "/jobs/{id}/result" "What the work made." [] => Json(record::anything), artifacts::result;
     get "/jobs/{id}/artifacts" "The files that a job left." [] => Json(artifacts::schema), artifacts::list;
     get "/jobs/{id}/artifacts/{*path}" "One file that a job left." [] => Other("application/octet-stream"), artifacts::one;

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use sandbox_core::{
     AgentJob, Uid,
     port::{Admission, Answer, Change, Created, PortError, Store},
-    query::{Event, EventQuery, ListQuery, Page},
+    query::{Event, EventQuery, Kept, ListQuery, Page},
 };
 
 pub use open::OpenError;
@@ -100,6 +100,10 @@ impl Store for SqliteStore {
     async fn events(&self, query: &EventQuery) -> Answer<Vec<Event>> {
         let query = query.clone();
         self.scan(move |db| read::events(db, &query)).await
+    }
+
+    async fn kept(&self) -> Answer<Kept> {
+        self.readers.point(read::kept)
     }
 
     async fn admission(&self, pool: &str, job: &AgentJob) -> Answer<Admission> {

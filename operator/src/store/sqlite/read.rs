@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row as SqlRow, ToSql, params};
 use sandbox_core::{
     AgentJob, Uid,
     port::{Admission, Answer, PortError},
-    query::{Event, EventQuery, ListQuery, MAX_PAGE, Page},
+    query::{Event, EventQuery, Kept, ListQuery, MAX_PAGE, Page},
 };
 
 use super::told::unknown;
@@ -188,6 +188,21 @@ pub(super) fn last_seq(db: &Connection) -> Answer<u64> {
     let mut statement = db.prepare_cached(sql).map_err(failed)?;
     let seq = statement.query_row([], |r| r.get::<_, i64>(0)).optional();
     Ok(u64::try_from(seq.map_err(failed)?.unwrap_or(0)).unwrap_or(0))
+}
+
+/// What is kept of the event log.
+pub(super) fn kept(db: &Connection) -> Answer<Kept> {
+    let mut statement = db
+        .prepare_cached("SELECT min(seq) FROM events")
+        .map_err(failed)?;
+    let oldest = statement.query_row([], |r| r.get::<_, Option<i64>>(0));
+    let oldest = oldest.map_err(failed)?.and_then(|n| u64::try_from(n).ok());
+    // Read after the oldest: what is written meanwhile only raises it.
+    let newest = last_seq(db)?;
+    Ok(Kept {
+        forgotten: oldest.map_or(newest, |n| n.saturating_sub(1)),
+        newest,
+    })
 }
 
 /// Units of this pool that all jobs hold.

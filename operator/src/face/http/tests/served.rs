@@ -49,7 +49,7 @@ async fn it_serves_until_it_is_told_to_stop_and_ends_its_streams() {
     let plain = "GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     assert!(answer(address, plain).await.starts_with("HTTP/1.1 200"));
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let events = "GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let events = "GET /events?since=0 HTTP/1.1\r\nhost: localhost\r\n\r\n";
     stream.write_all(events.as_bytes()).await.unwrap();
     let mut heard = String::new();
     while !heard.contains("id: 1") {

@@ -1,6 +1,6 @@
 //! Server-sent events: order, resume, tenants, and their end.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body, http::StatusCode};
 use futures::StreamExt;
@@ -8,7 +8,7 @@ use sandbox_core::Outcome;
 use tower::ServiceExt;
 
 use super::world::{Ask, World, ask};
-use crate::face::http::tests::world::CLIENTS;
+use crate::{announce::Announcing, face::http::tests::world::CLIENTS, store::memory::MemoryStore};
 
 /// A stream that is being listened to.
 struct Listening(axum::body::BodyDataStream, String);
@@ -113,9 +113,9 @@ async fn a_tenant_hears_only_its_own() {
             .to(&world)
             .await;
     }
-    let mut heard = Listening::to(&world, ask("GET", "/events").key("key-b")).await;
+    let mut heard = Listening::to(&world, ask("GET", "/events?since=0").key("key-b")).await;
     assert_eq!(heard.next().await[0], "id: 2");
-    let mut heard = Listening::to(&world, ask("GET", "/events").key("key-a")).await;
+    let mut heard = Listening::to(&world, ask("GET", "/events?since=0").key("key-a")).await;
     assert_eq!(heard.next().await[0], "id: 1");
     assert_eq!(heard.next().await[0], "id: 3");
 }
@@ -130,4 +130,70 @@ async fn streams_are_counted_apart_and_given_back() {
     assert_eq!(world.get("/jobs").await.status, 200);
     drop(first);
     Listening::to(&world, ask("GET", "/events")).await;
+}
+
+/// Numbers and reasons of the next messages.
+async fn told(heard: &mut Listening, count: usize) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for _ in 0..count {
+        let lines = heard.next().await;
+        let part = |name: &str| {
+            let line = lines.iter().find_map(|l| l.strip_prefix(name));
+            line.unwrap_or_default().to_owned()
+        };
+        found.push((part("id: "), part("event: ")));
+    }
+    found
+}
+
+fn pair(id: &str, event: &str) -> (String, String) {
+    (id.to_owned(), event.to_owned())
+}
+
+#[tokio::test]
+async fn a_stream_without_a_position_begins_now() {
+    let world = World::open();
+    world.echo("before").await;
+    let mut heard = Listening::to(&world, ask("GET", "/events")).await;
+    world.echo("after").await;
+    assert_eq!(told(&mut heard, 1).await, [pair("2", "Submitted")]);
+    let mut all = Listening::to(&world, ask("GET", "/events?since=0")).await;
+    assert_eq!(told(&mut all, 1).await, [pair("1", "Submitted")]);
+}
+
+#[tokio::test]
+async fn a_client_whose_position_is_forgotten_is_told_of_the_gap_and_goes_on() {
+    let world = World::with(|s| {
+        let (store, events) = Announcing::new(Arc::new(MemoryStore::keeping(3)));
+        (s.store, s.events) = (Arc::new(store), events);
+    });
+    let mut ids = Vec::new();
+    for n in 0..10 {
+        ids.push(world.echo(&n.to_string()).await);
+    }
+    let from = |path: &str, id: &str| ask("GET", path).header("last-event-id", id);
+    let mut heard = Listening::to(&world, from("/events", "2")).await;
+    let lines = heard.next().await;
+    assert_eq!(lines[..2], ["id: 7", "event: Gap"]);
+    assert!(lines[2].contains("\"from\":3,\"to\":7"), "{lines:?}");
+    assert_eq!(told(&mut heard, 1).await, [pair("8", "Submitted")]);
+    let of_job = format!("/jobs/{}/events", ids[9]);
+    let mut heard = Listening::to(&world, from(&of_job, "2")).await;
+    let found = told(&mut heard, 2).await;
+    assert_eq!(found, [pair("7", "Gap"), pair("10", "Submitted")]);
+    let mut kept = Listening::to(&world, from("/events", "9")).await;
+    assert_eq!(told(&mut kept, 1).await, [pair("10", "Submitted")]);
+    let mut other_log = Listening::to(&world, from("/events", "5000")).await;
+    assert_eq!(told(&mut other_log, 1).await, [pair("10", "Gap")]);
+}
+
+#[tokio::test]
+async fn no_more_is_replayed_than_the_bound() {
+    let world = World::with(|s| s.limits.replay = 2);
+    for n in 0..10 {
+        world.echo(&n.to_string()).await;
+    }
+    let mut heard = Listening::to(&world, ask("GET", "/events?since=0")).await;
+    let found = told(&mut heard, 2).await;
+    assert_eq!(found, [pair("8", "Gap"), pair("9", "Submitted")]);
 }
