@@ -19,6 +19,8 @@ use sandbox_core::{
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
+use crate::sweep;
+
 /// A job that is not over is looked at this often even if nothing calls.
 const LOOK_ANYWAY: Duration = Duration::from_mins(1);
 /// How soon a reconcile that failed is tried again.
@@ -206,9 +208,12 @@ impl Desk {
     fn rested(&mut self, uid: &Uid, rest: &Rest) {
         tracing::debug!(job = %uid, reason = ?rest.reason, wake = ?rest.wake, "at rest");
         self.note_waiting(uid, rest);
-        let anyway = (self.control.clock)() + LOOK_ANYWAY;
+        let now = (self.control.clock)();
+        let (anyway, far) = (now + LOOK_ANYWAY, now + sweep::EVERY);
         match (&rest.reason, rest.wake) {
             (None, _) | (Some(Reason::Finished), None) => self.forget(uid),
+            // The sweep calls for it in its time.
+            (Some(Reason::Finished), Some(wake)) if wake > far => self.forget(uid),
             (Some(Reason::Finished | Reason::WaitingForSlot { .. }), Some(wake)) => {
                 self.set_timer(uid, wake);
             }

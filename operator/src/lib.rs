@@ -6,4 +6,5 @@ pub mod control;
 pub mod face;
 pub mod seats;
 pub mod store;
+pub mod sweep;
 pub mod watch;

@@ -39,6 +39,7 @@ settings! {
     "SANDBOX_SLOTS": "Jobs at work at a time. Default from cores and memory.";
     "SANDBOX_QUEUE_LIMIT": "Jobs that may wait; more are refused with 429. Default 10000.";
     "SANDBOX_DEADLINE": "The deadline of a job that names none. Default 24h.";
+    "SANDBOX_TTL_AFTER_FINISHED": "How long a finished job stays when it does not say, with its logs and artifacts, such as 168h; keep for ever with keep. Default 720h.";
     "SANDBOX_LOG_LIMIT": "Largest log of one attempt in bytes. Default 10485760.";
     "ANTHROPIC_API_KEY": "The key for model calls.";
     "ANTHROPIC_API_KEY_FILE": "A file that holds the key for model calls.";
@@ -166,6 +167,9 @@ pub struct ServeFlags {
     /// Folder of the store, the seats and the memory [default: $XDG_DATA_HOME/sandbox]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// How long a finished job stays when it does not say, such as 168h, or keep [default: 720h]
+    #[arg(long, value_name = "TIME")]
+    pub ttl_after_finished: Option<String>,
     /// Serve on a public address although nobody is asked for a key
     #[arg(long)]
     pub insecure: bool,
@@ -198,6 +202,8 @@ pub struct ServeConfig {
     pub queue_limit: u32,
     /// The deadline of a job that names none.
     pub deadline: std::time::Duration,
+    /// How long a finished job stays that does not say; for ever when absent.
+    pub ttl: Option<std::time::Duration>,
     /// Everything else, by name.
     pub sources: Sources,
 }
@@ -234,7 +240,11 @@ impl ServeConfig {
                 .unwrap_or_else(default_slots)
                 .max(1),
             queue_limit: number(&sources, "SANDBOX_QUEUE_LIMIT")?.unwrap_or(10_000),
-            deadline: deadline(&sources)?,
+            deadline: time(
+                "SANDBOX_DEADLINE",
+                sources.get("SANDBOX_DEADLINE").unwrap_or("24h"),
+            )?,
+            ttl: ttl(flags, &sources)?,
             data_dir,
             sources,
         })
@@ -306,11 +316,19 @@ fn tls(sources: &Sources) -> Result<Option<(PathBuf, PathBuf)>> {
     }
 }
 
-fn deadline(sources: &Sources) -> Result<std::time::Duration> {
-    let text = sources.get("SANDBOX_DEADLINE").unwrap_or("24h");
-    let span: kube::core::Duration = text.parse().map_err(|e| {
-        anyhow::anyhow!("read SANDBOX_DEADLINE: {text:?} is not like 2h or 90s: {e}")
-    })?;
+fn ttl(flags: &ServeFlags, sources: &Sources) -> Result<Option<std::time::Duration>> {
+    let name = "SANDBOX_TTL_AFTER_FINISHED";
+    let flag = flags.ttl_after_finished.as_deref();
+    match flag.or(sources.get(name)).unwrap_or("720h") {
+        "keep" => Ok(None),
+        text => time(name, text).map(Some),
+    }
+}
+
+fn time(name: &str, text: &str) -> Result<std::time::Duration> {
+    let span: kube::core::Duration = text
+        .parse()
+        .map_err(|e| anyhow::anyhow!("read {name}: {text:?} is not like 2h or 90s: {e}"))?;
     Ok(sandbox_core::spec::span(span))
 }
 

@@ -64,6 +64,11 @@ impl Node {
         }
     }
 
+    /// Changes a setting; it holds from the next start on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.env.insert(name.to_owned(), value.to_owned());
+    }
+
     /// The command that serves this node's data.
     pub fn command(&self) -> Command {
         let mut command = Command::new(built("sandbox"));

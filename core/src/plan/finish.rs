@@ -1,7 +1,12 @@
 //! The end of a job, and what is left to do after it: memory's record, then removal in its time.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use super::{Action, Call, Plan, Reason, View, ended, later, told};
 use crate::{
+    job::AgentJob,
     outcome::{Failure, Outcome},
     port::json_size,
     seat::Report,
@@ -81,21 +86,22 @@ pub(super) fn result(view: &View, report: &Report) -> Option<JobResult> {
     }
 }
 
+/// When the record of a finished job is to be removed, with this time to live where it names none;
+/// never, when nobody names one.
+#[must_use]
+pub fn removal_at(job: &AgentJob, ttl: Option<Duration>) -> Option<Timestamp> {
+    let ttl = job.spec.ttl_after_finished.map(span).or(ttl)?;
+    Some(later(job.status().finished_at?, ttl))
+}
+
 /// A finished job: memory first, then the end of its time.
 pub(super) fn plan(view: &View) -> Plan {
     if view.status.unrecorded.is_some() {
         return record_first(view);
     }
-    let ttl = view
-        .job
-        .spec
-        .ttl_after_finished
-        .map(span)
-        .or(view.limits.ttl);
-    let Some(ttl) = ttl else {
+    let Some(at) = removal_at(view.job, view.limits.ttl) else {
         return Plan::wait(Reason::Finished, None);
     };
-    let at = later(view.status.finished_at.unwrap_or(view.now), ttl);
     if view.now < at {
         return Plan::wait(Reason::Finished, Some(at));
     }

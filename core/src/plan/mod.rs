@@ -15,6 +15,7 @@ mod stop;
 mod tests;
 mod wait;
 
+pub use finish::removal_at;
 pub use reason::Reason;
 
 use std::time::Duration;

@@ -19,6 +19,7 @@ use sandbox_operator::{
     face::seat::{SeatDoor, router},
     seats::files::FileSeats,
     store::sqlite::SqliteStore,
+    sweep,
     watch::Watches,
 };
 use tokio::{
@@ -59,6 +60,7 @@ pub(super) async fn run(config: ServeConfig) -> Result<()> {
     let mut parts: JoinSet<Result<()>> = JoinSet::new();
     parts.spawn(serve_seats(socket, node.door(), stopped.clone()));
     parts.spawn(face::serve(&config, services, listener, stopped.clone()));
+    parts.spawn(node.sweep(&config, stopped.clone()));
     parts.spawn(node.control(&config, stopped));
     let first = tokio::select! {
         () = told_to_stop() => Ok(()),
@@ -154,7 +156,10 @@ async fn open(config: &ServeConfig, run: &Path) -> Result<Node> {
     let store =
         SqliteStore::open(&config.data_dir.join("sandbox.db")).context("opened the store")?;
     let (store, writes) = Announcing::new(Arc::new(store));
-    let seats: Arc<dyn Seats> = Arc::new(FileSeats::new(config.data_dir.join("seats")));
+    let seats: Arc<dyn Seats> = Arc::new(
+        FileSeats::new(config.data_dir.join("seats"))
+            .with_artifacts(config.data_dir.join("artifacts")),
+    );
     let elf = Arc::new(
         sandbox_elf::Elf::open(&config.data_dir.join("elf.db")).context("opened the memory")?,
     );
@@ -204,6 +209,24 @@ impl Node {
         }
     }
 
+    /// Calls for what is kept long enough, until the node stops.
+    fn sweep(
+        &self,
+        config: &ServeConfig,
+        mut stopped: watch::Receiver<bool>,
+    ) -> impl Future<Output = Result<()>> + use<> {
+        let store = self.ports.store.clone();
+        let run = sweep::run(store, config.ttl, self.waker.clone());
+        async move {
+            tokio::select! {
+                () = run => {}
+                // An error means that the node is gone, which is a reason to stop as well.
+                _ = stopped.wait_for(|is| *is) => {}
+            }
+            Ok(())
+        }
+    }
+
     fn control(
         self,
         config: &ServeConfig,
@@ -243,7 +266,7 @@ fn limits(config: &ServeConfig) -> Limits {
         lease: None,
         deadline: config.deadline,
         record_within: Duration::from_mins(10),
-        ttl: None,
+        ttl: config.ttl,
     }
 }
 

@@ -6,6 +6,7 @@
 )]
 
 mod flow;
+mod kept;
 mod killed;
 mod learns;
 mod refused;

@@ -21,13 +21,24 @@ use sandbox_core::{
 #[derive(Clone, Debug)]
 pub struct FileSeats {
     root: PathBuf,
+    artifacts: Option<PathBuf>,
 }
 
 impl FileSeats {
     /// The seats beneath this folder, which is made when it is needed.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self {
+            root: root.into(),
+            artifacts: None,
+        }
+    }
+
+    /// What jobs leave beneath this folder, `<tenant>/<job uid>`, goes with their seats.
+    #[must_use]
+    pub fn with_artifacts(mut self, root: impl Into<PathBuf>) -> Self {
+        self.artifacts = Some(root.into());
+        self
     }
 
     /// The folder.
@@ -78,7 +89,13 @@ impl Seats for FileSeats {
     }
 
     async fn discard(&self, uid: &Uid) -> Answer<()> {
-        let uid = uid.clone();
-        self.run(move |root| sync::discard(root, &uid)).await
+        let (uid, artifacts) = (uid.clone(), self.artifacts.clone());
+        self.run(move |root| {
+            if let Some(artifacts) = artifacts {
+                sync::discard_artifacts(&artifacts, &uid)?;
+            }
+            sync::discard(root, &uid)
+        })
+        .await
     }
 }

@@ -125,6 +125,24 @@ pub fn discard(root: &Path, uid: &Uid) -> Answer<()> {
     disk::remove_folder(&root.join(uid.as_str()), &aside).map_err(text)
 }
 
+/// Removes what a job left beneath the artifacts' root, whichever tenant's it is.
+///
+/// # Errors
+/// `Unknown` when something may be left; asking again is safe.
+pub fn discard_artifacts(root: &Path, uid: &Uid) -> Answer<()> {
+    let text = |e| PortError::Unknown(format!("discard the artifacts of job {uid}: {e}"));
+    let tenants = match std::fs::read_dir(root) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        tenants => tenants.map_err(text)?,
+    };
+    for tenant in tenants {
+        let folder = tenant.map_err(text)?.path();
+        let aside = folder.join(format!(".gone-{uid}"));
+        disk::remove_folder(&folder.join(uid.as_str()), &aside).map_err(text)?;
+    }
+    Ok(())
+}
+
 fn put_register(root: &Path, seat: &Seat, wanted: Register) -> Answer<Register> {
     let bytes = encode(seat, "register", &wanted, REGISTER_LIMIT)?;
     if put(root, seat, REGISTER, &bytes)? {
