@@ -11,7 +11,7 @@ use crate::{
     job::{AgentJob, Tenant, Uid},
     outcome::{Failure, FailureClass, Outcome},
     query::{Event, EventQuery, Kept, ListQuery, MAX_PAGE, NewEvent, Page},
-    seat::{Claim, Heartbeat, Register, Report, Seat, Sighting, Usage},
+    seat::{Claim, Closed, Heartbeat, Register, Report, Seat, Sighting, Usage},
     spec::BackendName,
 };
 
@@ -173,6 +173,8 @@ pub struct SeatRecord {
     pub register: Register,
     /// The last durable heartbeat of the claimant.
     pub heartbeat: Option<Heartbeat>,
+    /// That the claimant's end was decided before it reported: its report tells only the cost.
+    pub stopped: Option<Closed>,
     /// The report of the claimant.
     pub report: Option<Report>,
 }
@@ -193,7 +195,9 @@ pub trait Seats: Send + Sync {
     /// `Unknown` when it is not known whether the claim was written.
     async fn claim(&self, seat: &Seat, claim: Claim) -> Answer<Register>;
 
-    /// Closes the seat if nothing stands there; gives what stands there afterwards.
+    /// Closes the seat if nothing stands there; gives what stands there afterwards. A claimed seat
+    /// that has not reported is stopped: of a report and a stop exactly one comes first, for
+    /// everybody and for ever.
     ///
     /// # Errors
     /// `Unknown` when it is not known whether it was closed.

@@ -148,6 +148,7 @@ async fn look(ports: &Ports, job: &AgentJob, answers: &[Answered]) -> Result<See
     let record = ports.seats.read(&seat).await?;
     seen.register = record.register;
     seen.heartbeat = record.heartbeat;
+    seen.stopped = record.stopped.is_some();
     seen.report = record.report;
     Ok(seen)
 }

@@ -173,7 +173,7 @@ pub enum StopReason {
 pub struct StopIntent {
     /// Why.
     pub reason: StopReason,
-    /// When it was decided; a report that is older wins.
+    /// When it was decided. A report that stands in the seat before the stop does wins all the same.
     pub at: Timestamp,
     /// What was seen, for the failure's message.
     #[serde(default, skip_serializing_if = "Option::is_none")]

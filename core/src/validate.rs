@@ -1,6 +1,9 @@
-//! One door for what is asked: shape, then bounds and CEL rules of the CRD, then what is not obeyed yet.
+//! One door for what is asked: shape, then bounds and CEL rules of the CRD, then paths, then what is
+//! not obeyed yet.
 //!
 //! The rules are the CRD's own, compiled once, so that every door and the API server say the same.
+
+mod places;
 
 use std::{fmt, sync::LazyLock};
 
@@ -99,6 +102,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
 /// Every field that is wrong, with its path.
 pub fn check(job: &AgentJob) -> Result<(), Problems> {
     let mut found = bounds_and_rules(job, None);
+    found.extend(places::leading_out(&job.spec));
     found.extend(not_supported(job));
     verdict(found)
 }
@@ -109,6 +113,7 @@ pub fn check(job: &AgentJob) -> Result<(), Problems> {
 /// Every field that is wrong or may not be changed, with its path.
 pub fn check_update(new: &AgentJob, old: &AgentJob) -> Result<(), Problems> {
     let mut found = bounds_and_rules(new, Some(old));
+    found.extend(places::leading_out(&new.spec));
     found.extend(not_supported(new));
     verdict(found)
 }

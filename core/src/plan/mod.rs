@@ -17,6 +17,7 @@ mod wait;
 
 pub use finish::removal_at;
 pub use reason::Reason;
+pub use wait::over_at;
 
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub struct Seen {
     pub register: Register,
     /// The last durable heartbeat.
     pub heartbeat: Option<Heartbeat>,
+    /// Whether the seat was stopped before its claimant reported.
+    pub stopped: bool,
     /// The report, read after the sightings.
     pub report: Option<Report>,
     /// Every instance in the seat.

@@ -38,12 +38,12 @@ pub(super) fn over_budget(job: &AgentJob, spent: Usage) -> Option<Failure> {
     Some(Failure::new(FailureClass::BudgetExceeded, text))
 }
 
-/// The report, unless a stop was decided before it: then it only tells the cost.
+/// The report, unless the seat was stopped before it: then it only tells the cost. The seat says
+/// which came first; clocks say nothing about it.
 pub(super) fn decisive_report<'a>(view: &View<'a>) -> Option<&'a Report> {
-    let stop = view.status.stop.as_ref();
-    let report = view.seen.report.as_ref()?;
-    stop.is_none_or(|stop| report.finished_at <= stop.at)
-        .then_some(report)
+    let report = view.seen.report.as_ref();
+    let stopped = view.status.stop.is_some() && view.seen.stopped;
+    report.filter(|_| !stopped)
 }
 
 pub(super) fn decide(view: &View, reason: StopReason) -> Plan {
@@ -71,9 +71,15 @@ fn save_stop(view: &View, reason: StopReason, failure: Option<Failure>) -> Plan 
     view.save(status, Some(("Stopping", text))).plan()
 }
 
-/// One step towards the end of the attempt.
+/// One step towards the end of the attempt. The seat is shut first: nobody may claim it any more,
+/// and a report of its claimant no longer counts.
 pub(super) fn carry_out(view: &View, stop: &StopIntent) -> Plan {
-    if view.seen.register == Register::Open {
+    let shut = match view.seen.register {
+        Register::Open => false,
+        Register::Claimed(_) => view.seen.stopped,
+        Register::Closed(_) => true,
+    };
+    if !shut {
         return close(view, stop);
     }
     lasting(view).unwrap_or_else(|| ended::stopped(view, stop))

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{Action, Plan, Reason, View, later, slots::Room};
 use crate::{
     brief::Brief,
+    job::AgentJob,
     outcome::{Failure, FailureClass, Outcome},
     plan::finish,
     port::Reservation,
@@ -142,6 +143,15 @@ fn begin(status: &mut AgentJobStatus, intent: Intent, now: Timestamp) {
 fn deadline_at(view: &View) -> Timestamp {
     let allowed = view.job.spec.deadline.map_or(view.limits.deadline, span);
     later(view.status.started_at.unwrap_or(view.now), allowed)
+}
+
+/// When the time of the attempt under way is over, with this deadline where the job names none.
+#[must_use]
+pub fn over_at(job: &AgentJob, deadline: Duration) -> Option<Timestamp> {
+    let status = job.status();
+    let intent = status.intent.as_ref()?;
+    let allowed = job.spec.deadline.map_or(deadline, span);
+    Some(later(status.started_at?, allowed).max(intent.deadline_at))
 }
 
 /// When the attempt under way is too late: as it was frozen, or as the job was given more time.

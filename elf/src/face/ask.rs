@@ -72,6 +72,21 @@ impl Elf {
         .await
     }
 
+    /// The rule with this id or number, as a row of the old API.
+    ///
+    /// # Errors
+    /// As [`Elf::get_rule`].
+    pub async fn heuristic(&self, tenant: &Tenant, id: &str) -> Result<Heuristic, ElfError> {
+        let asked = id.to_owned();
+        let found = self
+            .read(tenant, move |live| {
+                let rule = live.state.rule(&asked);
+                rule.map(|r| Heuristic::of(r, &live.state.verdict(r)))
+            })
+            .await?;
+        found.ok_or_else(|| ElfError::not_found("rule", id))
+    }
+
     /// The rule with this id or number.
     ///
     /// # Errors

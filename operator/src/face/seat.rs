@@ -3,7 +3,7 @@
 //! Served on a unix socket beside the data, which only our own user can reach. It believes a
 //! runner only as far as its nonce goes: whose job it is, and what it asked, comes from the store.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -12,8 +12,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
+use jiff::Timestamp;
 use sandbox_core::{
-    AgentJob, Claim, Heartbeat, Register, Report, Seat, Uid,
+    AgentJob, Claim, Heartbeat, Register, Report, Seat, Uid, plan,
     port::{AttemptOutcome, Memory, PortError, RecallQuery, Seats, Store},
     status::EndedAttempt,
 };
@@ -38,6 +39,8 @@ pub struct SeatDoor {
     pub memory: Arc<dyn Memory>,
     /// Has the job looked at.
     pub waker: Waker,
+    /// The deadline of a job that names none.
+    pub deadline: Duration,
     /// Told who claimed, so that the end of the process is noticed at once.
     pub claimed: Claimed,
 }
@@ -115,15 +118,28 @@ async fn recall(
     Ok(Json(door.memory.recall(&seat, &tenant, &said.body).await?))
 }
 
+/// What the claimant is told when it has said how it goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Heard {
+    /// How long it may still work, in milliseconds from now: people may have given it more time.
+    pub left_ms: u64,
+}
+
 async fn heartbeat(
     State(door): State<SeatDoor>,
     Path(at): At,
     Json(said): Json<Signed<Heartbeat>>,
-) -> Told<()> {
+) -> Told<Heard> {
     let seat = Seat::new(at.0, at.1);
     door.seats.beat(&seat, &said.nonce, said.body).await?;
     door.waker.wake(&seat.uid);
-    Ok(Json(()))
+    let over_at = plan::over_at(&job_of(&door, &seat).await?, door.deadline);
+    let left = over_at.map(|at| at.duration_since(Timestamp::now()).as_millis());
+    let left_ms = left.and_then(|ms| u64::try_from(ms).ok());
+    Ok(Json(Heard {
+        left_ms: left_ms.unwrap_or_default(),
+    }))
 }
 
 async fn report(
@@ -149,8 +165,8 @@ async fn record(
     let stands = door.seats.read(&seat).await?;
     let missing = || PortError::NotFound("the seat has no report yet".to_owned());
     let report = stands.report.ok_or_else(missing)?;
-    if job.status().stop.is_some() {
-        // The stop may have come first; the reconciler knows which of the two counts.
+    if stands.stopped.is_some() {
+        // The report tells only the cost; the reconciler tells memory how the attempt ended.
         return Ok(Json(()));
     }
     let end = EndedAttempt {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use sandbox_core::{
-    Tenant,
+    Seat, Tenant,
     port::{Answer, Backend, Seats, Store},
     spec::BackendName,
 };
@@ -52,6 +52,8 @@ pub struct HttpLimits {
     pub concurrency: usize,
     /// Most streams (events, followed logs) at a time, counted apart; more are answered 503.
     pub streams: usize,
+    /// The deadline of a job that names none.
+    pub deadline: Duration,
     /// Most events of the log that `/events` gives again to a client that comes back.
     pub replay: u64,
     /// Most jobs that wait; more are answered 429.
@@ -68,6 +70,7 @@ impl Default for HttpLimits {
             body: 1024 * 1024,
             concurrency: 512,
             streams: 256,
+            deadline: Duration::from_hours(24),
             replay: 10_000,
             queue: 10_000,
             request_time: Duration::from_secs(30),
@@ -83,6 +86,8 @@ pub struct RuleQuery {
     pub domain: Option<String>,
     /// This project's rules and those of no project.
     pub project: Option<String>,
+    /// Only those that are known to help.
+    pub golden: bool,
     /// Most rows.
     pub limit: u32,
 }
@@ -97,20 +102,32 @@ pub trait ElfFace: Send + Sync {
     /// `Unknown` when memory cannot be asked.
     async fn stats(&self, tenant: &Tenant) -> Answer<Value>;
 
-    /// Rules, most trusted first: an array of objects with at least `id`, `domain`, `rule`,
+    /// Rules, most trusted first, or only the golden ones: an array of objects with at least `id`, `domain`, `rule`,
     /// `confidence` (0 to 1), `times_validated`, `times_violated`, `is_golden`.
     ///
     /// # Errors
     /// `Unknown` when memory cannot be asked.
     async fn heuristics(&self, tenant: &Tenant, query: &RuleQuery) -> Answer<Value>;
 
-    /// The golden ones among them: an array of the same objects.
+    /// The rule with this id or number, as such an object.
     ///
     /// # Errors
-    /// `Unknown` when memory cannot be asked.
-    async fn golden_rules(&self, tenant: &Tenant, query: &RuleQuery) -> Answer<Value>;
+    /// `NotFound`, or `Unknown` when memory cannot be asked.
+    async fn rule(&self, tenant: &Tenant, id: &str) -> Answer<Value>;
 
-    /// Keeps a rule that a person teaches; gives it as it is kept.
+    /// Takes a rule out of every prompt, for this reason; gives it as it stands then.
+    ///
+    /// # Errors
+    /// As [`ElfFace::rule`]; `Refused` with `InvalidSpec` when the reason cannot be kept.
+    async fn retire(&self, tenant: &Tenant, id: &str, reason: &str) -> Answer<Value>;
+
+    /// What an attempt was given and what was kept back: an object.
+    ///
+    /// # Errors
+    /// `NotFound` when it has not asked, or `Unknown` when memory cannot be asked.
+    async fn receipt(&self, tenant: &Tenant, seat: &Seat) -> Answer<Value>;
+
+    /// Keeps a rule that a person teaches; gives it, as such an object, as it is kept.
     ///
     /// # Errors
     /// `Refused` with `InvalidSpec` when the rule cannot be kept as it is; `Unknown` when it may

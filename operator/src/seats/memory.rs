@@ -55,7 +55,15 @@ impl Seats for MemorySeats {
     }
 
     async fn close(&self, seat: &Seat, reason: &str, now: Timestamp) -> Answer<Register> {
-        Ok(self.put(seat, closed(reason, now)))
+        let stands = self.put(seat, Register::Closed(closed(reason, now)));
+        if matches!(stands, Register::Claimed(_)) {
+            let mut seats = self.lock();
+            let record = seats.entry(seat.clone()).or_default();
+            if record.report.is_none() {
+                record.stopped.get_or_insert(closed(reason, now));
+            }
+        }
+        Ok(stands)
     }
 
     async fn beat(&self, seat: &Seat, nonce: &str, beat: Heartbeat) -> Answer<()> {

@@ -52,8 +52,8 @@ fn admit(seat: &Seat, register: &Register, nonce: &str) -> Answer<()> {
     Err(PortError::refused(FailureClass::Infrastructure, text))
 }
 
-/// The register of a closed seat, its reason cut to what a register holds.
-fn closed(reason: &str, at: Timestamp) -> Register {
+/// Why a seat is shut, the reason cut to what a register holds.
+fn closed(reason: &str, at: Timestamp) -> Closed {
     let reason = reason[..reason.floor_char_boundary(256)].to_owned();
-    Register::Closed(Closed { reason, at })
+    Closed { reason, at }
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -34,6 +34,27 @@ enum Command {
         #[arg(long, default_value_t = 50)]
         limit: u32,
     },
+    /// Show one rule
+    Show {
+        /// Its number or id
+        rule: String,
+    },
+    /// Take a rule out of every prompt
+    Retire {
+        /// Its number or id
+        rule: String,
+        /// Why
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Show what an attempt was given, and what was kept back
+    Receipt {
+        /// The job's id or name
+        job: String,
+        /// Which attempt; the last when absent
+        #[arg(long)]
+        attempt: Option<u32>,
+    },
     /// Teach a rule
     Add {
         /// What it is about, such as rust or auth
@@ -58,6 +79,28 @@ impl Elf {
         match self.command {
             Command::Stats => document(&api.get("/elf/stats").await?, self.output)?,
             Command::Rules { domain, limit } => rules(api, domain, limit, self.output).await?,
+            Command::Show { rule } => {
+                let found = api
+                    .get(&format!("/elf/heuristics/{}", named(&rule)?))
+                    .await?;
+                document(&found, self.output)?;
+            }
+            Command::Retire { rule, reason } => {
+                let path = format!("/elf/heuristics/{}/retire", named(&rule)?);
+                let retired = api.post(&path, &json!({"reason": reason}), &[]).await?;
+                match self.output {
+                    None => out(&format!(
+                        "rule {} is in no prompt any more",
+                        text(&retired["id"])
+                    )),
+                    some => document(&retired, some)?,
+                }
+            }
+            Command::Receipt { job, attempt } => {
+                let attempt = attempt.map(|n| format!("?attempt={n}")).unwrap_or_default();
+                let path = format!("/jobs/{}/receipt{attempt}", api.id(&job).await?);
+                document(&api.get(&path).await?, self.output)?;
+            }
             Command::Add {
                 domain,
                 rule,
@@ -74,6 +117,15 @@ impl Elf {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// A rule's number or id, which becomes part of a path.
+fn named(rule: &str) -> Result<&str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if rule.is_empty() || !rule.chars().all(plain) {
+        bail!("{rule:?} is neither a rule's number nor its id; `sandbox elf rules` lists them");
+    }
+    Ok(rule)
 }
 
 async fn rules(

@@ -95,8 +95,12 @@ async fn run(args: args::Args, claim: Claim) -> u8 {
     let root = args.data_dir.join("seats");
     let report = match prepare(&args, &claim).await {
         Ok((work, node)) => {
-            let beats = tokio::spawn(watchdog::send_beats(node.clone(), work.beat.subscribe()));
-            let ended = watchdog::guard(&work, kind_of(work.brief.spec.job_type)).await;
+            let beats = tokio::spawn(watchdog::send_beats(
+                node.clone(),
+                work.beat.subscribe(),
+                work.over_at.clone(),
+            ));
+            let ended = watchdog::guard(&work, &node, kind_of(work.brief.spec.job_type)).await;
             beats.abort();
             let usage = work.beat.borrow().usage;
             let report = report_of(ended, began, usage);
@@ -159,6 +163,7 @@ async fn prepare(args: &args::Args, claim: &Claim) -> Result<(Work, Node), Failu
     tell(&log, &lessons);
     let work = Work {
         worker: format!("sandbox-{}", std::process::id()),
+        over_at: watch::Sender::new(brief.deadline_at),
         brief,
         lessons,
         settings,

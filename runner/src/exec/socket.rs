@@ -8,11 +8,12 @@ use std::{path::PathBuf, time::Duration};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, StatusCode, body::Bytes};
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use sandbox_core::{
     Claim, Heartbeat, Seat,
     port::{RecallQuery, Receipt},
 };
-use sandbox_operator::face::seat::Signed;
+use sandbox_operator::face::seat::{Heard, Signed};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::net::UnixStream;
 
@@ -65,9 +66,11 @@ impl Node {
         })
     }
 
-    /// Sends a durable heartbeat.
-    pub async fn beat(&self, beat: Heartbeat) -> Result<(), CallError> {
-        self.call("heartbeat", &self.signed(beat), CALL).await
+    /// Sends a durable heartbeat; gives when the time of the work is over, as the node sees it.
+    pub async fn beat(&self, beat: Heartbeat) -> Result<Timestamp, CallError> {
+        let heard: Heard = self.call("heartbeat", &self.signed(beat), CALL).await?;
+        let over_at = Timestamp::now().checked_add(Duration::from_millis(heard.left_ms));
+        Ok(over_at.unwrap_or(Timestamp::MAX))
     }
 
     /// Asks memory to keep the outcome of the report that stands.

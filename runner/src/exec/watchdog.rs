@@ -18,11 +18,15 @@ const GRACE: Duration = Duration::from_secs(10);
 const BEAT: Duration = Duration::from_secs(2);
 
 /// Runs the work until it ends or something ends it.
-pub(super) async fn guard(work: &Work, kind: &'static dyn Kind) -> Result<Done, Failure> {
+pub(super) async fn guard(
+    work: &Work,
+    node: &Node,
+    kind: &'static dyn Kind,
+) -> Result<Done, Failure> {
     let mut running = pin!(kind.run(work));
     let why = tokio::select! {
         ended = &mut running => return ended,
-        why = out_of_time(work) => why,
+        why = out_of_time(work, node) => why,
         why = out_of_budget(work) => why,
         why = told_to_stop() => why,
     };
@@ -39,9 +43,16 @@ pub(super) async fn guard(work: &Work, kind: &'static dyn Kind) -> Result<Done, 
     }
 }
 
-async fn out_of_time(work: &Work) -> Failure {
-    let left = work.brief.deadline_at.duration_since(Timestamp::now());
-    tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+/// The node is asked once more at the end: somebody may have given the work more time.
+async fn out_of_time(work: &Work, node: &Node) -> Failure {
+    loop {
+        until(&work.over_at).await;
+        let over_at = node.beat(said_now(&work.beat)).await;
+        match over_at.ok().filter(|at| *at > Timestamp::now()) {
+            Some(at) => work.over_at.send_replace(at),
+            None => break,
+        };
+    }
     Failure::new(
         FailureClass::Deadline,
         "the job's deadline passed before its work was done",
@@ -85,13 +96,43 @@ async fn told_to_stop() -> Failure {
     )
 }
 
-/// Sends what the work says, now and then, until nobody says anything more.
-pub(super) async fn send_beats(node: Node, mut said: watch::Receiver<Heartbeat>) {
+/// Waits until this time has come, however often it is put off meanwhile.
+async fn until(over_at: &watch::Sender<Timestamp>) {
+    let mut told = over_at.subscribe();
+    loop {
+        let left = told.borrow_and_update().duration_since(Timestamp::now());
+        let left = Duration::try_from(left).unwrap_or_default();
+        tokio::select! {
+            () = tokio::time::sleep(left) => return,
+            Ok(()) = told.changed() => {}
+        }
+    }
+}
+
+fn said_now(said: &watch::Sender<Heartbeat>) -> Heartbeat {
+    let mut beat = said.borrow().clone();
+    beat.at = Timestamp::now();
+    beat
+}
+
+/// Sends what the work says, now and then, until nobody says anything more. The answers say when
+/// its time is over.
+pub(super) async fn send_beats(
+    node: Node,
+    mut said: watch::Receiver<Heartbeat>,
+    over_at: watch::Sender<Timestamp>,
+) {
     while said.changed().await.is_ok() {
         let mut beat = said.borrow_and_update().clone();
         beat.at = Timestamp::now();
         // A beat that is lost is followed by another; the budget is watched here as well.
-        let _ = node.beat(beat).await;
+        if let Ok(at) = node.beat(beat).await {
+            over_at.send_if_modified(|known| {
+                let later = at > *known;
+                *known = at.max(*known);
+                later
+            });
+        }
         tokio::time::sleep(BEAT).await;
     }
 }
@@ -113,7 +154,9 @@ mod tests {
         let mut place = place(chat).with_model(&server.url);
         place.work.brief.tokens_left = Some(500);
         let kind = kind_of(place.work.brief.spec.job_type);
-        let failure = guard(&place.work, kind).await.unwrap_err();
+        let seat = place.work.brief.seat.clone();
+        let nobody = Node::new("/nobody-listens-here".into(), seat, "n".to_owned());
+        let failure = guard(&place.work, &nobody, kind).await.unwrap_err();
         assert_eq!(failure.class, FailureClass::BudgetExceeded);
         server.left().await;
     }

@@ -19,7 +19,7 @@ pub(super) async fn ask(work: &Work, question: &Ask<'_>) -> Result<Answer, Failu
         Said::Waiting(why) => work.log.line(&why),
     };
     let answer = tokio::select! {
-        answer = client.ask(question, work.brief.deadline_at, &mut say) => answer?,
+        answer = client.ask(question, *work.over_at.borrow(), &mut say) => answer?,
         () = work.stopped() => return Err(stopped()),
     };
     work.log.line(&format!(

@@ -18,6 +18,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use sandbox_core::{
     Brief, Failure, FailureClass, Heartbeat, JobType, Usage,
     port::{RecallQuery, Receipt},
@@ -59,6 +60,8 @@ pub struct Work {
     pub worker: String,
     /// The seat's log.
     pub log: Arc<Log>,
+    /// When the time of the work is over; people may give it more.
+    pub over_at: watch::Sender<Timestamp>,
     /// What is said meanwhile; sent on by the runner.
     pub beat: watch::Sender<Heartbeat>,
     /// Set when the work is to end in good order.

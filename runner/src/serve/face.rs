@@ -55,6 +55,7 @@ fn limits(config: &ServeConfig) -> HttpLimits {
     let names = config.sources.get("SANDBOX_HOST_NAMES").unwrap_or_default();
     let hosts = names.split(',').map(str::trim).filter(|n| !n.is_empty());
     HttpLimits {
+        deadline: config.deadline,
         queue: config.queue_limit,
         hosts: hosts.map(str::to_owned).collect(),
         ..HttpLimits::default()

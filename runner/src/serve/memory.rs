@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sandbox_core::{
-    Tenant,
+    Seat, Tenant,
     port::{Answer, PortError},
 };
 use sandbox_elf::{Elf, ElfError, face::HeuristicQuery};
@@ -22,6 +22,9 @@ impl ElfFace for Faced {
     }
 
     async fn heuristics(&self, tenant: &Tenant, query: &RuleQuery) -> Answer<Value> {
+        if query.golden {
+            return json(self.0.golden_rules(tenant, query.project.clone()).await);
+        }
         let asked = HeuristicQuery {
             domain: query.domain.clone(),
             project: query.project.clone(),
@@ -31,8 +34,17 @@ impl ElfFace for Faced {
         json(self.0.heuristics(tenant, asked).await)
     }
 
-    async fn golden_rules(&self, tenant: &Tenant, query: &RuleQuery) -> Answer<Value> {
-        json(self.0.golden_rules(tenant, query.project.clone()).await)
+    async fn rule(&self, tenant: &Tenant, id: &str) -> Answer<Value> {
+        json(self.0.heuristic(tenant, id).await)
+    }
+
+    async fn retire(&self, tenant: &Tenant, id: &str, reason: &str) -> Answer<Value> {
+        self.0.retire(tenant, id, reason).await?;
+        self.rule(tenant, id).await
+    }
+
+    async fn receipt(&self, tenant: &Tenant, seat: &Seat) -> Answer<Value> {
+        json(self.0.receipt(tenant, seat).await)
     }
 
     async fn learn(&self, tenant: &Tenant, lesson: &NewRule) -> Answer<Value> {
@@ -42,7 +54,8 @@ impl ElfFace for Faced {
             explanation: lesson.explanation.clone(),
             project: lesson.project_path.clone(),
         };
-        json(self.0.add_rule(tenant, rule).await)
+        let kept = self.0.add_rule(tenant, rule).await?;
+        self.rule(tenant, &kept.rule.id).await
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) async fn run(config: ServeConfig) -> Result<()> {
     let services = face::services(&config, &node)?;
     let (stop, stopped) = watch::channel(false);
     let mut parts: JoinSet<Result<()>> = JoinSet::new();
-    parts.spawn(serve_seats(socket, node.door(), stopped.clone()));
+    parts.spawn(serve_seats(socket, node.door(&config), stopped.clone()));
     parts.spawn(face::serve(&config, services, listener, stopped.clone()));
     parts.spawn(node.sweep(&config, stopped.clone()));
     parts.spawn(node.control(&config, stopped));
@@ -198,9 +198,10 @@ async fn vps(config: &ServeConfig, run: &Path) -> Result<VpsBackend> {
 }
 
 impl Node {
-    fn door(&self) -> SeatDoor {
+    fn door(&self, config: &ServeConfig) -> SeatDoor {
         let watches = self.watches.clone();
         SeatDoor {
+            deadline: config.deadline,
             store: self.ports.store.clone(),
             seats: self.ports.seats.clone(),
             memory: self.ports.memory.clone(),

@@ -26,6 +26,9 @@ macro_rules! seats_contract {
             the_same_nonce_may_ask_again,
             a_stale_sender_is_refused,
             the_first_report_stands,
+            a_stop_that_comes_before_the_report_stands_beside_it,
+            a_report_that_comes_before_the_stop_is_not_stopped,
+            of_a_report_and_a_stop_at_once_everybody_sees_the_same_first,
             the_last_heartbeat_stands,
             attempts_have_seats_of_their_own,
             a_discarded_job_has_no_seats,
@@ -166,6 +169,60 @@ pub async fn the_first_report_stands(seats: &dyn Seats) {
         seats.read(&seat).await.unwrap().report,
         Some(report("first"))
     );
+}
+
+pub async fn a_stop_that_comes_before_the_report_stands_beside_it(seats: &dyn Seats) {
+    let seat = new_seat();
+    seats.claim(&seat, claim("n")).await.unwrap();
+    let stop = async |why: &str| {
+        seats
+            .close(&seat, why, Timestamp::UNIX_EPOCH)
+            .await
+            .unwrap()
+    };
+    stop("cancelled").await;
+    seats.report(&seat, "n", report("late")).await.unwrap();
+    stop("again").await;
+    let stands = seats.read(&seat).await.unwrap();
+    assert_eq!(stands.stopped.unwrap().reason, "cancelled");
+    assert_eq!(stands.report, Some(report("late")));
+}
+
+pub async fn a_report_that_comes_before_the_stop_is_not_stopped(seats: &dyn Seats) {
+    let seat = new_seat();
+    seats.claim(&seat, claim("n")).await.unwrap();
+    seats.report(&seat, "n", report("first")).await.unwrap();
+    let stop = seats.close(&seat, "cancelled", Timestamp::UNIX_EPOCH).await;
+    assert_eq!(stop.unwrap(), Register::Claimed(claim("n")));
+    let stands = seats.read(&seat).await.unwrap();
+    assert_eq!(
+        (stands.stopped, stands.report),
+        (None, Some(report("first")))
+    );
+}
+
+pub async fn of_a_report_and_a_stop_at_once_everybody_sees_the_same_first(seats: &dyn Seats) {
+    for _ in 0..16 {
+        let seat = new_seat();
+        seats.claim(&seat, claim("n")).await.unwrap();
+        let stop = async {
+            seats
+                .close(&seat, "cancelled", Timestamp::UNIX_EPOCH)
+                .await
+                .unwrap();
+            seats.read(&seat).await.unwrap()
+        };
+        let tell = async {
+            seats.report(&seat, "n", report("r")).await.unwrap();
+            seats.read(&seat).await.unwrap()
+        };
+        let (stopper, teller) = futures::join!(stop, tell);
+        let stands = seats.read(&seat).await.unwrap();
+        assert_eq!(stands.stopped, stopper.stopped);
+        assert_eq!(stands.stopped, teller.stopped);
+        assert!(stopper.stopped.is_some() || stopper.report.is_some());
+        assert_eq!(stands.report, Some(report("r")));
+    }
 }
 
 pub async fn the_last_heartbeat_stands(seats: &dyn Seats) {

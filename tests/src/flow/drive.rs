@@ -84,6 +84,7 @@ impl Node {
         let memory: Arc<dyn Memory> = Arc::clone(&world.ledger) as Arc<dyn Memory>;
         let memory: Arc<dyn Memory> = Killed::new(memory, &life);
         let door = SeatDoor {
+            deadline: Duration::from_hours(1),
             store: Arc::clone(&store),
             seats: Arc::clone(&seats),
             memory: Arc::clone(&memory),
@@ -270,6 +271,7 @@ impl<'a> Drive<'a> {
             ..EventQuery::default()
         };
         ports.store.events(&events).await?;
+        ports.store.kept().await?;
         ports.store.list(&ListQuery::default()).await?;
         let place = &ports.backends[&BackendName::Vps];
         match place.logs(&Seat::new(World::uid(), 1), 0, 100).await {

@@ -13,7 +13,7 @@ use sandbox_core::{
     Brief, Claim, Failure, Heartbeat, Outcome, Register, Report, Seat, Usage,
     port::{RecallQuery, Receipt},
 };
-use sandbox_operator::face::seat::Signed;
+use sandbox_operator::face::seat::{Heard, Signed};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 use tower::ServiceExt;
@@ -167,7 +167,7 @@ impl Runner {
             at: world.now(),
             ..Heartbeat::default()
         };
-        let _: Result<(), u16> = self.say(door, "heartbeat", beat).await;
+        let _: Result<Heard, u16> = self.say(door, "heartbeat", beat).await;
         self.step = Step::Work;
         self.next = world.now() + Duration::from_secs(self.deed.works);
     }

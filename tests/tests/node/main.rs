@@ -9,4 +9,6 @@ mod flow;
 mod kept;
 mod killed;
 mod learns;
+mod longer;
 mod refused;
+mod rules;

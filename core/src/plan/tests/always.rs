@@ -96,6 +96,15 @@ proptest! {
     }
 
     #[test]
+    fn an_attempt_never_ends_while_a_report_may_still_come_first(case in a_case()) {
+        let plan = case.plan();
+        let claimed = matches!(case.seen.register, Register::Claimed(_));
+        if end_of(&case, &plan).is_some() && claimed {
+            prop_assert!(case.seen.stopped || case.seen.report.is_some());
+        }
+    }
+
+    #[test]
     fn an_attempt_never_ends_before_its_remains_are_reaped(case in a_case()) {
         let plan = case.plan();
         let reaped = case.seen.answers.iter().any(|a| a.call == Call::Reap && a.answer.is_ok());

@@ -112,7 +112,9 @@ fn a_view() -> impl Strategy<Value = Seen> {
     let said = (option::of(a_heartbeat()), option::of(a_report()));
     let place = (vec(a_sighting(), 0..3), 0..3_u32);
     let answers = vec(an_answer(), 0..3);
-    (a_register(), said, place, answers).prop_map(|(register, said, place, answers)| Seen {
+    let seat = (a_register(), any::<bool>());
+    (seat, said, place, answers).prop_map(|((register, stopped), said, place, answers)| Seen {
+        stopped: stopped && matches!(register, Register::Claimed(_)),
         register,
         heartbeat: said.0,
         report: said.1,

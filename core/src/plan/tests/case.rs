@@ -133,9 +133,14 @@ impl Case {
         self.job.status().into_owned()
     }
 
-    /// The plan's save is done and the answers since are forgotten; what is seen stays as it is.
+    /// The plan's save is done and the answers since are forgotten; what is seen stays as it is. A
+    /// stop that was decided stands in the seat, too, unless a report does.
     pub fn done(mut self) -> Self {
-        self.job.status = Some(saved(&self.plan()));
+        let status = saved(&self.plan());
+        let claimed = matches!(self.seen.register, Register::Claimed(_));
+        let first = self.seen.stopped || self.seen.report.is_none();
+        self.seen.stopped = status.stop.is_some() && claimed && first;
+        self.job.status = Some(status);
         self.seen.answers.clear();
         self
     }

@@ -99,7 +99,8 @@ fn a_seat_that_nobody_claims_in_time_is_closed_before_it_is_given_up() {
 #[test]
 fn a_close_that_lost_to_a_late_claim_stops_the_claimant() {
     let late = launched().later(CLAIM_WITHIN).alive(ME).done();
-    let lost = late.answered(Call::Close, Ok(())).with_claim_of(ME);
+    let mut lost = late.answered(Call::Close, Ok(())).with_claim_of(ME);
+    lost.seen.stopped = true;
     assert_eq!(lost.does(), "stop");
     let plan = lost.exited(ME, 1).plan();
     assert_eq!(does(&plan), "reap record save");

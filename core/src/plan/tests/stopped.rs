@@ -38,6 +38,9 @@ fn the_decision_to_stop_is_saved_before_anything_is_stopped() {
     assert_eq!(case.does(), "save");
     let case = case.done();
     assert_eq!(stop_of(&case), Some(StopReason::Cancel));
+    let mut not_shut = case.clone();
+    not_shut.seen.stopped = false;
+    assert_eq!(not_shut.does(), "close");
     let plan = case.plan();
     assert_eq!(
         (does(&plan).as_str(), plan.reason),
@@ -101,9 +104,10 @@ fn a_report_that_stands_before_the_stop_wins() {
 }
 
 #[test]
-fn a_report_that_was_made_before_the_stop_was_decided_wins_though_it_is_seen_later() {
+fn a_report_that_stands_in_the_seat_before_the_stop_wins_whatever_the_clocks_say() {
     let mut case = cancelled_at_work().with_report(Outcome::Succeeded, None);
-    case.seen.report.as_mut().unwrap().finished_at = second(5);
+    case.seen.stopped = false;
+    case.seen.report.as_mut().unwrap().finished_at = second(5000);
     let status = saved(&case.exited(ME, 0).plan());
     assert_eq!(status.outcome, Some(Outcome::Succeeded));
     assert!(status.result.is_some());
@@ -111,9 +115,10 @@ fn a_report_that_was_made_before_the_stop_was_decided_wins_though_it_is_seen_lat
 
 #[test]
 fn a_stop_that_stands_before_the_report_wins_and_the_report_tells_only_the_cost() {
-    let late = cancelled_at_work()
+    let mut late = cancelled_at_work()
         .later(3)
         .with_report(Outcome::Succeeded, None);
+    late.seen.report.as_mut().unwrap().finished_at = second(1);
     assert_eq!(late.does(), "stop");
     let plan = late.exited(ME, 0).plan();
     let status = saved(&plan);

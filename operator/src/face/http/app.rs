@@ -13,6 +13,7 @@ use super::{
     jobs::queue::QueueBound,
     metrics::Metrics,
     problem::{Problem, Told},
+    session::Sessions,
 };
 use crate::face::Services;
 
@@ -26,6 +27,7 @@ pub(super) struct App(Arc<Inner>);
 pub(super) struct Inner {
     pub services: Services,
     pub metrics: Metrics,
+    pub sessions: Sessions,
     pub queue: QueueBound,
     pub requests: Semaphore,
     /// Turns at running git: each takes a process.
@@ -48,6 +50,7 @@ impl App {
         let limits = &services.limits;
         Self(Arc::new(Inner {
             metrics: Metrics::default(),
+            sessions: Sessions::default(),
             queue: QueueBound::new(limits.queue),
             requests: Semaphore::new(limits.concurrency),
             gits: Semaphore::new(GITS),

@@ -5,12 +5,12 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use schemars::{Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    app::{App, Caller},
+    app::{App, Caller, Id},
     jobs::list::rows,
     problem::{Problem, Told},
     read::{Asked, Body},
@@ -30,6 +30,7 @@ impl Wanted {
         Ok(RuleQuery {
             domain: self.domain,
             project: self.project_path,
+            golden: false,
             limit: rows(self.limit)?,
         })
     }
@@ -63,9 +64,66 @@ pub(super) async fn golden_rules(
     Caller(tenant): Caller,
     Asked(wanted): Asked<Wanted>,
 ) -> Told<Response> {
-    let query = wanted.query()?;
-    let found = memory(&app)?.golden_rules(&tenant, &query).await?;
+    let query = RuleQuery {
+        golden: true,
+        ..wanted.query()?
+    };
+    let found = memory(&app)?.heuristics(&tenant, &query).await?;
     Ok(Json(json!({"client_id": tenant, "golden_rules": found})).into_response())
+}
+
+pub(super) async fn rule(
+    State(app): State<App>,
+    Caller(tenant): Caller,
+    Id(id): Id,
+) -> Told<Response> {
+    let found = memory(&app)?.rule(&tenant, &id).await?;
+    Ok(Json(found).into_response())
+}
+
+/// Why a rule is taken out of every prompt.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Retirement {
+    /// For people.
+    #[serde(default)]
+    #[schemars(length(max = 500))]
+    reason: String,
+}
+
+pub(super) async fn retire(
+    State(app): State<App>,
+    Caller(tenant): Caller,
+    Id(id): Id,
+    Body(body): Body,
+) -> Told<Response> {
+    let said: Retirement =
+        serde_json::from_value(body).map_err(|e| Problem::invalid(format!("body: {e}")))?;
+    let found = memory(&app)?.retire(&tenant, &id, &said.reason).await?;
+    Ok(Json(found).into_response())
+}
+
+pub(super) fn retirement(g: &mut SchemaGenerator) -> Schema {
+    g.subschema_for::<Retirement>()
+}
+
+/// Which attempt.
+#[derive(Deserialize)]
+pub(super) struct Which {
+    attempt: Option<u32>,
+}
+
+pub(super) async fn receipt(
+    State(app): State<App>,
+    Caller(tenant): Caller,
+    Id(id): Id,
+    Asked(which): Asked<Which>,
+) -> Told<Response> {
+    let job = app.job(&tenant, &id).await?;
+    let mut seat = job.seat().map_err(|_| Problem::no_job())?;
+    seat.attempt = which.attempt.unwrap_or(seat.attempt);
+    let found = memory(&app)?.receipt(&tenant, &seat).await?;
+    Ok(Json(found).into_response())
 }
 
 pub(super) async fn learn(

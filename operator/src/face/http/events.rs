@@ -41,7 +41,7 @@ pub(super) struct From {
 }
 
 /// Where a stream begins, and what it says first.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Begin {
     after: u64,
     /// The first number that a client asked for and does not get.

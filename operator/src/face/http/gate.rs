@@ -7,7 +7,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
 };
 use futures::FutureExt;
 
@@ -15,6 +15,9 @@ use super::{
     app::App,
     problem::{Problem, Told},
 };
+
+/// The page that asks for a key.
+const LOGIN: &str = "/dashboard/login";
 
 /// Where the gate stands: before which path, and whether a key is asked for there.
 #[derive(Clone)]
@@ -29,6 +32,7 @@ pub(super) async fn pass(State(gate): State<Gate>, mut request: Request, next: N
     let method = request.method().clone();
     let answer = match admit(&gate, &mut request) {
         Ok(()) => run(&gate, request, next).await,
+        Err(problem) if wants_login(&gate, &problem) => Redirect::to(LOGIN).into_response(),
         Err(problem) => problem.into_response(),
     };
     gate.app
@@ -44,10 +48,22 @@ fn admit(gate: &Gate, request: &mut Request) -> Told<()> {
         known_host(request.headers(), request.uri(), &services.limits.hosts)?;
     }
     if !gate.open {
-        let tenant = services.keys.caller(request.headers())?;
+        let session = || {
+            let (method, headers) = (request.method(), request.headers());
+            gate.app.sessions.caller(method, headers, &services.keys)
+        };
+        let tenant = match services.keys.caller(request.headers()) {
+            Err(missing) if missing.is_missing_key() => session().ok_or(missing)?,
+            caller => caller?,
+        };
         request.extensions_mut().insert(tenant);
     }
     announced(request.headers(), services.limits.body)
+}
+
+/// A browser cannot send a key with a page: it is asked for one.
+fn wants_login(gate: &Gate, problem: &Problem) -> bool {
+    gate.path.starts_with("/dashboard") && problem.is_missing_key()
 }
 
 /// A body that is said to be too large is refused before it is sent.

@@ -20,6 +20,7 @@ mod problem;
 mod read;
 mod routes;
 mod server;
+mod session;
 mod workspace;
 
 pub use routes::{ROUTES, Route};

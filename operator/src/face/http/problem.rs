@@ -50,6 +50,11 @@ pub struct Problem {
 pub type Told<T> = Result<T, Problem>;
 
 impl Problem {
+    /// Whether a key is needed and none came.
+    pub fn is_missing_key(&self) -> bool {
+        self.code == "missing_key"
+    }
+
     /// A problem of this status and stable word.
     pub fn new(
         status: StatusCode,

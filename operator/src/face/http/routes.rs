@@ -5,13 +5,13 @@ use axum::{
     extract::DefaultBodyLimit,
     middleware::from_fn_with_state,
     response::{IntoResponse, Response},
-    routing::{MethodRouter, delete, get, post},
+    routing::{MethodRouter, delete, get, patch, post},
 };
 use schemars::{Schema, SchemaGenerator};
 
 use super::{
-    agents, app::App, artifacts, dashboard, dialect::record, elf, events, gate, health, jobs, logs,
-    metrics, openapi, problem::Problem, workspace,
+    agents, app::App, artifacts, dashboard, dialect::record, elf, events, gate, health, jobs,
+    jobs::amend, logs, metrics, openapi, problem::Problem, workspace,
 };
 
 /// Makes the schema of a body.
@@ -110,7 +110,7 @@ macro_rules! routes {
             method: stringify!($method),
             path: $path,
             about: $about,
-            open: matches!($path.as_bytes(), b"/health"),
+            open: matches!($path.as_bytes(), b"/health" | b"/dashboard/login" | b"/dashboard/logout" | b"/dashboard/style.css"),
             params: &[$($param),*],
             body: routes!(@body $($body)?),
             gives: $gives,
@@ -136,6 +136,7 @@ routes! {
         query("view", "string", "`resource` gives the whole AgentJob instead of the record.")
     ] => Json(record::one), jobs::list::one;
     delete "/jobs/{id}" "Cancels a job if it is not over, and forgets it afterwards." [] => Json(record::one), jobs::change::remove;
+    patch "/jobs/{id}" "Changes what may change of a job: a longer deadline, priority, ttlAfterFinished, suspend, cancel." [] body amend::schema => Json(record::one), jobs::amend::amend;
     post "/jobs/{id}/cancel" "Ends a job." [] => Json(record::one), jobs::change::cancel;
     post "/jobs/{id}/retry" "Submits a finished job again, as a new one." [KEY] => Json(record::one), jobs::change::retry;
     get "/jobs/{id}/logs" "The log of an attempt; X-Next-Cursor says where the next piece begins." [
@@ -146,6 +147,7 @@ routes! {
     ] => Other("text/plain"), logs::logs;
     get "/jobs/{id}/events" "What happens to a job, as server-sent events." [SINCE, LAST_ID] => Other("text/event-stream"), events::of_job;
     get "/events" "What happens to all jobs of the tenant from now on, as server-sent events." [SINCE, LAST_ID] => Other("text/event-stream"), events::of_tenant;
+    get "/jobs/{id}/receipt" "What an attempt was given by the memory, and what was kept back." [ATTEMPT] => Json(record::anything), elf::receipt;
     get "/jobs/{id}/result" "What the work made." [] => Json(record::anything), artifacts::result;
     get "/jobs/{id}/artifacts" "The files that a job left." [] => Json(artifacts::schema), artifacts::list;
     get "/jobs/{id}/artifacts/{*path}" "One file that a job left." [] => Other("application/octet-stream"), artifacts::one;
@@ -158,12 +160,17 @@ routes! {
     get "/elf/stats" "The memory's counters." [] => Json(record::anything), elf::stats;
     get "/elf/heuristics" "The memory's rules, most trusted first." [DOMAIN, PROJECT, LIMIT] => Json(record::anything), elf::heuristics;
     post "/elf/heuristics" "Teaches the memory a rule." [] body elf::lesson => Json(record::anything), elf::learn;
+    get "/elf/heuristics/{id}" "One rule of the memory, by its number or id." [] => Json(record::anything), elf::rule;
+    post "/elf/heuristics/{id}/retire" "Takes a rule out of every prompt." [] body elf::retirement => Json(record::anything), elf::retire;
     get "/elf/golden-rules" "The memory's golden rules." [PROJECT, LIMIT] => Json(record::anything), elf::golden_rules;
     get "/metrics" "Counters of the whole server for Prometheus." [] => Other("application/openmetrics-text"), metrics::metrics;
     get "/openapi.json" "This document." [] => Json(record::anything), openapi::document;
     get "/dashboard" "The newest jobs, for people." [CURSOR, query("status", "string", "Only these.")] => Other("text/html"), dashboard::jobs;
     get "/dashboard/jobs/{id}" "One job with its agents and the end of its log, for people." [] => Other("text/html"), dashboard::job;
     get "/dashboard/memory" "Counters and rules of the memory, for people." [] => Other("text/html"), dashboard::memory;
+    get "/dashboard/login" "Asks a browser for a key." [] => Other("text/html"), dashboard::login::ask;
+    post "/dashboard/login" "Begins a session of a browser: the form field `key`. Its cookie may read and not write." [] => Other("text/html"), dashboard::login::enter;
+    post "/dashboard/logout" "Ends the session of a browser." [] => Other("text/html"), dashboard::login::leave;
     get "/dashboard/style.css" "How the pages look." [] => Other("text/css"), dashboard::style;
 }
 

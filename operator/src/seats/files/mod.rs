@@ -1,5 +1,6 @@
 //! Seats as files of one machine: `<root>/<uid>/<attempt>/` with `register.json`,
-//! `heartbeat.json`, `report.json`, `brief.json` and the runner's `log`.
+//! `heartbeat.json`, `report.json`, `brief.json` and the runner's `log`. Where the seat was stopped
+//! before it reported, `report.json` says so, and the report stands in `late.json`.
 //!
 //! [`sync`] has the functions themselves, for a runner that has no async runtime yet;
 //! [`FileSeats`] is the port over them. The root must stand on a local disk that survives a

@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use sandbox_core::{
     Brief, Claim, Heartbeat, Register, Report, Seat, Uid,
     port::{Answer, PortError, SeatRecord},
+    seat::Closed,
 };
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::disk;
 use crate::seats::{
@@ -22,7 +23,18 @@ use crate::seats::{
 const REGISTER: &str = "register.json";
 const HEARTBEAT: &str = "heartbeat.json";
 const REPORT: &str = "report.json";
+const LATE: &str = "late.json";
 const BRIEF: &str = "brief.json";
+
+/// How a claimed seat ended. The file is put once, so it says for ever which came first.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum End {
+    /// Its end was decided before its claimant reported.
+    Stopped { stopped: Closed },
+    /// Its claimant reported.
+    Reported(Box<Report>),
+}
 
 /// The folder of a seat: `<root>/<uid>/<attempt>`. It may not be there yet.
 #[must_use]
@@ -41,10 +53,18 @@ pub fn log_path(root: &Path, seat: &Seat) -> PathBuf {
 /// # Errors
 /// `Unknown` when one of them cannot be read or is damaged.
 pub fn read(root: &Path, seat: &Seat) -> Answer<SeatRecord> {
+    let register = register(root, seat)?;
+    let heartbeat = load(root, seat, HEARTBEAT, HEARTBEAT_LIMIT)?;
+    let (stopped, report) = match load(root, seat, REPORT, REPORT_LIMIT)? {
+        None => (None, None),
+        Some(End::Reported(report)) => (None, Some(*report)),
+        Some(End::Stopped { stopped }) => (Some(stopped), load(root, seat, LATE, REPORT_LIMIT)?),
+    };
     Ok(SeatRecord {
-        register: register(root, seat)?,
-        heartbeat: load(root, seat, HEARTBEAT, HEARTBEAT_LIMIT)?,
-        report: load(root, seat, REPORT, REPORT_LIMIT)?,
+        register,
+        heartbeat,
+        stopped,
+        report,
     })
 }
 
@@ -68,12 +88,19 @@ pub fn claim(root: &Path, seat: &Seat, claim: Claim) -> Answer<Register> {
     put_register(root, seat, Register::Claimed(claim))
 }
 
-/// Closes the seat if nothing stands there; gives what stands there afterwards.
+/// Closes the seat if nothing stands there, stops it if it is claimed and has not reported; gives
+/// what stands in the register afterwards.
 ///
 /// # Errors
 /// `Unknown` when it is not known whether it was closed.
 pub fn close(root: &Path, seat: &Seat, reason: &str, now: Timestamp) -> Answer<Register> {
-    put_register(root, seat, closed(reason, now))
+    let stopped = closed(reason, now);
+    let stands = put_register(root, seat, Register::Closed(stopped.clone()))?;
+    if matches!(stands, Register::Claimed(_)) {
+        let end = encode(seat, "stop", &End::Stopped { stopped }, REGISTER_LIMIT)?;
+        put(root, seat, REPORT, &end)?;
+    }
+    Ok(stands)
 }
 
 /// Puts the claimant's heartbeat.
@@ -86,14 +113,20 @@ pub fn beat(root: &Path, seat: &Seat, nonce: &str, beat: &Heartbeat) -> Answer<(
     disk::replace(&folder(root, seat), HEARTBEAT, &bytes).map_err(|e| failed(seat, HEARTBEAT, &e))
 }
 
-/// Puts the claimant's report; the first one stands.
+/// Puts the claimant's report; the first one stands. After a stop it is kept beside it.
 ///
 /// # Errors
 /// `Refused` when the nonce is not the claimant's, or the report is too large.
 pub fn report(root: &Path, seat: &Seat, nonce: &str, report: &Report) -> Answer<()> {
     let bytes = encode(seat, "report", report, REPORT_LIMIT)?;
     admit(seat, &register(root, seat)?, nonce)?;
-    put(root, seat, REPORT, &bytes).map(drop)
+    if put(root, seat, REPORT, &bytes)? {
+        return Ok(());
+    }
+    match load(root, seat, REPORT, REPORT_LIMIT)? {
+        Some(End::Stopped { .. }) => put(root, seat, LATE, &bytes).map(drop),
+        _ => Ok(()),
+    }
 }
 
 /// Puts the brief beneath the seat; the first one stands, so that a repeated launch is the same.

@@ -31,8 +31,10 @@ pub fn place(spec: Value) -> Place {
         model_key_file: Some(at.join("key")),
         ..Settings::default()
     };
+    let brief = a_brief(spec);
     let work = Work {
-        brief: a_brief(spec),
+        over_at: watch::Sender::new(brief.deadline_at),
+        brief,
         lessons: Receipt::default(),
         settings,
         seat_dir: at.to_owned(),

@@ -1,6 +1,7 @@
 //! The pages for people: jobs, one job, the memory. Written by the server, without any script;
 //! templates escape every value.
 
+pub(super) mod login;
 mod pages;
 
 use askama::Template;
@@ -25,7 +26,7 @@ use crate::face::RuleQuery;
 
 /// What a page may load: our own style and nothing else.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
-     form-action 'none'; frame-ancestors 'none'";
+     form-action 'self'; frame-ancestors 'none'";
 /// Rows of the list.
 const ROWS: u32 = 50;
 /// Bytes of the log's end that are shown.
@@ -67,6 +68,7 @@ pub(super) async fn jobs(
     let found = app.services.store.list(&query).await?;
     page(&JobsPage {
         tenant: tenant.as_str(),
+        login: app.services.keys.required(),
         rows: found.jobs.iter().map(Row::of).collect(),
         status: wanted.status.unwrap_or_default(),
         next: found.next,
@@ -89,6 +91,7 @@ pub(super) async fn job(
     let why = why_queued(&app, &job, &status).await?;
     page(&JobPage {
         tenant: tenant.as_str(),
+        login: app.services.keys.required(),
         row: Row::of(&job),
         why: why.or_else(|| status.queued_reason.clone()),
         failure: status.failure.as_ref(),
@@ -137,11 +140,16 @@ pub(super) async fn memory(State(app): State<App>, Caller(tenant): Caller) -> To
         limit: ROWS,
         ..RuleQuery::default()
     };
+    let golden = RuleQuery {
+        golden: true,
+        ..query.clone()
+    };
     let counters = elf.stats(&tenant).await?;
-    let golden = elf.golden_rules(&tenant, &query).await?;
+    let golden = elf.heuristics(&tenant, &golden).await?;
     let rules = elf.heuristics(&tenant, &query).await?;
     page(&MemoryPage {
         tenant: tenant.as_str(),
+        login: app.services.keys.required(),
         counters: pages::counters(&counters),
         golden: pages::rules(&golden),
         rules: pages::rules(&rules),

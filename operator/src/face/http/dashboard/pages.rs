@@ -56,6 +56,8 @@ impl Row {
 #[template(path = "jobs.html")]
 pub(super) struct JobsPage<'a> {
     pub tenant: &'a str,
+    /// Whether people log in here, and so out.
+    pub login: bool,
     pub rows: Vec<Row>,
     pub status: String,
     pub next: Option<String>,
@@ -66,6 +68,8 @@ pub(super) struct JobsPage<'a> {
 #[template(path = "job.html")]
 pub(super) struct JobPage<'a> {
     pub tenant: &'a str,
+    /// Whether people log in here, and so out.
+    pub login: bool,
     pub row: Row,
     pub why: Option<String>,
     pub failure: Option<&'a Failure>,
@@ -81,6 +85,8 @@ pub(super) struct JobPage<'a> {
 #[template(path = "memory.html")]
 pub(super) struct MemoryPage<'a> {
     pub tenant: &'a str,
+    /// Whether people log in here, and so out.
+    pub login: bool,
     pub counters: Vec<(String, String)>,
     pub golden: Vec<Rule>,
     pub rules: Vec<Rule>,

@@ -73,10 +73,10 @@ fn cancelled(spec: &AgentJobSpec) -> AgentJobSpec {
 }
 
 /// A new spec with what to tell about it; nothing when there is nothing to change.
-type Asked = Option<(AgentJobSpec, (&'static str, &'static str))>;
+pub(super) type Asked = Option<(AgentJobSpec, (&'static str, &'static str))>;
 
 /// Writes a changed spec; reads again when somebody else has written meanwhile.
-async fn change(
+pub(super) async fn change(
     app: &App,
     (tenant, id): (&Tenant, &str),
     asked: impl Fn(&AgentJob) -> Told<Asked>,

@@ -1,56 +1,12 @@
-//! What a spec names besides itself: files of the tenant and an earlier job of the tenant. Both are
-//! refused at the door when they are somebody else's, so that no attempt is spent on them.
+//! The earlier job that a spec names: refused at the door when it is somebody else's, so that no
+//! attempt is spent on it.
 
-use sandbox_core::{AgentJob, AgentJobSpec, Tenant, validate::Invalid};
+use sandbox_core::{AgentJob, Tenant, validate::Invalid};
 
 use crate::face::http::{
     app::App,
-    beneath::inner,
     problem::{Problem, Told},
 };
-
-/// Every path of the spec that does not stay beneath the tenant's root.
-pub(super) fn leading_out(spec: &AgentJobSpec) -> Vec<Invalid> {
-    let named = paths(spec).into_iter();
-    let wrong = named.filter_map(|(field, path)| Some((field, inner(path).err()?)));
-    wrong
-        .map(|(field, why)| {
-            Invalid::new(
-                field,
-                format!("{why}: it is read beneath the tenant's root"),
-            )
-        })
-        .collect()
-}
-
-fn paths(spec: &AgentJobSpec) -> Vec<(String, &str)> {
-    let farm = spec.agent_farm.as_ref();
-    let dbt = spec.dbt_run.as_ref();
-    let work = spec.analytics.as_ref();
-    let named = [
-        (
-            "agentFarm.workspace.path",
-            farm.and_then(|f| f.workspace.path.as_ref()),
-        ),
-        (
-            "agentFarm.promptFile",
-            farm.and_then(|f| f.prompt_file.as_ref()),
-        ),
-        ("dbtRun.projectPath", dbt.map(|d| &d.project_path)),
-        (
-            "dbtRun.profilesDir",
-            dbt.and_then(|d| d.profiles_dir.as_ref()),
-        ),
-        ("analytics.repo", work.map(|w| &w.repo)),
-    ];
-    let named = named
-        .into_iter()
-        .filter_map(|(field, path)| Some((format!("spec.{field}"), path?.as_str())));
-    let files = work.map_or(&[][..], |w| &w.files_to_read);
-    let files = files.iter().enumerate();
-    let files = files.map(|(n, path)| (format!("spec.analytics.filesToRead[{n}]"), path.as_str()));
-    named.chain(files).collect()
-}
 
 /// A job that is tried again must be the tenant's own and over.
 ///

@@ -5,6 +5,7 @@ mod access;
 mod changes;
 mod dialect;
 mod files;
+mod login;
 mod pages;
 mod paths;
 mod records;

@@ -10,7 +10,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use sandbox_core::{
-    AgentJob, AgentJobStatus, Brief, Claim, Failure, FailureClass, Outcome, Tenant, Uid,
+    AgentJob, AgentJobStatus, Brief, Claim, Failure, FailureClass, Outcome, Seat, Tenant, Uid,
     port::{Answer, Backend, Change, PortError, Write},
     query::NewEvent,
     spec::BackendName,
@@ -314,8 +314,16 @@ impl ElfFace for Elf {
         }]))
     }
 
-    async fn golden_rules(&self, tenant: &Tenant, query: &RuleQuery) -> Answer<Value> {
-        self.heuristics(tenant, query).await
+    async fn rule(&self, _: &Tenant, id: &str) -> Answer<Value> {
+        Ok(json!({"id": id}))
+    }
+
+    async fn retire(&self, _: &Tenant, id: &str, reason: &str) -> Answer<Value> {
+        Ok(json!({"id": id, "reason": reason}))
+    }
+
+    async fn receipt(&self, _: &Tenant, seat: &Seat) -> Answer<Value> {
+        Ok(json!({"attempt": seat.attempt}))
     }
 
     async fn learn(&self, _: &Tenant, lesson: &NewRule) -> Answer<Value> {
