@@ -118,6 +118,7 @@ mod tests {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]).env(SEAT_VARIABLE, seat);
         command
+            .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::piped())
             .spawn()
             .unwrap()
@@ -153,7 +154,8 @@ mod tests {
     #[test]
     fn a_zombie_does_not_remain() {
         let seat = format!("test-{}/1", uuid::Uuid::new_v4());
-        let mut parent = begin(&seat, "echo up; exec sleep 60");
+        // It waits for what never comes, itself: a process has no environment while it becomes another.
+        let mut parent = begin(&seat, "echo up; read never");
         line(&mut parent);
         assert_eq!(pids(&seat).len(), 1);
         parent.kill().unwrap();

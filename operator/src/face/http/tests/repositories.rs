@@ -79,6 +79,26 @@ async fn what_changed_is_told_with_new_files() {
 }
 
 #[tokio::test]
+async fn a_change_that_came_as_late_as_the_index_stands_in_the_patch() {
+    let world = World::open();
+    let folder = repository(&world, "default");
+    git(&folder, &["config", "core.trustctime", "false"]);
+    let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(1);
+    let dated = |name: &str| {
+        let file = fs::File::options().write(true).open(folder.join(name));
+        file.unwrap().set_modified(hour_ago).unwrap();
+    };
+    dated("foo.py");
+    git(&folder, &["update-index", "--refresh"]);
+    // As long as before, at the time that the index knows, which is the index's own time.
+    fs::write(folder.join("foo.py"), "two\n").unwrap();
+    dated("foo.py");
+    dated(".git/index");
+    let answer = world.get("/workspace/patch?path=repo").await;
+    assert!(answer.text.contains("+two"), "{}", answer.text);
+}
+
+#[tokio::test]
 async fn a_patch_applies_elsewhere_and_leaves_the_index_alone() {
     let world = World::open();
     let folder = repository(&world, "default");

@@ -145,7 +145,7 @@ impl<'a> Repo<'a> {
         let own = Path::new(std::ffi::OsStr::from_bytes(own.trim_ascii_end()));
         let here = format!("/proc/self/fd/{}", self.folder.as_raw_fd());
         // A repository without an index has no files that it knows; the second begins empty too.
-        let _ = fs::copy(Path::new(&here).join(own), &index);
+        let _ = copy_of_its_age(&Path::new(&here).join(own), &index);
         let tell = ["add", "--intent-to-add", "--", "."];
         self.good(&tell, Some(&index)).await?;
         self.diff(Some(&index)).await
@@ -245,4 +245,15 @@ impl Drop for Scratch {
         // What stays behind is one small file in the temporary folder.
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+/// git looks into a file that changed as late as the index was written; a younger copy of the index
+/// would make it trust such a file's size and time.
+fn copy_of_its_age(from: &Path, to: &Path) -> std::io::Result<()> {
+    let written = fs::metadata(from)?.modified()?;
+    fs::copy(from, to)?;
+    fs::File::options()
+        .write(true)
+        .open(to)?
+        .set_modified(written)
 }
