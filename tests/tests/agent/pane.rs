@@ -142,7 +142,8 @@ fn a_prompt_that_comes_while_text_streams_becomes_the_next_turn() {
 ",
     );
     let pane = Pane::open(&rig, &["--dangerously-skip-permissions", "first"]);
-    rig.wait_for_status("busy");
+    // Its hook has told: from the state alone one could not say that the first prompt is in.
+    rig.event("UserPromptSubmit");
     pane.paste("second");
     pane.enter();
     pane.wait_for_text("(queued)");
