@@ -208,6 +208,7 @@ impl Case {
             instance: name.to_owned(),
             code: Some(code),
             signal: None,
+            why: None,
         };
         self.with_sighting(name, sighting)
     }

@@ -169,6 +169,7 @@ impl World {
             choice: 0,
             slots: 1,
             claim: Some(claim.clone()),
+            prepared_at: None,
             vanished_at: None,
         };
         let begun = intent.clone();
