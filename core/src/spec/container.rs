@@ -64,7 +64,11 @@ impl ContainerResources {
         }
         let (whole, part) = text.split_once('.').unwrap_or((text, ""));
         let part: u64 = format!("{part:0<3}").get(..3)?.parse().ok()?;
-        whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(part)
+        whole
+            .parse::<u64>()
+            .ok()?
+            .checked_mul(1000)?
+            .checked_add(part)
     }
 
     /// Memory in bytes, where the job says.

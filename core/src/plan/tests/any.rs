@@ -114,16 +114,18 @@ fn a_view() -> impl Strategy<Value = Seen> {
     let pulled = option::of(Just("pulling".to_owned()));
     let place = (vec(a_sighting(), 0..3), 0..3_u32);
     let answers = vec(an_answer(), 0..3);
-    (a_register(), said, place, answers, pulled).prop_map(|(register, said, place, answers, preparing)| Seen {
-        register,
-        heartbeat: said.0,
-        report: said.1,
-        sightings: place.0,
-        remains: place.1,
-        image: None,
-        preparing,
-        answers,
-    })
+    (a_register(), said, place, answers, pulled).prop_map(
+        |(register, said, place, answers, preparing)| Seen {
+            register,
+            heartbeat: said.0,
+            report: said.1,
+            sightings: place.0,
+            remains: place.1,
+            image: None,
+            preparing,
+            answers,
+        },
+    )
 }
 
 fn an_intent() -> impl Strategy<Value = Intent> {

@@ -89,7 +89,13 @@ impl ContainerBackend {
     }
 
     async fn start(&self, name: &str) -> Result<(), Trouble> {
-        match self.engine.client().await?.start_container(name, None).await {
+        match self
+            .engine
+            .client()
+            .await?
+            .start_container(name, None)
+            .await
+        {
             Err(e) if is_so_already(&e) => Ok(()),
             started => Ok(started?),
         }

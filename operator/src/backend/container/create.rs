@@ -31,7 +31,9 @@ pub(super) fn name(seat: &Seat) -> String {
 /// What the job says about its container; all defaults where it says nothing.
 pub(super) fn asked(brief: &Brief) -> ContainerSpec {
     let backend = brief.spec.backend.as_ref();
-    backend.and_then(|b| b.container.clone()).unwrap_or_default()
+    backend
+        .and_then(|b| b.container.clone())
+        .unwrap_or_default()
 }
 
 /// Everything a container is made with besides the job and the configuration.
@@ -135,7 +137,12 @@ fn host(conf: &ContainerConfig, brief: &Brief, parts: &Parts) -> HostConfig {
 /// An engine refuses more processors than there are; only a job that asks for them is to be told.
 fn nano_cpus(resources: &ContainerResources, machine: u64) -> i64 {
     let default = CPU.min(machine.max(1));
-    signed(resources.millicores().unwrap_or(default).saturating_mul(1_000_000))
+    signed(
+        resources
+            .millicores()
+            .unwrap_or(default)
+            .saturating_mul(1_000_000),
+    )
 }
 
 fn signed(n: u64) -> i64 {
@@ -173,9 +180,15 @@ fn mounts(conf: &ContainerConfig, brief: &Brief) -> Vec<Mount> {
     let uid = seat.uid.as_str();
     let artifacts = conf.artifacts_root.join(tenant).join(uid);
     let writable = [
-        (sync::folder(&conf.seats, seat), format!("{}/{seat}", inside::SEATS)),
+        (
+            sync::folder(&conf.seats, seat),
+            format!("{}/{seat}", inside::SEATS),
+        ),
         (artifacts, format!("{}/{tenant}/{uid}", inside::ARTIFACTS)),
-        (conf.workspace_root.join(tenant), format!("{}/{tenant}", inside::WORKSPACE)),
+        (
+            conf.workspace_root.join(tenant),
+            format!("{}/{tenant}", inside::WORKSPACE),
+        ),
     ];
     let readable = [
         (conf.settings(), inside::SETTINGS),

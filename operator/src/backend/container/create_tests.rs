@@ -1,7 +1,10 @@
 //! What every container is made with, whatever a job says.
 
 use jiff::Timestamp;
-use sandbox_core::{AgentJobSpec, Tenant, spec::{BackendName, BackendSpec}};
+use sandbox_core::{
+    AgentJobSpec, Tenant,
+    spec::{BackendName, BackendSpec},
+};
 use serde_json::{Value, json};
 
 use super::*;
@@ -70,7 +73,14 @@ fn nothing_of_a_container_can_gain_a_privilege() {
     assert_eq!(host["Privileged"], false);
     assert_eq!(host["ReadonlyRootfs"], true);
     assert_eq!(host["RestartPolicy"]["Name"], "no");
-    for open in ["CapAdd", "Devices", "PidMode", "UTSMode", "UsernsMode", "Binds"] {
+    for open in [
+        "CapAdd",
+        "Devices",
+        "PidMode",
+        "UTSMode",
+        "UsernsMode",
+        "Binds",
+    ] {
         assert!(host[open].is_null(), "{open}");
     }
 }

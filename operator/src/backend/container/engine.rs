@@ -1,6 +1,6 @@
 //! The engine's client: reached when it is needed, its errors told apart. Knows no seat.
 
-use std::{error::Error as _, io};
+use std::io;
 
 use bollard::{API_DEFAULT_VERSION, Docker, errors::Error};
 use sandbox_core::{
@@ -186,10 +186,7 @@ mod tests {
     #[test]
     fn a_silence_is_unknown_and_a_refusal_is_definite() {
         let lost = Trouble::Lost("cut".to_owned());
-        assert!(matches!(
-            lost.definite("start"),
-            PortError::Unknown(_)
-        ));
+        assert!(matches!(lost.definite("start"), PortError::Unknown(_)));
         for (code, class) in [
             (400, FailureClass::InvalidSpec),
             (500, FailureClass::Infrastructure),
@@ -231,6 +228,9 @@ mod tests {
             Ok(client) => client.await.map(drop),
             Err(e) => Err(Trouble::Lost(e.clone())),
         };
-        assert!(matches!(trouble, Err(Trouble::Unreachable(_))), "{trouble:?}");
+        assert!(
+            matches!(trouble, Err(Trouble::Unreachable(_))),
+            "{trouble:?}"
+        );
     }
 }

@@ -38,7 +38,10 @@ impl ContainerBackend {
         let filters = HashMap::from([
             ("type".to_owned(), vec!["container".to_owned()]),
             ("label".to_owned(), vec![mine]),
-            ("event".to_owned(), vec!["die".to_owned(), "destroy".to_owned()]),
+            (
+                "event".to_owned(),
+                vec!["die".to_owned(), "destroy".to_owned()],
+            ),
         ]);
         // What ends during the look is told as well.
         let since = Timestamp::now().as_second().to_string();
@@ -67,7 +70,12 @@ impl ContainerBackend {
             .all(true)
             .filters(&filters)
             .build();
-        let all = self.engine.client().await?.list_containers(Some(options)).await?;
+        let all = self
+            .engine
+            .client()
+            .await?
+            .list_containers(Some(options))
+            .await?;
         let labels = all.into_iter().filter_map(|c| c.labels);
         Ok(labels.filter_map(|l| seat_of(&l)).collect())
     }

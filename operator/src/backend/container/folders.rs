@@ -209,7 +209,10 @@ mod tests {
         fs::write(&from, "secret").unwrap();
         copy(&from, &to, me).unwrap();
         assert_eq!(fs::read_to_string(&to).unwrap(), "secret");
-        assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o400);
+        assert_eq!(
+            fs::metadata(&to).unwrap().permissions().mode() & 0o777,
+            0o400
+        );
     }
 
     #[test]

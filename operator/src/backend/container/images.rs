@@ -103,7 +103,9 @@ impl Images {
         let mut state = self.lock();
         state.waiting.insert(seat.clone(), name.to_owned());
         if !state.pulls.contains_key(name) {
-            state.pulls.insert(name.to_owned(), Pull::Running(BTreeMap::new()));
+            state
+                .pulls
+                .insert(name.to_owned(), Pull::Running(BTreeMap::new()));
             let (me, name) = (self.clone(), name.to_owned());
             tokio::spawn(async move { me.run(&name).await });
         }
@@ -189,7 +191,12 @@ fn progress(name: &str, layers: &BTreeMap<String, (i64, i64)>) -> String {
 /// A registry that does not know the image will not know it later: that is the name's fault.
 fn not_pulled(name: &str, failed: Trouble) -> PortError {
     let text = failed.to_string();
-    let unknown = ["not found", "denied", "manifest unknown", "invalid reference"];
+    let unknown = [
+        "not found",
+        "denied",
+        "manifest unknown",
+        "invalid reference",
+    ];
     let class = if unknown.iter().any(|word| text.contains(word)) {
         FailureClass::InvalidSpec
     } else {

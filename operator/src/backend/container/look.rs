@@ -68,7 +68,10 @@ impl Found {
 
     /// One that was made and never started has run nothing yet: it is started by the next launch.
     pub(super) fn is_only_made(&self) -> bool {
-        matches!(self.state.status, None | Some(Status::CREATED | Status::EMPTY))
+        matches!(
+            self.state.status,
+            None | Some(Status::CREATED | Status::EMPTY)
+        )
     }
 
     pub(super) fn runs(&self) -> bool {
@@ -112,7 +115,10 @@ impl Found {
 /// The last lines that a container printed, as one; nothing when it cannot be asked.
 pub(super) async fn printed(engine: &Engine, seat: &Seat) -> Option<String> {
     let docker = engine.client().await.ok()?;
-    let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail("5");
+    let options = LogsOptionsBuilder::new()
+        .stdout(true)
+        .stderr(true)
+        .tail("5");
     let lines = docker.logs(&name(seat), Some(options.build())).take(64);
     let lines: Vec<String> = lines
         .filter_map(async |line| Some(line.ok()?.to_string()))

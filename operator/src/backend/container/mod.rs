@@ -43,9 +43,7 @@ use sandbox_core::{
     validate::Invalid,
 };
 
-pub use conf::{
-    ContainerConfig, FIXED_USER, OWNER_LABEL, SEAT_LABEL, User, engine_host, inside,
-};
+pub use conf::{ContainerConfig, FIXED_USER, OWNER_LABEL, SEAT_LABEL, User, engine_host, inside};
 pub use create::RELAY;
 pub use look::instance;
 
@@ -123,6 +121,26 @@ impl ContainerBackend {
     }
 }
 
+/// The engine's version, and whether it has an image: for people who look what a machine has.
+///
+/// # Errors
+/// `Unknown` when it does not answer, with what to do.
+pub async fn engine_state(host: &str, image: &str) -> Answer<(String, bool)> {
+    let engine = engine::Engine::new(host)?;
+    let asked = async {
+        let docker = engine.client().await?;
+        let version = docker.version().await?.version.unwrap_or_default();
+        match docker.inspect_image(image).await.map_err(Into::into) {
+            Ok(_) => Ok((version, true)),
+            Err(engine::Trouble::NotFound(_)) => Ok((version, false)),
+            Err(e) => Err(e),
+        }
+    };
+    asked
+        .await
+        .map_err(|e: engine::Trouble| e.unknown("use containers"))
+}
+
 #[async_trait]
 impl Backend for ContainerBackend {
     fn name_of(&self, seat: &Seat) -> (BackendName, String) {
@@ -131,13 +149,15 @@ impl Backend for ContainerBackend {
 
     async fn launch(&self, brief: &Brief) -> Answer<()> {
         let sent = brief.clone();
-        self.on_disk(move |conf| folders::prepare(conf, &sent)).await?;
+        self.on_disk(move |conf| folders::prepare(conf, &sent))
+            .await?;
         self.begin(brief).await
     }
 
     async fn look(&self, seat: &Seat, claim: Option<&Claim>) -> Answer<Look> {
         let found = self.ours(seat).await;
-        let found = found.map_err(|e| e.unknown(&format!("look at the container of seat {seat}")))?;
+        let found =
+            found.map_err(|e| e.unknown(&format!("look at the container of seat {seat}")))?;
         let Some(found) = found.filter(|f| !f.is_only_made()) else {
             return Ok(Look {
                 preparing: self.images.preparing(seat),

@@ -27,7 +27,11 @@ impl Bridge {
     pub(super) async fn up(&self, engine: &Engine, owner: &str) -> Result<(), Trouble> {
         let mut made = self.made.lock().await;
         let (docker, name) = (engine.client().await?, name(owner));
-        match docker.inspect_network(&name, None).await.map_err(Trouble::from) {
+        match docker
+            .inspect_network(&name, None)
+            .await
+            .map_err(Trouble::from)
+        {
             Ok(_) => *made = true,
             Err(Trouble::NotFound(_)) => {
                 docker.create_network(request(name, owner)).await?;

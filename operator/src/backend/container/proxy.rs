@@ -105,7 +105,11 @@ async fn pass(mut inside: UnixStream, hosts: &Hosts) -> io::Result<()> {
         return refuse(&mut inside, "400 Bad Request", "this is a forward proxy").await;
     };
     if !hosts.permits(&asked.host, asked.port) {
-        tracing::info!(host = asked.host, port = asked.port, "refused to a container");
+        tracing::info!(
+            host = asked.host,
+            port = asked.port,
+            "refused to a container"
+        );
         let text = format!(
             "{}:{} is not a host that containers may reach; SANDBOX_CONTAINER_HOSTS lists them",
             asked.host, asked.port
@@ -125,7 +129,9 @@ async fn pass(mut inside: UnixStream, hosts: &Hosts) -> io::Result<()> {
         }
     }
     outside.write_all(&rest).await?;
-    copy_bidirectional(&mut inside, &mut outside).await.map(drop)
+    copy_bidirectional(&mut inside, &mut outside)
+        .await
+        .map(drop)
 }
 
 async fn refuse(to: &mut UnixStream, status: &str, text: &str) -> io::Result<()> {
@@ -149,7 +155,10 @@ async fn head(from: &mut (impl AsyncRead + Unpin)) -> io::Result<(String, Vec<u8
             return Ok((head, rest));
         }
         if bytes.len() > HEAD {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "too long a head"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "too long a head",
+            ));
         }
         if from.read_buf(&mut bytes).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());

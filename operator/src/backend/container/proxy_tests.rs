@@ -35,7 +35,14 @@ fn only_what_stands_on_the_list_is_permitted() {
 
 #[test]
 fn an_entry_that_is_no_host_is_refused() {
-    for text in ["https://github.com", "a b", "*", "*.", "host:x", "[::1]:443"] {
+    for text in [
+        "https://github.com",
+        "a b",
+        "*",
+        "*.",
+        "host:x",
+        "[::1]:443",
+    ] {
         assert!(Hosts::parse(text).is_err(), "{text}");
     }
     assert!(Hosts::parse(DEFAULT_HOSTS).is_ok());
@@ -72,7 +79,14 @@ fn what_is_no_request_to_a_proxy_is_none() {
 
 #[test]
 fn addresses_of_this_machine_are_not_outside() {
-    for inside in ["127.0.0.1", "169.254.169.254", "::1", "0.0.0.0", "::ffff:127.0.0.1", "fe80::1"] {
+    for inside in [
+        "127.0.0.1",
+        "169.254.169.254",
+        "::1",
+        "0.0.0.0",
+        "::ffff:127.0.0.1",
+        "fe80::1",
+    ] {
         assert!(inside.parse().is_ok_and(|ip| !is_outside(ip)), "{inside}");
     }
     assert!("192.0.2.1".parse().is_ok_and(is_outside));
@@ -104,7 +118,10 @@ async fn a_listed_server_is_reached_plainly_and_by_a_tunnel() -> io::Result<()> 
     assert!(plain.ends_with("here"), "{plain}");
     let tunnel = "CONNECT 127.0.0.1:PORT HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n";
     let tunnel = asked(true, tunnel).await?;
-    assert!(tunnel.starts_with("HTTP/1.1 200 Connection") && tunnel.ends_with("here"), "{tunnel}");
+    assert!(
+        tunnel.starts_with("HTTP/1.1 200 Connection") && tunnel.ends_with("here"),
+        "{tunnel}"
+    );
     Ok(())
 }
 

@@ -3,7 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sandbox_core::{Seat, port::{Answer, Backend, Store}};
+use sandbox_core::{
+    Seat,
+    port::{Answer, Backend, Store},
+};
 
 use super::{ContainerBackend, engine::Trouble};
 

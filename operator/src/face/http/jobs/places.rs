@@ -1,7 +1,7 @@
 //! What a spec names besides itself: files of the tenant and an earlier job of the tenant. Both are
 //! refused at the door when they are somebody else's, so that no attempt is spent on them.
 
-use sandbox_core::{AgentJob, AgentJobSpec, Tenant, validate::Invalid};
+use sandbox_core::{AgentJob, AgentJobSpec, Tenant, spec::BackendName, validate::Invalid};
 
 use crate::face::http::{
     app::App,
@@ -50,6 +50,33 @@ fn paths(spec: &AgentJobSpec) -> Vec<(String, &str)> {
     let files = files.iter().enumerate();
     let files = files.map(|(n, path)| (format!("spec.analytics.filesToRead[{n}]"), path.as_str()));
     named.chain(files).collect()
+}
+
+/// The job's back end must be one that this server has, and what it says of it what that one gives.
+///
+/// # Errors
+/// 422 with the fields.
+pub(super) fn offered(app: &App, job: &AgentJob) -> Told<()> {
+    let asked = job.spec.backend.as_ref();
+    let name = asked.map_or(app.services.backend, |b| b.name);
+    let refused = match app.services.backends.get(&name) {
+        Some(backend) => backend.refuses(&job.spec),
+        None => vec![Invalid::new("spec.backend.name", missing(name))],
+    };
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::fields(refused))
+}
+
+fn missing(name: BackendName) -> String {
+    let remedy = match name {
+        BackendName::Container => {
+            "; start Docker or Podman on the server's machine, or set DOCKER_HOST, and restart it"
+        }
+        _ => "",
+    };
+    format!("this server has no back end {}{remedy}", name.word())
 }
 
 /// A job that is tried again must be the tenant's own and over.
