@@ -11,7 +11,7 @@ use sandbox_core::{
     spec::{ContainerResources, ContainerSpec, Network},
 };
 
-use super::conf::{ContainerConfig, OWNER_LABEL, SEAT_LABEL, inside};
+use super::conf::{ContainerConfig, OWNER_LABEL, SEAT_LABEL, User, inside};
 use crate::seats::files::sync;
 
 /// Processors in thousandths, memory in bytes, processes: what a job gets that does not say.
@@ -112,7 +112,7 @@ fn host(conf: &ContainerConfig, brief: &Brief, parts: &Parts) -> HostConfig {
     let memory = signed(resources.bytes().unwrap_or(MEMORY));
     HostConfig {
         mounts: Some(mounts(conf, brief)),
-        tmpfs: Some(tmpfs()),
+        tmpfs: Some(tmpfs(conf.user)),
         network_mode: Some(network_mode(asked.network, parts)),
         readonly_rootfs: Some(true),
         privileged: Some(false),
@@ -158,8 +158,10 @@ fn network_mode(network: Network, parts: &Parts) -> String {
 }
 
 /// Programs are built and run in temporary folders, so `noexec` would break honest work.
-fn tmpfs() -> HashMap<String, String> {
-    let options = "rw,nosuid,nodev,exec,mode=1777,size=1g".to_owned();
+/// Both are named with an owner: where the image has a folder of that name, its mode is taken over.
+fn tmpfs(user: User) -> HashMap<String, String> {
+    let User { uid, gid } = user;
+    let options = format!("rw,nosuid,nodev,exec,mode=0700,uid={uid},gid={gid},size=1g");
     let places = ["/tmp", inside::HOME];
     places.map(|p| (p.to_owned(), options.clone())).into()
 }
