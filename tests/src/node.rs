@@ -67,6 +67,7 @@ impl Node {
     }
 
     /// The same, served by another user of this machine.
+    #[must_use]
     pub fn as_user(mut self, user: u32) -> Self {
         self.user = Some(user);
         std::os::unix::fs::chown(self.folder.path(), Some(user), Some(user)).unwrap();

@@ -220,6 +220,7 @@ impl Node {
             memory: self.ports.memory.clone(),
             waker: self.waker.clone(),
             claimed: Arc::new(move |seat, claim| watches.watch(&seat.uid, &claim.instance)),
+            may_claim: true,
         }
     }
 
@@ -235,7 +236,11 @@ impl Node {
         };
         let sockets = &containers.sockets;
         let seats = containers::listen(&sockets.join("node.sock"))?;
-        parts.spawn(serve_seats(seats, self.door(), stopped.clone()));
+        let door = SeatDoor {
+            may_claim: false,
+            ..self.door()
+        };
+        parts.spawn(serve_seats(seats, door, stopped.clone()));
         let proxy = containers::listen(&sockets.join("proxy.sock"))?;
         let (hosts, backend) = (containers.hosts.clone(), containers.backend.clone());
         let (store, mut stopped) = (self.ports.store.clone(), stopped.clone());

@@ -65,10 +65,8 @@ async fn a_socket_that_the_server_may_not_use_is_told_with_the_remedy() {
     let job = node.ended(&id).await;
     assert_eq!(job["outcome"], "Succeeded", "{job:#}");
     // What a server of a plain user begins, runs as that user.
-    let report = fs::metadata(
-        node.seat(&id, job["attempt"].as_u64().unwrap() as u32)
-            .join("report.json"),
-    );
+    let attempt = u32::try_from(job["attempt"].as_u64().unwrap()).unwrap();
+    let report = fs::metadata(node.seat(&id, attempt).join("report.json"));
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&report.unwrap()), 12345);
 }
 
@@ -153,12 +151,12 @@ async fn a_full_disk_of_the_engine_is_told_and_the_job_runs_once_there_is_room()
     let node = node_on(&engine, &[]);
     let filler = disk.0.path().join("filler");
     let script = ["-c", "cat /dev/zero >\"$0\" 2>/dev/null"];
-    let filled = Command::new("sh")
+    let full = Command::new("sh")
         .args(script)
         .arg(&filler)
         .status()
         .unwrap();
-    assert!(!filled.success());
+    assert!(!full.success());
     let mut spec = echo("0s", &json!({}));
     spec["retry"]["limit"] = json!(10);
     let id = node.submit_spec(spec).await;

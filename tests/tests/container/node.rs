@@ -327,3 +327,28 @@ async fn where_no_engine_is_a_container_job_is_refused_with_the_remedy() {
         "{said}"
     );
 }
+
+#[tokio::test]
+async fn nobody_takes_anothers_seat_through_the_socket_that_containers_see() {
+    let node = node_on(Engine::shared(), &[]);
+    let socket = node.data().join("run/c/node.sock");
+    let client = reqwest::Client::builder().unix_socket(socket).build();
+    let seat = uuid::Uuid::new_v4();
+    let claim = json!({"nonce": "n", "instance": "container:x", "at": "2026-01-01T00:00:00Z"});
+    let path = format!("http://node/v1/seats/{seat}/1/claim");
+    let answer = client
+        .unwrap()
+        .post(path)
+        .json(&claim)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.json::<Value>().await.unwrap(), "open");
+    assert!(!node.seat(&seat.to_string(), 1).exists());
+    let inside: Vec<_> = fs::read_dir(node.data().join("run/c")).unwrap().collect();
+    assert_eq!(
+        inside.len(),
+        2,
+        "only the two sockets are seen inside: {inside:?}"
+    );
+}

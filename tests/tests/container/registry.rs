@@ -79,9 +79,13 @@ pub async fn serving() -> Registry {
     Registry { port, digest, gate }
 }
 
-/// Answers everything with this status.
+/// Knows no image, or is ill.
 pub async fn refusing(status: StatusCode) -> u16 {
-    let body = json!({"errors": [{"code": "UNKNOWN", "message": "go away"}]}).to_string();
+    let (code, message) = match status {
+        StatusCode::NOT_FOUND => ("MANIFEST_UNKNOWN", "manifest unknown"),
+        _ => ("UNKNOWN", "out of order"),
+    };
+    let body = json!({"errors": [{"code": code, "message": message}]}).to_string();
     listen(axum::Router::new().fallback(move || async move { (status, body) })).await
 }
 

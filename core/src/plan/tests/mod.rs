@@ -9,6 +9,7 @@ mod claimed;
 mod ended;
 mod finished;
 mod launched;
+mod prepared;
 mod queued;
 mod read;
 mod retried;

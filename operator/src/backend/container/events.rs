@@ -46,7 +46,9 @@ impl ContainerBackend {
         // What ends during the look is told as well.
         let since = Timestamp::now().as_second().to_string();
         let seats = self.seats().await?;
-        seats.iter().for_each(|seat| self.waker.wake(&seat.uid));
+        for seat in seats {
+            self.waker.wake(&seat.uid);
+        }
         let options = EventsOptionsBuilder::new().since(&since).filters(&filters);
         let mut told = std::pin::pin!(docker.events(Some(options.build())));
         while let Some(event) = told.next().await {

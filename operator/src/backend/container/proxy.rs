@@ -121,12 +121,11 @@ async fn pass(mut inside: UnixStream, hosts: &Hosts) -> io::Result<()> {
         Ok(Err(e)) => return refuse(&mut inside, "502 Bad Gateway", &e.to_string()).await,
         Err(_) => return refuse(&mut inside, "504 Gateway Timeout", "no answer in time").await,
     };
-    match &asked.forward {
-        Some(head) => outside.write_all(head.as_bytes()).await?,
-        None => {
-            let answer = b"HTTP/1.1 200 Connection established\r\n\r\n";
-            inside.write_all(answer).await?;
-        }
+    if let Some(head) = &asked.forward {
+        outside.write_all(head.as_bytes()).await?;
+    } else {
+        let answer = b"HTTP/1.1 200 Connection established\r\n\r\n";
+        inside.write_all(answer).await?;
     }
     outside.write_all(&rest).await?;
     copy_bidirectional(&mut inside, &mut outside)
