@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use bollard::{
     models::{ContainerInspectResponse, ContainerState, ContainerStateStatusEnum as Status},
-    query_parameters::LogsOptionsBuilder,
+    query_parameters::{EventsOptionsBuilder, LogsOptionsBuilder},
 };
 use futures::StreamExt;
+use jiff::Timestamp;
 use sandbox_core::{Failure, FailureClass, Seat, Sighting};
 
 use super::{
@@ -17,6 +18,8 @@ use super::{
 
 /// How a container is named in a claim: what stands in its hostname, inside.
 const SHORT: usize = 12;
+/// How long the news that memory ran out may come after the end, in seconds.
+const OOM_WAIT: i64 = 1;
 /// The most that is shown of what a runner printed that ended at once.
 const PRINTED: usize = 400;
 
@@ -96,6 +99,19 @@ impl Found {
         }
     }
 
+    /// Whether it was ended by a signal that the kernel sends for want of memory, too.
+    fn was_killed(&self) -> bool {
+        !self.runs() && self.state.exit_code == Some(137) && self.state.oom_killed != Some(true)
+    }
+
+    /// Asks whether the memory ran out where the engine's own flag does not say so: engines before 23
+    /// lose it when they are told of the end first. The event is kept, and comes a moment later.
+    pub(super) async fn ask_about_memory(&mut self, engine: &Engine) {
+        if self.was_killed() && oom_event(engine, self).await == Some(true) {
+            self.state.oom_killed = Some(true);
+        }
+    }
+
     /// What the engine knows about the end, and a code does not say.
     fn why(&self, said: Option<String>) -> Option<Failure> {
         if self.state.oom_killed == Some(true) {
@@ -110,6 +126,24 @@ impl Found {
         let text = error.or(said)?;
         Some(Failure::new(FailureClass::Infrastructure, text))
     }
+}
+
+/// Whether the engine has told, or tells within a moment, that memory ran out in this container.
+async fn oom_event(engine: &Engine, found: &Found) -> Option<bool> {
+    let began: Timestamp = found.state.started_at.as_deref()?.parse().ok()?;
+    let until = Timestamp::now().as_second().saturating_add(OOM_WAIT);
+    let filters = HashMap::from([
+        ("container".to_owned(), vec![found.id.clone()]),
+        ("event".to_owned(), vec!["oom".to_owned()]),
+    ]);
+    let options = EventsOptionsBuilder::new()
+        .since(&began.as_second().to_string())
+        .until(&until.to_string())
+        .filters(&filters)
+        .build();
+    let docker = engine.client().await.ok()?;
+    let mut told = std::pin::pin!(docker.events(Some(options)));
+    Some(told.next().await?.is_ok())
 }
 
 /// The last lines that a container printed, as one; nothing when it cannot be asked.

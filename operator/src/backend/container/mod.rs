@@ -158,12 +158,15 @@ impl Backend for ContainerBackend {
         let found = self.ours(seat).await;
         let found =
             found.map_err(|e| e.unknown(&format!("look at the container of seat {seat}")))?;
-        let Some(found) = found.filter(|f| !f.is_only_made()) else {
+        let Some(mut found) = found.filter(|f| !f.is_only_made()) else {
             return Ok(Look {
                 preparing: self.images.preparing(seat),
                 ..Look::default()
             });
         };
+        if !self.lock_asked().contains_key(&found.id) {
+            found.ask_about_memory(&self.engine).await;
+        }
         let said = match claim {
             None if !found.runs() => look::printed(&self.engine, seat).await,
             _ => None,
