@@ -12,7 +12,8 @@ use crate::{
     outcome::{Failure, FailureClass, Outcome},
     query::{Event, EventQuery, Kept, ListQuery, MAX_PAGE, NewEvent, Page},
     seat::{Claim, Closed, Heartbeat, Register, Report, Seat, Sighting, Usage},
-    spec::BackendName,
+    spec::{AgentJobSpec, BackendName},
+    validate::Invalid,
 };
 
 /// Why a port call did not do what was asked.
@@ -229,6 +230,11 @@ pub struct Look {
     pub sightings: Vec<Sighting>,
     /// Processes or resources begun for the seat that are not an instance of it.
     pub remains: u32,
+    /// The exact image the instance was made of, where there is one: a digest or an id.
+    pub image: Option<String>,
+    /// What has to be done before the seat can be launched and is being done, for people: an image
+    /// is pulled, perhaps.
+    pub preparing: Option<String>,
 }
 
 /// A piece of a seat's log.
@@ -276,6 +282,12 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// `NotFound` when the seat has no log.
     async fn logs(&self, seat: &Seat, from: u64, limit: u32) -> Answer<LogChunk>;
+
+    /// What of this spec cannot be had in this place, so that a door can say so before anything is
+    /// written down. What it lets pass may still be refused by [`Backend::launch`].
+    fn refuses(&self, _spec: &AgentJobSpec) -> Vec<Invalid> {
+        Vec::new()
+    }
 }
 
 /// What a runner asks memory before it works.

@@ -144,6 +144,8 @@ async fn look(ports: &Ports, job: &AgentJob, answers: &[Answered]) -> Result<See
         let found = look_at(ports, intent.backend, &seat, claim).await;
         seen.sightings = found.sightings;
         seen.remains = found.remains;
+        seen.image = found.image;
+        seen.preparing = found.preparing;
     }
     let record = ports.seats.read(&seat).await?;
     seen.register = record.register;
@@ -161,7 +163,7 @@ async fn look_at(ports: &Ports, place: BackendName, seat: &Seat, claim: Option<&
     };
     answer.unwrap_or_else(|e| Look {
         sightings: vec![Sighting::Unknown { why: e.to_string() }],
-        remains: 0,
+        ..Look::default()
     })
 }
 
@@ -262,7 +264,8 @@ fn name_place(ports: &Ports, job: &mut AgentJob) {
     if let Some(place) = intent.and_then(|b| ports.backends.get(&b)) {
         let (kind, name) = place.name_of(&seat);
         let kind = kind.word().to_owned();
-        status.backend_ref = Some(BackendRef { kind, name });
+        let image = status.backend_ref.take().and_then(|r| r.image);
+        status.backend_ref = Some(BackendRef { kind, name, image });
     }
 }
 

@@ -200,6 +200,8 @@ pub enum Sighting {
         code: Option<i32>,
         /// The signal that ended it, where one did.
         signal: Option<i32>,
+        /// What the place says about the end, where it knows more: it ran out of memory, perhaps.
+        why: Option<Failure>,
     },
     /// The place cannot be asked, or what is seen proves nothing. Never taken for dead.
     Unknown {

@@ -104,6 +104,11 @@ pub struct BackendRef {
     /// The session, container, pod or task.
     #[schemars(length(max = 253))]
     pub name: String,
+    /// The exact image it was made of: `name@sha256:…` as a registry gave it, or the engine's id of
+    /// an image that no registry knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub image: Option<String>,
 }
 
 /// A result, small and here, or large and elsewhere.
@@ -143,6 +148,9 @@ pub struct Intent {
     /// Who has the seat, once somebody was seen to have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
+    /// Until when the place was seen to prepare for the launch, by pulling an image perhaps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepared_at: Option<Timestamp>,
     /// Since when a claimed seat shows nothing of its runner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vanished_at: Option<Timestamp>,

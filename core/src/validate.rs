@@ -241,7 +241,7 @@ pub fn not_supported(job: &AgentJob) -> Vec<Invalid> {
         ("spec.managedBy", spec.managed_by.is_some()),
         (
             "spec.backend.name",
-            backend.is_some_and(|b| b != BackendName::Vps),
+            backend.is_some_and(|b| !matches!(b, BackendName::Vps | BackendName::Container)),
         ),
     ];
     let asked = asked.into_iter().filter(|(_, is)| *is);

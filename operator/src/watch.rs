@@ -26,6 +26,10 @@ impl Watches {
 
     /// Has the job looked at when this instance is gone.
     pub fn watch(&self, uid: &Uid, instance: &str) {
+        // The engine tells when a container ends; its processes are not ours to watch.
+        if instance.starts_with("container:") {
+            return;
+        }
         let key = (uid.clone(), instance.to_owned());
         if !self.lock().insert(key.clone()) {
             return;

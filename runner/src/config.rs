@@ -55,6 +55,10 @@ settings! {
     "SANDBOX_FILE_URLS": "true lets jobs clone repositories of this machine by file://. Default false.";
     "SANDBOX_CLONE_LIMIT": "Largest clone in bytes. Default 4294967296.";
     "SANDBOX_GIT_TIMEOUT": "How long one clone, fetch or push may take, in seconds. Default 1800.";
+    "DOCKER_HOST": "Where the container engine is, such as unix:///var/run/docker.sock; the sockets of Docker and Podman are found by themselves.";
+    "SANDBOX_CONTAINER_IMAGE": "The image of container jobs that name none. Default multi-agent-sandbox/runner:<version>.";
+    "SANDBOX_CONTAINER_IMAGES": "Further images that jobs may name, with commas.";
+    "SANDBOX_CONTAINER_HOSTS": "Hosts that restricted containers reach, with commas; *.domain and host:port too. Default: the model, two forges, package registries.";
     "LOG_LEVEL": "error, warn, info, debug or trace. Default info.";
     "SANDBOX_SERVER": "Where the command line finds the server. Default http://127.0.0.1:8000.";
     "SANDBOX_API_KEY": "The key the command line sends.";

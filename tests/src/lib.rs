@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod contract;
+pub mod engine;
 pub mod flow;
 pub mod model_server;
 pub mod node;

@@ -37,6 +37,7 @@ pub fn built(name: &str) -> PathBuf {
 pub struct Node {
     folder: tempfile::TempDir,
     env: BTreeMap<String, String>,
+    user: Option<u32>,
     process: Option<Child>,
     url: String,
     client: reqwest::Client,
@@ -58,6 +59,7 @@ impl Node {
                 .iter()
                 .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
                 .collect(),
+            user: None,
             process: None,
             url: String::new(),
             client: reqwest::Client::new(),
@@ -67,6 +69,14 @@ impl Node {
     /// Changes a setting; it holds from the next start on.
     pub fn set(&mut self, name: &str, value: &str) {
         self.env.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// The same, served by another user of this machine.
+    #[must_use]
+    pub fn as_user(mut self, user: u32) -> Self {
+        self.user = Some(user);
+        std::os::unix::fs::chown(self.folder.path(), Some(user), Some(user)).unwrap();
+        self
     }
 
     /// The command that serves this node's data.
@@ -79,6 +89,10 @@ impl Node {
             .env_clear()
             .envs(["PATH", "HOME"].map(|k| (k, std::env::var(k).unwrap_or_default())));
         command.envs(&self.env).current_dir(self.folder.path());
+        if let Some(user) = self.user {
+            std::os::unix::process::CommandExt::uid(&mut command, user);
+            std::os::unix::process::CommandExt::gid(&mut command, user);
+        }
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -174,6 +188,24 @@ impl Node {
         let from = Instant::now();
         loop {
             let job = self.job(id).await;
+            if wanted(&job) {
+                return job;
+            }
+            assert!(from.elapsed() < PATIENCE, "never as wanted: {job:#}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The job as a resource, with all of its status.
+    pub async fn resource(&self, id: &str) -> Value {
+        self.get(&format!("/jobs/{id}?view=resource")).await.1
+    }
+
+    /// Waits until the job's resource is as wanted.
+    pub async fn until_resource(&self, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let from = Instant::now();
+        loop {
+            let job = self.resource(id).await;
             if wanted(&job) {
                 return job;
             }

@@ -58,13 +58,16 @@ fn claim_seen(view: &View, claim: &Claim) -> Plan {
 }
 
 fn unclaimed(view: &View, intent: &Intent) -> Plan {
+    if let Some(what) = &view.seen.preparing {
+        return prepare(view, intent, what);
+    }
     if let Some(plan) = launch_answer(view) {
         return plan;
     }
-    let late = later(intent.at, view.limits.claim_within);
-    if let Some(text) = nobody_left(view) {
-        let text = format!("the runner ended before it claimed its seat ({text})");
-        return lost(view, StopReason::Lost, &text);
+    let from = intent.prepared_at.unwrap_or(intent.at);
+    let late = later(from, view.limits.claim_within);
+    if let Some(exited) = nobody_left(view) {
+        return ended_alone(view, exited, "the runner ended before it claimed its seat");
     }
     if view.now >= late {
         return lost(
@@ -80,10 +83,46 @@ fn unclaimed(view: &View, intent: &Intent) -> Plan {
     }
 }
 
-/// How an instance ended, when all that were begun have ended and nobody can claim any more.
-fn nobody_left(view: &View) -> Option<String> {
-    let ends: Option<Vec<String>> = view.seen.sightings.iter().map(exit_text).collect();
-    ends?.into_iter().next()
+/// Says what is being done, and keeps the time for the claim from running until it is.
+fn prepare(view: &View, intent: &Intent, what: &str) -> Plan {
+    let wake = view.after(super::ASK_AGAIN);
+    let what = what.to_owned();
+    let told = view.status.queued_reason.as_ref() == Some(&what);
+    let fresh = intent.prepared_at.map(|at| later(at, super::ASK_AGAIN));
+    let reason = Reason::Preparing { what: what.clone() };
+    if told && fresh.is_some_and(|until| view.now < until) {
+        return Plan::wait(reason, Some(wake));
+    }
+    let mut status = view.status.clone();
+    let first = intent.prepared_at.is_none();
+    if let Some(intent) = &mut status.intent {
+        intent.prepared_at = Some(view.now);
+    }
+    status.queued_reason = Some(what.clone());
+    let save = view.save(status, first.then_some(("Preparing", what)));
+    Plan::act_then_wait(vec![save.action()], reason, wake)
+}
+
+/// An instance that ended, when all that were begun have ended and nobody can claim any more.
+fn nobody_left<'a>(view: &View<'a>) -> Option<&'a Sighting> {
+    let all = &view.seen.sightings;
+    let ended = |s: &Sighting| matches!(s, Sighting::Exited { .. });
+    all.first().filter(|_| all.iter().all(ended))
+}
+
+/// A runner that is over and said nothing; the place may know why.
+fn ended_alone(view: &View, exited: &Sighting, what: &str) -> Plan {
+    let known = match exited {
+        Sighting::Exited { why, .. } => why.as_ref(),
+        _ => None,
+    };
+    let how = exit_text(exited).unwrap_or_default();
+    let (class, more) = match known {
+        Some(why) => (why.class, format!(": {}", why.message)),
+        None => (FailureClass::Infrastructure, String::new()),
+    };
+    let failure = Failure::new(class, format!("{what} ({how}){more}"));
+    stop::decide_failed(view, StopReason::Lost, failure)
 }
 
 fn nothing_begun(view: &View) -> bool {
@@ -120,11 +159,7 @@ fn claimed(view: &View, intent: &Intent, claim: &Claim) -> Plan {
     }
     match sighting_of(view, claim) {
         Some(Sighting::Alive { .. }) => at_work(view, intent),
-        Some(exited) => {
-            let how = exit_text(exited).unwrap_or_default();
-            let text = format!("the runner ended without a report ({how})");
-            lost(view, StopReason::Lost, &text)
-        }
+        Some(exited) => ended_alone(view, exited, "the runner ended without a report"),
         None => not_seen(view),
     }
 }

@@ -49,6 +49,10 @@ pub struct Seen {
     pub sightings: Vec<Sighting>,
     /// What else was begun for the seat and is still there.
     pub remains: u32,
+    /// The exact image of the instance, where there is one.
+    pub image: Option<String>,
+    /// What is being done before the seat can be launched, for people.
+    pub preparing: Option<String>,
     /// What port calls answered since the last plan that was saved.
     pub answers: Vec<Answered>,
 }
@@ -270,6 +274,9 @@ impl View<'_> {
     /// Saves this status and tells one event, unless there is none to tell.
     fn save(&self, mut status: AgentJobStatus, event: Option<(&str, String)>) -> Save {
         status.updated_at = Some(self.now);
+        if let (Some(image), Some(place)) = (&self.seen.image, &mut status.backend_ref) {
+            place.image = Some(image.clone());
+        }
         let told = event.map(|(reason, message)| NewEvent {
             reason: reason.to_owned(),
             message,

@@ -16,6 +16,11 @@ pub enum Reason {
     Suspended,
     /// Launched; nobody has claimed the seat yet.
     WaitingForClaim,
+    /// The place is not ready to launch it and is being made so.
+    Preparing {
+        /// What is done.
+        what: String,
+    },
     /// A runner is at work.
     Working,
     /// It is asked to end and has not ended yet.
@@ -43,6 +48,7 @@ impl std::fmt::Display for Reason {
             Self::BackingOff => f.write_str("backing off after a failed attempt"),
             Self::Suspended => f.write_str("suspended"),
             Self::WaitingForClaim => f.write_str("launched, waiting for the runner"),
+            Self::Preparing { what } => f.write_str(what),
             Self::Working => f.write_str("working"),
             Self::Stopping => f.write_str("stopping"),
             Self::Vanished => {

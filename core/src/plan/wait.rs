@@ -121,6 +121,7 @@ fn intent(view: &View) -> Intent {
         choice: 0,
         slots: slots(view),
         claim: None,
+        prepared_at: None,
         vanished_at: None,
     }
 }

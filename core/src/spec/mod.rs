@@ -7,6 +7,7 @@
 mod agent_farm;
 mod analytics;
 mod claude_chat;
+mod container;
 mod dbt_run;
 mod echo;
 mod policy;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use agent_farm::{AgentFarmSpec, GitSource, LandSpec, WorkspaceSpec};
 pub use analytics::AnalyticsSpec;
 pub use claude_chat::ClaudeChatSpec;
+pub use container::{ContainerResources, ContainerSpec, Network};
 pub use dbt_run::DbtRunSpec;
 pub use echo::EchoSpec;
 pub use policy::{
@@ -223,6 +225,16 @@ pub fn span(duration: Duration) -> std::time::Duration {
     } else {
         duration.into()
     }
+}
+
+/// The names of the tenant's secrets that a job asks for.
+#[must_use]
+pub fn secrets(spec: &AgentJobSpec) -> Vec<&str> {
+    let farm = spec.agent_farm.as_ref().map(|f| &f.workspace);
+    let git = farm.and_then(|w| w.git.as_ref());
+    git.and_then(|g| g.token_secret.as_deref())
+        .into_iter()
+        .collect()
 }
 
 /// The project a job works on, as memory knows it; none for types without one.

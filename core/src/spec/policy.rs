@@ -6,6 +6,7 @@ use kube::{KubeSchema, core::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ContainerSpec;
 use crate::{money::Usd, outcome::FailureClass};
 
 /// The back ends a job may ask for.
@@ -52,9 +53,13 @@ impl BackendName {
 /// Where a job runs.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("!has(self.container) || self.name == 'container'").message("container may be set only with name: container"))]
 pub struct BackendSpec {
     /// The back end.
     pub name: BackendName,
+    /// The settings of `name: container`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<ContainerSpec>,
 }
 
 /// What all attempts of a job together may use.

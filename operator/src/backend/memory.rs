@@ -166,6 +166,7 @@ fn sighting(place: &Place) -> Sighting {
             instance,
             code,
             signal,
+            why: None,
         },
     }
 }
@@ -193,6 +194,7 @@ impl Backend for MemoryBackend {
         Ok(Look {
             sightings: place.map(sighting).into_iter().collect(),
             remains: place.map_or(0, |p| p.remains),
+            ..Look::default()
         })
     }
 

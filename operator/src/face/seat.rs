@@ -43,6 +43,9 @@ pub struct SeatDoor {
     pub deadline: Duration,
     /// Told who claimed, so that the end of the process is noticed at once.
     pub claimed: Claimed,
+    /// Whether a claim may be made here, or only be told that stands in the seat's files: whoever
+    /// can reach a door from inside a container must not take the seats of others.
+    pub may_claim: bool,
 }
 
 /// A message of the claimant.
@@ -96,7 +99,11 @@ async fn claim(
     Json(claim): Json<Claim>,
 ) -> Told<Register> {
     let seat = Seat::new(at.0, at.1);
-    let stands = door.seats.claim(&seat, claim).await?;
+    let stands = if door.may_claim {
+        door.seats.claim(&seat, claim).await?
+    } else {
+        door.seats.read(&seat).await?.register
+    };
     if let Register::Claimed(claim) = &stands {
         (door.claimed)(&seat, claim);
     }

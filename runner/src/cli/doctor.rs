@@ -14,6 +14,7 @@ use crate::{
     config::{ServeConfig, ServeFlags, agent_login_file, switch},
     settings::Settings,
 };
+use sandbox_operator::backend::container::{engine_host, engine_state};
 
 /// A check of this machine.
 #[derive(clap::Args)]
@@ -41,6 +42,7 @@ impl Doctor {
             ("claude", claude()),
             ("agents' login", login(&config)),
             ("model key", key(&config)),
+            ("containers", containers(&config).await),
             ("disk", disk(&config.data_dir)),
             ("kernel", kernel()),
             ("server", reachable(server).await),
@@ -120,6 +122,25 @@ fn shown(chosen: &Credentials) -> String {
     let end = chosen.login().and_then(|l| l.loan().ok()?.end());
     let end = end.map_or(String::new(), |end| format!(", good until {end:.0}"));
     format!("{}: {}{end}", chosen.name(), file.display())
+}
+
+/// The engine, and whether it has the image of container jobs.
+async fn containers(config: &ServeConfig) -> Verdict {
+    let Some(host) = engine_host(config.sources.get("DOCKER_HOST")) else {
+        return Verdict::Missing(
+            "no engine found; only container jobs need one: apt-get install docker.io".to_owned(),
+        );
+    };
+    let image = config.sources.get("SANDBOX_CONTAINER_IMAGE");
+    let image = image.map_or_else(crate::serve::default_image, str::to_owned);
+    match engine_state(&host, &image).await {
+        Ok((version, true)) => Verdict::Good(format!("{version} at {host}, image {image}")),
+        Ok((version, false)) => Verdict::Missing(format!(
+            "{version} at {host}, without image {image}: it is pulled when a job needs it, or \
+             built as images/runner/Dockerfile says"
+        )),
+        Err(e) => Verdict::Missing(e.to_string()),
+    }
 }
 
 fn key(config: &ServeConfig) -> Verdict {

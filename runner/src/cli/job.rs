@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use sandbox_operator::backend::container::{engine_host, inside};
 use serde_json::{Value, json};
 
 use super::{
@@ -89,7 +90,11 @@ impl Attach {
     /// The job does not run here, or tmux is missing.
     pub async fn run(self, api: &Api) -> Result<ExitCode> {
         let job = api.job(&self.job).await?;
-        let data_dir = ServeConfig::resolve(&self.serve)?.data_dir;
+        let config = ServeConfig::resolve(&self.serve)?;
+        let data_dir = config.data_dir.clone();
+        if job["backend_ref"]["kind"] == "container" {
+            return self.enter(&config, &job);
+        }
         let (socket, target) = terminal(&data_dir, &job)?;
         let mut tmux = Command::new("tmux");
         tmux.arg("-S")
@@ -100,6 +105,52 @@ impl Attach {
         }
         Err(tmux.exec()).context("started tmux")
     }
+
+    /// Opens the agents' terminal inside the job's container.
+    fn enter(&self, config: &ServeConfig, job: &Value) -> Result<ExitCode> {
+        let (id, attempt) = (text(&job["job_id"]), text(&job["attempt"]));
+        let seat = config.data_dir.join("seats").join(&id).join(&attempt);
+        let name = text(&job["backend_ref"]["name"]);
+        if std::fs::symlink_metadata(seat.join("agents.sock")).is_err() {
+            bail!(
+                "job {id} has no terminal in its container; `sandbox logs -f {id}` shows what it says"
+            )
+        }
+        let mut docker = Command::new("docker");
+        if let Some(host) = engine_host(config.sources.get("DOCKER_HOST")) {
+            docker.env("DOCKER_HOST", host);
+        }
+        docker.args(enter_argv(
+            &name,
+            &format!("{id}/{attempt}"),
+            self.read_only,
+        ));
+        let remedy = "started docker; install its command line: apt-get install docker.io";
+        Err(docker.exec()).context(remedy)
+    }
+}
+
+/// The words behind `docker`.
+fn enter_argv(container: &str, seat: &str, read_only: bool) -> Vec<String> {
+    let socket = format!("{}/{seat}/agents.sock", inside::SEATS);
+    let mut words = vec![
+        "exec",
+        "--interactive",
+        "--tty",
+        "--env",
+        "TERM=xterm-256color",
+    ];
+    words.extend([
+        container,
+        "tmux",
+        "-S",
+        &socket,
+        "attach-session",
+        "-t",
+        "=farm",
+    ]);
+    words.extend(read_only.then_some("-r"));
+    words.into_iter().map(str::to_owned).collect()
 }
 
 fn terminal(data_dir: &Path, job: &Value) -> Result<(PathBuf, String)> {

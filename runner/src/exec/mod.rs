@@ -5,6 +5,7 @@
 
 mod args;
 pub mod log;
+pub mod relay;
 pub mod socket;
 mod watchdog;
 
@@ -19,7 +20,10 @@ use jiff::Timestamp;
 use sandbox_core::{
     Brief, Claim, Failure, FailureClass, Heartbeat, Outcome, Register, Report, Seat, brief,
 };
-use sandbox_operator::{backend::vps::instance::this_instance, seats::files::sync as seats};
+use sandbox_operator::{
+    backend::{container, vps::instance::this_instance},
+    seats::files::sync as seats,
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -71,7 +75,7 @@ fn begin(words: impl Iterator<Item = OsString>) -> Result<(args::Args, Claim), (
 
 /// Takes the seat, or says who has it.
 fn claim(args: &args::Args) -> Result<Claim, String> {
-    let instance = this_instance().map_err(|e| format!("read who this process is: {e}"))?;
+    let instance = instance(args).map_err(|e| format!("read who this process is: {e}"))?;
     let mine = Claim {
         nonce: uuid::Uuid::new_v4().simple().to_string(),
         instance,
@@ -86,6 +90,16 @@ fn claim(args: &args::Args) -> Result<Claim, String> {
         }
         Register::Open => Err("claimed the seat: it does not stand".to_owned()),
     }
+}
+
+/// What the back end calls this runner: its process, or the container around it, whose id is its
+/// hostname.
+fn instance(args: &args::Args) -> std::io::Result<String> {
+    if !args.in_container {
+        return this_instance();
+    }
+    let host = rustix::system::uname();
+    Ok(container::instance(&host.nodename().to_string_lossy()))
 }
 
 async fn run(args: args::Args, claim: Claim) -> u8 {
@@ -152,6 +166,9 @@ async fn prepare(args: &args::Args, claim: &Claim) -> Result<(Work, Node), Failu
         args.seat.clone(),
         claim.nonce.clone(),
     );
+    if let Some(proxy) = &args.relay {
+        relay::begin(proxy).map_err(|e| broken("opened the way to the proxy", &e))?;
+    }
     log.line(&format!(
         "attempt {} of {} begins",
         args.seat.attempt, brief.name

@@ -166,6 +166,8 @@ impl Git {
             ("PATH".into(), path),
             ("HOME".into(), self.home.clone().into()),
         ];
+        let proxy = crate::exec::relay::variables().into_iter();
+        all.extend(proxy.map(|(name, value)| (name.into(), value.into())));
         all.extend(fixed.map(|(k, v)| (k.into(), v.into())));
         all.extend(self.marks.iter().cloned());
         all

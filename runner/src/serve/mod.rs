@@ -1,5 +1,6 @@
 //! `sandbox serve`: a whole node in one process: the operator's library wired to SQLite and tmux.
 
+mod containers;
 mod face;
 mod logs;
 mod memory;
@@ -8,6 +9,8 @@ mod secrets;
 pub mod sockets;
 
 use std::process::ExitCode;
+
+pub use containers::default_image;
 
 use anyhow::Result;
 

@@ -14,7 +14,10 @@ use sandbox_core::{
 };
 use sandbox_operator::{
     announce::Announcing,
-    backend::vps::{VpsBackend, VpsConfig},
+    backend::{
+        container::proxy,
+        vps::{VpsBackend, VpsConfig},
+    },
     control::{self, Control, Waker},
     face::seat::{SeatDoor, router},
     seats::files::FileSeats,
@@ -29,7 +32,10 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{face, sockets};
+use super::{
+    containers::{self, Containers},
+    face, sockets,
+};
 use crate::{
     config::{ServeConfig, agent_login_file, number, pairs, switch},
     model::price::Prices,
@@ -37,7 +43,7 @@ use crate::{
 };
 
 /// How long a runner may take to end after it was asked to.
-const STOP_GRACE: Duration = Duration::from_secs(15);
+pub(super) const STOP_GRACE: Duration = Duration::from_secs(15);
 /// Reconciles at a time: most of them wait for a disk or for tmux.
 const RECONCILES: usize = 32;
 
@@ -50,15 +56,21 @@ pub(super) async fn run(config: ServeConfig) -> Result<()> {
     let _lock = lock(&config.data_dir)?;
     let run = sockets::folder(&config.data_dir)?;
     let socket = run.join("node.sock");
-    settings(&config, &socket)?
+    let settings = settings(&config, &socket)?;
+    settings
         .write(&config.data_dir)
         .context("wrote runner.json")?;
     let listener = face::listen(&config)?;
-    let node = open(&config, &run).await?;
+    let node = open(&config, &run, &settings).await?;
     let services = face::services(&config, &node)?;
     let (stop, stopped) = watch::channel(false);
     let mut parts: JoinSet<Result<()>> = JoinSet::new();
-    parts.spawn(serve_seats(socket, node.door(&config), stopped.clone()));
+    parts.spawn(serve_seats(
+        sockets::listen(&socket)?,
+        node.door(&config),
+        stopped.clone(),
+    ));
+    node.containers(&config, &mut parts, &stopped)?;
     parts.spawn(face::serve(&config, services, listener, stopped.clone()));
     parts.spawn(node.sweep(&config, stopped.clone()));
     parts.spawn(node.control(&config, stopped));
@@ -150,9 +162,10 @@ pub(super) struct Node {
     pub(super) elf: Arc<sandbox_elf::Elf>,
     calls: Option<tokio::sync::mpsc::UnboundedReceiver<sandbox_core::Uid>>,
     watches: Watches,
+    containers: Option<Containers>,
 }
 
-async fn open(config: &ServeConfig, run: &Path) -> Result<Node> {
+async fn open(config: &ServeConfig, run: &Path, settings: &Settings) -> Result<Node> {
     let store =
         SqliteStore::open(&config.data_dir.join("sandbox.db")).context("opened the store")?;
     let (store, writes) = Announcing::new(Arc::new(store));
@@ -166,10 +179,15 @@ async fn open(config: &ServeConfig, run: &Path) -> Result<Node> {
     let vps: Arc<dyn Backend> = Arc::new(vps(config, run).await?);
     let memory: Arc<dyn Memory> = elf.clone();
     let (waker, calls) = Waker::new();
+    let mut backends = BTreeMap::from([(BackendName::Vps, vps)]);
+    let containers = containers::open(config, run, settings, &waker).await?;
+    if let Some(containers) = &containers {
+        backends.insert(BackendName::Container, containers.backend.clone());
+    }
     let ports = Ports {
         store: Arc::new(store),
         seats,
-        backends: Arc::new(BTreeMap::from([(BackendName::Vps, vps)])),
+        backends: Arc::new(backends),
         memory,
     };
     Ok(Node {
@@ -178,6 +196,7 @@ async fn open(config: &ServeConfig, run: &Path) -> Result<Node> {
         watches: Watches::new(waker.clone()),
         waker,
         elf,
+        containers,
         calls: Some(calls),
     })
 }
@@ -207,6 +226,7 @@ impl Node {
             memory: self.ports.memory.clone(),
             waker: self.waker.clone(),
             claimed: Arc::new(move |seat, claim| watches.watch(&seat.uid, &claim.instance)),
+            may_claim: true,
         }
     }
 
@@ -226,6 +246,38 @@ impl Node {
             }
             Ok(())
         }
+    }
+
+    /// What the container back end needs to run besides: its two sockets, the engine's events, the
+    /// search for orphans.
+    fn containers(
+        &self,
+        config: &ServeConfig,
+        parts: &mut JoinSet<Result<()>>,
+        stopped: &watch::Receiver<bool>,
+    ) -> Result<()> {
+        let Some(containers) = &self.containers else {
+            return Ok(());
+        };
+        let sockets = &containers.sockets;
+        let seats = containers::listen(&sockets.join("node.sock"))?;
+        let door = SeatDoor {
+            may_claim: false,
+            ..self.door(config)
+        };
+        parts.spawn(serve_seats(seats, door, stopped.clone()));
+        let proxy = containers::listen(&sockets.join("proxy.sock"))?;
+        let (hosts, backend) = (containers.hosts.clone(), containers.backend.clone());
+        let (store, mut stopped) = (self.ports.store.clone(), stopped.clone());
+        parts.spawn(async move {
+            tokio::select! {
+                served = proxy::serve(proxy, hosts) => served.context("served the containers' proxy"),
+                () = backend.clone().follow() => Ok(()),
+                () = backend.keep_tidy(store) => Ok(()),
+                _ = stopped.wait_for(|is| *is) => Ok(()),
+            }
+        });
+        Ok(())
     }
 
     fn control(
@@ -289,14 +341,10 @@ fn at_rest(watches: Watches, ports: Ports) -> control::AtRest {
 }
 
 async fn serve_seats(
-    socket: std::path::PathBuf,
+    listener: UnixListener,
     door: SeatDoor,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<()> {
-    // A socket file that a killed process left behind; the lock says that nobody serves it.
-    let _ = std::fs::remove_file(&socket);
-    let listener =
-        UnixListener::bind(&socket).with_context(|| format!("listened on {}", socket.display()))?;
     let until = async move {
         let _ = stopped.wait_for(|is| *is).await;
     };

@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
+use tokio::net::UnixListener;
 
 /// A socket's path holds 107 bytes; the longest name we put behind the folder takes 16.
 const LONGEST_FOLDER: usize = 90;
@@ -39,6 +40,16 @@ pub fn folder(data_dir: &Path) -> Result<PathBuf> {
         );
     }
     Ok(folder)
+}
+
+/// Listens on a socket of our own.
+///
+/// # Errors
+/// It cannot be made.
+pub(super) fn listen(socket: &Path) -> Result<UnixListener> {
+    // A file that a killed process left behind; the lock says that nobody serves it.
+    let _ = std::fs::remove_file(socket);
+    UnixListener::bind(socket).with_context(|| format!("listened on {}", socket.display()))
 }
 
 /// The same folder for the same data, in every release: a running tmux must be found again.

@@ -2,6 +2,7 @@
 //! runs on each of them. `vps` is the place of one implementation.
 
 pub mod backend;
+pub mod container;
 pub mod memory;
 pub mod seats;
 pub mod store;

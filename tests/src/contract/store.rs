@@ -80,6 +80,7 @@ fn started(job: &mut AgentJob) {
         choice: 0,
         slots: 1,
         claim: None,
+        prepared_at: None,
         vanished_at: None,
     });
 }

@@ -24,7 +24,10 @@ async fn written(store: &dyn Store, job: AgentJob) -> AgentJob {
 }
 
 fn at(place: BackendName, mut job: AgentJob) -> AgentJob {
-    job.spec.backend = Some(BackendSpec { name: place });
+    job.spec.backend = Some(BackendSpec {
+        name: place,
+        container: None,
+    });
     job
 }
 

@@ -90,6 +90,7 @@ impl Node {
             memory: Arc::clone(&memory),
             waker: Waker::new().0,
             claimed: Arc::new(|_, _| {}),
+            may_claim: true,
         };
         let backends = Arc::new(BTreeMap::from([(BackendName::Vps, place)]));
         Self {

@@ -18,7 +18,8 @@ use sandbox_core::{
         PortError, RecallQuery, Receipt, SeatRecord, Seats, Store,
     },
     query::{Event, EventQuery, Kept, ListQuery, Page},
-    spec::BackendName,
+    spec::{AgentJobSpec, BackendName},
+    validate::Invalid,
 };
 
 /// On which side of a call it happens.
@@ -243,6 +244,10 @@ impl Backend for Killed<dyn Backend> {
 
     async fn logs(&self, seat: &Seat, from: u64, limit: u32) -> Answer<LogChunk> {
         pass!(self, "backend", logs(seat, from, limit))
+    }
+
+    fn refuses(&self, spec: &AgentJobSpec) -> Vec<Invalid> {
+        self.inner.refuses(spec)
     }
 }
 

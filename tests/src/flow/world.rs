@@ -17,7 +17,8 @@ use sandbox_core::{
         Answer, AttemptOutcome, Backend, LogChunk, Look, Memory, PortError, RecallQuery, Receipt,
         Seats, Store,
     },
-    spec::BackendName,
+    spec::{AgentJobSpec, BackendName},
+    validate::Invalid,
 };
 use sandbox_operator::{
     backend::memory::MemoryBackend, seats::memory::MemorySeats, store::memory::MemoryStore,
@@ -229,6 +230,10 @@ impl Backend for Place {
 
     async fn logs(&self, seat: &Seat, from: u64, limit: u32) -> Answer<LogChunk> {
         self.inner.logs(seat, from, limit).await
+    }
+
+    fn refuses(&self, spec: &AgentJobSpec) -> Vec<Invalid> {
+        self.inner.refuses(spec)
     }
 }
 

@@ -68,6 +68,7 @@ fn exited(instance: String, code: Option<i32>, signal: Option<i32>) -> Vec<Sight
         instance,
         code,
         signal,
+        why: None,
     }]
 }
 

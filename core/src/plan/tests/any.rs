@@ -64,7 +64,8 @@ fn a_sighting() -> impl Strategy<Value = Sighting> {
         exited.prop_map(|(instance, code, signal)| Sighting::Exited {
             instance,
             code,
-            signal
+            signal,
+            why: None,
         }),
         Just(Sighting::Unknown {
             why: "silence".to_owned()
@@ -110,18 +111,23 @@ fn a_heartbeat() -> impl Strategy<Value = Heartbeat> {
 
 fn a_view() -> impl Strategy<Value = Seen> {
     let said = (option::of(a_heartbeat()), option::of(a_report()));
+    let pulled = option::of(Just("pulling".to_owned()));
     let place = (vec(a_sighting(), 0..3), 0..3_u32);
     let answers = vec(an_answer(), 0..3);
     let seat = (a_register(), any::<bool>());
-    (seat, said, place, answers).prop_map(|((register, stopped), said, place, answers)| Seen {
-        stopped: stopped && matches!(register, Register::Claimed(_)),
-        register,
-        heartbeat: said.0,
-        report: said.1,
-        sightings: place.0,
-        remains: place.1,
-        answers,
-    })
+    (seat, said, place, answers, pulled).prop_map(
+        |((register, stopped), said, place, answers, preparing)| Seen {
+            stopped: stopped && matches!(register, Register::Claimed(_)),
+            register,
+            heartbeat: said.0,
+            report: said.1,
+            sightings: place.0,
+            remains: place.1,
+            image: None,
+            preparing,
+            answers,
+        },
+    )
 }
 
 fn an_intent() -> impl Strategy<Value = Intent> {
@@ -133,6 +139,7 @@ fn an_intent() -> impl Strategy<Value = Intent> {
             choice: 0,
             slots: 1,
             claim,
+            prepared_at: None,
             vanished_at,
         }
     })

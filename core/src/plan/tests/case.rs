@@ -211,11 +211,41 @@ impl Case {
         self.with_sighting(name, Sighting::Alive { instance })
     }
 
+    /// The place is being made ready.
+    pub fn preparing(mut self, what: &str) -> Self {
+        self.seen.preparing = Some(what.to_owned());
+        self
+    }
+
+    /// The place is ready.
+    pub fn prepared(mut self) -> Self {
+        self.seen.preparing = None;
+        self
+    }
+
+    /// The instance ended, and the place knows why.
+    pub fn exited_because(self, name: &str, why: Failure) -> Self {
+        let sighting = Sighting::Exited {
+            instance: name.to_owned(),
+            code: None,
+            signal: Some(9),
+            why: Some(why),
+        };
+        self.with_sighting(name, sighting)
+    }
+
+    /// The exact image is seen.
+    pub fn made_of(mut self, image: &str) -> Self {
+        self.seen.image = Some(image.to_owned());
+        self
+    }
+
     pub fn exited(self, name: &str, code: i32) -> Self {
         let sighting = Sighting::Exited {
             instance: name.to_owned(),
             code: Some(code),
             signal: None,
+            why: None,
         };
         self.with_sighting(name, sighting)
     }

@@ -10,6 +10,7 @@ mod ended;
 mod finished;
 mod launched;
 mod line;
+mod prepared;
 mod queued;
 mod read;
 mod retried;

@@ -63,7 +63,11 @@ impl Looker {
             sightings.insert(0, without_pane(named, alive.is_some()));
         }
         let remains = remains(&found, seat, &sightings);
-        Ok(Look { sightings, remains })
+        Ok(Look {
+            sightings,
+            remains,
+            ..Look::default()
+        })
     }
 
     /// The panes of a seat. Where a process ended and tmux has not told how, it is asked again:
@@ -179,6 +183,7 @@ fn sighting(pane: &Pane, seat: &Seat, claimant: Option<&str>) -> io::Result<Sigh
             instance: name_of_the_dead(pane.pid, claimant)?,
             code: pane.code,
             signal: pane.signal,
+            why: None,
         },
     })
 }
@@ -194,6 +199,7 @@ fn without_pane(instance: &str, runs: bool) -> Sighting {
         instance,
         code: None,
         signal: None,
+        why: None,
     }
 }
 

@@ -13,7 +13,6 @@
 //! | `ending` | stop and reap |
 //! | `rounds` | one look-up for all who ask |
 //! | `instance` | which process is meant, beyond doubt; the runner uses it too |
-//! | `logs` | pieces of a seat's log |
 //!
 //! What a person does in the tmux server or to its processes changes what is seen, never the
 //! register: that stands in the seat's files.
@@ -21,7 +20,6 @@
 mod conf;
 mod ending;
 pub mod instance;
-mod logs;
 mod look;
 mod panes;
 mod remains;
@@ -44,7 +42,7 @@ use sandbox_core::{
 pub use conf::{SEAT_VARIABLE, VpsConfig};
 pub use server::Placement;
 
-use crate::seats::files::sync;
+use crate::seats::files::{log, sync};
 
 /// How long one call of tmux may take.
 const TMUX_LIMIT: Duration = Duration::from_secs(5);
@@ -135,7 +133,7 @@ impl Backend for VpsBackend {
     }
 
     async fn logs(&self, seat: &Seat, from: u64, limit: u32) -> Answer<LogChunk> {
-        self.on_disk(seat, move |root, seat| logs::read(root, seat, from, limit))
+        self.on_disk(seat, move |root, seat| log::read(root, seat, from, limit))
             .await
     }
 }

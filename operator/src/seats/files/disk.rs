@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{CWD, RenameFlags, renameat_with},
+    fs::{CWD, OFlags, RenameFlags, renameat_with},
     io::Errno,
 };
 
@@ -38,7 +38,7 @@ pub(crate) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()>
 
 /// Reads a whole file of at most `limit` bytes; `None` when it is not there.
 pub(crate) fn read(path: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
+    let file = match open(path) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         file => file?,
     };
@@ -59,6 +59,21 @@ pub(crate) fn remove_folder(folder: &Path, aside: &Path) -> io::Result<()> {
         moved => moved?,
     }
     remove_all(aside)
+}
+
+/// Opens a regular file to read it. A runner may be somebody who wants to see our other files, or to
+/// hold us for ever: a link is not followed, and a pipe is not waited for.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let flags = i32::try_from(flags.bits()).unwrap_or_default();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(
+        ErrorKind::InvalidData,
+        "it is not a regular file",
+    ))
 }
 
 fn remove_all(folder: &Path) -> io::Result<()> {
@@ -157,6 +172,23 @@ mod tests {
         fs::write(&path, [b'x'; 11]).unwrap();
         assert!(read(&path, 10).is_err());
         assert_eq!(read(&path, 11).unwrap().map(|b| b.len()), Some(11));
+    }
+
+    #[test]
+    fn a_link_or_a_pipe_in_a_files_place_is_an_error_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (secret, link, pipe) = (
+            dir.path().join("s"),
+            dir.path().join("l"),
+            dir.path().join("p"),
+        );
+        fs::write(&secret, "secret").unwrap();
+        std::os::unix::fs::symlink(&secret, &link).unwrap();
+        rustix::fs::mkfifoat(CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+        assert!(read(&link, 10).is_err());
+        assert!(read(&pipe, 10).is_err());
+        assert!(read(dir.path(), 10).is_err());
+        assert_eq!(read(&secret, 10).unwrap().as_deref(), Some(&b"secret"[..]));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! restart. Nothing here starts a process.
 
 pub(crate) mod disk;
+pub(crate) mod log;
 pub mod sync;
 
 use std::path::{Path, PathBuf};

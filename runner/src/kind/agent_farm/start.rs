@@ -159,6 +159,7 @@ impl Crew {
         if let Some(url) = &work.settings.model_url {
             env.insert("ANTHROPIC_BASE_URL", url.clone());
         }
+        env.extend(crate::exec::relay::variables());
         let identity = member.identity();
         env.extend(identity.variables().map(|(k, v)| (k, v.to_owned())));
         let more = work.settings.agent_env.clone();

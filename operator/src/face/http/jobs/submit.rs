@@ -44,6 +44,7 @@ pub(in crate::face::http) async fn submit(
     } else {
         old(&app, &tenant, body)?
     };
+    places::offered(&app, &job)?;
     places::known_retry(&app, &tenant, &job).await?;
     new::write(&app, job, &headers).await
 }

@@ -169,6 +169,7 @@ impl World {
             choice: 0,
             slots: 1,
             claim: Some(claim.clone()),
+            prepared_at: None,
             vanished_at: None,
         };
         let begun = intent.clone();
@@ -180,6 +181,7 @@ impl World {
                 status.backend_ref = Some(BackendRef {
                     kind: "vps".to_owned(),
                     name: "memory-1".to_owned(),
+                    image: None,
                 });
             })
             .await;

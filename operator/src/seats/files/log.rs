@@ -1,7 +1,6 @@
 //! Reads a piece of the log that a runner writes into its seat's folder.
 
 use std::{
-    fs::File,
     io::{self, ErrorKind, Read, Seek, SeekFrom},
     path::Path,
 };
@@ -11,13 +10,16 @@ use sandbox_core::{
     port::{Answer, LogChunk, PortError},
 };
 
-use crate::seats::files::sync;
+use super::{disk, sync};
 
 /// The largest piece that is read at once.
 const LIMIT: u32 = 1 << 20;
 
 /// Reads at most `limit` bytes from this offset.
-pub(super) fn read(root: &Path, seat: &Seat, from: u64, limit: u32) -> Answer<LogChunk> {
+///
+/// # Errors
+/// `NotFound` when there is no log yet.
+pub(crate) fn read(root: &Path, seat: &Seat, from: u64, limit: u32) -> Answer<LogChunk> {
     match piece(&sync::log_path(root, seat), from, limit.min(LIMIT)) {
         Ok(bytes) => Ok(chunk(&bytes, from)),
         Err(e) if e.kind() == ErrorKind::NotFound => {
@@ -30,7 +32,7 @@ pub(super) fn read(root: &Path, seat: &Seat, from: u64, limit: u32) -> Answer<Lo
 }
 
 fn piece(path: &Path, from: u64, limit: u32) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
+    let mut file = disk::open(path)?;
     file.seek(SeekFrom::Start(from))?;
     let mut bytes = Vec::new();
     file.take(u64::from(limit)).read_to_end(&mut bytes)?;

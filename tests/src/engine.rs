@@ -1,0 +1,214 @@
+//! A real container engine for tests: one of our own where we may start one, else the one that
+//! answers; the runner's image in it, built of the binary of this build. Our own goes with the test's
+//! process, however that ends: its keeper reads a pipe that we hold.
+#![allow(
+    clippy::unwrap_used,
+    clippy::must_use_candidate,
+    clippy::missing_panics_doc,
+    reason = "a test may stop at what it did not expect"
+)]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use crate::node::built;
+
+/// The image of container jobs in tests.
+pub const IMAGE: &str = concat!("multi-agent-sandbox/runner:", env!("CARGO_PKG_VERSION"));
+/// The longest an engine may take to come up.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// An engine.
+pub struct Engine {
+    /// Its address.
+    pub host: String,
+    /// Its folder, where it is ours.
+    pub folder: Option<PathBuf>,
+    keeper: Option<Keeper>,
+}
+
+/// The process that ends our engine when we end.
+struct Keeper {
+    child: Child,
+    words: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Engine {
+    /// The engine that all tests of this process share, with the image in it.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Engine> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            let found = sandbox_operator::backend::container::engine_host(None);
+            let engine = match found {
+                Some(host) if !may_start() => Self {
+                    host,
+                    folder: None,
+                    keeper: None,
+                },
+                _ => Self::start(&[]),
+            };
+            engine.build();
+            engine
+        })
+    }
+
+    /// An engine of a test's own, with these options of `dockerd` and no image.
+    pub fn start(options: &[&str]) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap().keep(), options)
+    }
+
+    /// As [`Engine::start`], in this folder.
+    pub fn start_in(folder: PathBuf, options: &[&str]) -> Self {
+        assert!(may_start(), "an engine of one's own needs root and dockerd");
+        let mut child = Command::new(root().join("scripts/engine"))
+            .arg(&folder)
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let engine = Self {
+            host: format!("unix://{}", folder.join("docker.sock").display()),
+            folder: Some(folder),
+            keeper: Some(Keeper {
+                words: child.stdin.take(),
+                answers: BufReader::new(child.stdout.take().unwrap()),
+                child,
+            }),
+        };
+        engine.up();
+        engine
+    }
+
+    /// Waits until it answers.
+    pub fn up(&self) {
+        let from = Instant::now();
+        while !self.docker(&["info"]).status.success() {
+            assert!(from.elapsed() < PATIENCE, "the engine never came up");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Says a word to the keeper (`kill`, `stop`, `start`) and waits until it is done.
+    pub fn tell(&mut self, word: &str) {
+        let keeper = self.keeper.as_mut().unwrap();
+        writeln!(keeper.words.as_mut().unwrap(), "{word}").unwrap();
+        let mut answer = String::new();
+        keeper.answers.read_line(&mut answer).unwrap();
+        assert_eq!(answer.trim(), word);
+    }
+
+    /// What `docker` with these words says of this engine.
+    pub fn docker(&self, words: &[&str]) -> Output {
+        self.command("docker").args(words).output().unwrap()
+    }
+
+    /// What `docker` with these words prints; it must succeed.
+    pub fn done(&self, words: &[&str]) -> String {
+        let output = self.docker(words);
+        assert!(output.status.success(), "docker {words:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env("DOCKER_HOST", &self.host)
+            .env("DOCKER_BUILDKIT", "0")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Builds an image of these lines, in a folder with these files.
+    pub fn image(&self, tag: &str, lines: &str, files: &[(&Path, &str)]) {
+        let folder = tempfile::tempdir().unwrap();
+        for (from, to) in files {
+            fs::copy(from, folder.path().join(to)).unwrap();
+        }
+        fs::write(folder.path().join("Dockerfile"), lines).unwrap();
+        let context = folder.path().to_str().unwrap();
+        self.done(&["build", "-q", "--network", "host", "-t", tag, context]);
+    }
+
+    /// The base image, the runner's image as people build it, and the scripted agent beside it.
+    fn build(&self) {
+        let base = root().join("scripts/base-image");
+        let made = self.command(base).status().unwrap();
+        assert!(made.success(), "the base image could not be made");
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        stripped(&built("sandbox"), &at.join("sandbox"));
+        stripped(&built("scripted-agent"), &at.join("scripted-agent"));
+        let file = root().join("images/runner/Dockerfile");
+        let (file, context) = (file.to_str().unwrap(), at.to_str().unwrap());
+        let words = ["build", "-q", "--network", "host", "--target", "binary"];
+        let words = [&words[..], &["-t", IMAGE, "-f", file, context]].concat();
+        self.done(&words);
+        let lines = format!("FROM {IMAGE}\nCOPY scripted-agent /usr/local/bin/\n");
+        self.image(
+            IMAGE,
+            &lines,
+            &[(&at.join("scripted-agent"), "scripted-agent")],
+        );
+    }
+
+    /// The image as a file that another engine can load.
+    pub fn saved() -> &'static Path {
+        static SAVED: OnceLock<tempfile::NamedTempFile> = OnceLock::new();
+        let saved = SAVED.get_or_init(|| {
+            let folder = Self::shared()
+                .folder
+                .clone()
+                .unwrap_or_else(std::env::temp_dir);
+            let file = tempfile::NamedTempFile::new_in(folder).unwrap();
+            Self::shared().done(&["save", "-o", file.path().to_str().unwrap(), IMAGE]);
+            file
+        });
+        saved.path()
+    }
+
+    /// Puts the image into this engine.
+    pub fn load(&self) {
+        self.done(&["load", "-i", Self::saved().to_str().unwrap()]);
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(mut keeper) = self.keeper.take() {
+            // The end of its input is what it waits for.
+            drop(keeper.words.take());
+            let _ = keeper.child.wait();
+        }
+    }
+}
+
+/// Whether an engine of our own can be started here.
+pub fn may_start() -> bool {
+    let there = [
+        "/usr/sbin/dockerd",
+        "/usr/bin/dockerd",
+        "/usr/local/bin/dockerd",
+    ];
+    rustix::process::geteuid().is_root() && there.iter().any(|p| Path::new(p).exists())
+}
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// A debug binary is four fifths notes for a debugger.
+fn stripped(from: &Path, to: &Path) {
+    let done = Command::new("strip").arg("-o").arg(to).arg(from).status();
+    if !done.is_ok_and(|s| s.success()) {
+        fs::copy(from, to).unwrap();
+    }
+}
