@@ -83,6 +83,7 @@ fn conf(
         sockets: sockets.to_owned(),
         model_key: settings.model_key_file.clone(),
         agent_token: settings.agent_token_file.clone(),
+        prices: settings.prices_file.clone(),
         secrets_root: settings.secrets_root.clone(),
         image: text("SANDBOX_CONTAINER_IMAGE").unwrap_or_else(default_image),
         images: images.map(str::to_owned).collect(),
@@ -118,6 +119,11 @@ fn write(settings: &Settings, to: &Path) -> Result<()> {
             .as_ref()
             .map(|_| inside::AGENT_TOKEN.into()),
         secrets_root: inside::SECRETS.into(),
+        // A person's own login stays with the person, and is not lent to a container.
+        agent_login: false,
+        agent_login_file: PathBuf::new(),
+        agent_login_renew: Vec::new(),
+        prices_file: settings.prices_file.as_ref().map(|_| inside::PRICES.into()),
         ..settings.clone()
     };
     let folder = to.parent().unwrap_or(to);

@@ -75,6 +75,7 @@ impl Container {
             sockets: data.join("run"),
             model_key: None,
             agent_token: None,
+            prices: None,
             secrets_root: data.join("secrets"),
             image: SCRIPTED.to_owned(),
             images: Vec::new(),

@@ -38,6 +38,8 @@ pub mod inside {
     pub const MODEL_KEY: &str = "/sandbox/secrets/.model-key";
     /// The token of terminal agents.
     pub const AGENT_TOKEN: &str = "/sandbox/secrets/.agent-token";
+    /// What models cost.
+    pub const PRICES: &str = "/sandbox/secrets/.prices.toml";
     /// Tenants' files, of which only its tenant's are there.
     pub const WORKSPACE: &str = "/workspace";
     /// An empty home that goes with the container.
@@ -93,6 +95,8 @@ pub struct ContainerConfig {
     pub model_key: Option<PathBuf>,
     /// The file of the terminal agents' token.
     pub agent_token: Option<PathBuf>,
+    /// The file of what models cost; no secret, and copied like one.
+    pub prices: Option<PathBuf>,
     /// Tenants' secrets stand beneath it.
     pub secrets_root: PathBuf,
     /// The image of a job that names none.

@@ -20,6 +20,7 @@ fn conf() -> ContainerConfig {
         sockets: "/data/run/container".into(),
         model_key: None,
         agent_token: None,
+        prices: None,
         secrets_root: "/data/secrets".into(),
         image: "runner:1".to_owned(),
         images: Vec::new(),

@@ -124,6 +124,7 @@ fn put_secrets(conf: &ContainerConfig, brief: &Brief) -> io::Result<()> {
     let ours = [
         (&conf.model_key, beneath(inside::MODEL_KEY)),
         (&conf.agent_token, beneath(inside::AGENT_TOKEN)),
+        (&conf.prices, beneath(inside::PRICES)),
     ];
     for (from, to) in ours {
         if let (Some(from), Some(to)) = (from, to) {
