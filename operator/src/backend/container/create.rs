@@ -222,5 +222,4 @@ fn mount(from: &Path, to: &str, read_only: bool) -> Mount {
 }
 
 #[cfg(test)]
-#[path = "create_tests.rs"]
 mod tests;

@@ -239,5 +239,4 @@ fn is_outside(ip: IpAddr) -> bool {
 }
 
 #[cfg(test)]
-#[path = "proxy_tests.rs"]
 mod tests;
