@@ -58,7 +58,7 @@ settings! {
     "DOCKER_HOST": "Where the container engine is, such as unix:///var/run/docker.sock; the sockets of Docker and Podman are found by themselves.";
     "SANDBOX_CONTAINER_IMAGE": "The image of container jobs that name none. Default multi-agent-sandbox/runner:<version>.";
     "SANDBOX_CONTAINER_IMAGES": "Further images that jobs may name, with commas.";
-    "SANDBOX_CONTAINER_HOSTS": "Hosts that restricted containers reach, with commas; *.domain and host:port too. Default: the model, two forges, package registries.";
+    "SANDBOX_CONTAINER_HOSTS": "Hosts that restricted containers reach, with commas; *.domain and host:port too. Default: the model and two forges; add where your packages come from.";
     "LOG_LEVEL": "error, warn, info, debug or trace. Default info.";
     "SANDBOX_SERVER": "Where the command line finds the server. Default http://127.0.0.1:8000.";
     "SANDBOX_API_KEY": "The key the command line sends.";

@@ -18,11 +18,10 @@ use tokio::{
     time::timeout,
 };
 
-/// The hosts that containers reach when nobody says: the model, two forges, and where the common
-/// languages keep their packages.
+/// The hosts that containers reach when nobody says: the model and two forges. Where packages come
+/// from is for the operator to name.
 pub const DEFAULT_HOSTS: &str = "api.anthropic.com,github.com,api.github.com,codeload.github.com,\
-    *.githubusercontent.com,gitlab.com,crates.io,index.crates.io,static.crates.io,pypi.org,\
-    files.pythonhosted.org,registry.npmjs.org,proxy.golang.org,sum.golang.org";
+    *.githubusercontent.com,gitlab.com";
 
 /// Most connections at a time.
 const CONNECTIONS: usize = 512;
