@@ -24,6 +24,8 @@ pub mod condition {
     pub const RECONCILING: &str = "Reconciling";
     /// True when a person must look (kstatus).
     pub const STALLED: &str = "Stalled";
+    /// True when the job was not over in a backup that it was restored from.
+    pub const RESTORED: &str = "Restored";
 }
 
 /// What happened to a job. About 2 KB; larger things stand elsewhere by reference.

@@ -4,6 +4,7 @@
 //! its start to its claim.
 
 mod agent;
+mod backup;
 mod cli;
 mod config;
 mod exec;

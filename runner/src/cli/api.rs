@@ -89,6 +89,15 @@ impl Api {
         self.json(request).await
     }
 
+    /// Changes what stands at this path.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<Value> {
+        self.json(self.request(Method::PATCH, path).json(body))
+            .await
+    }
+
     /// The answer as it comes, for texts and streams.
     ///
     /// # Errors

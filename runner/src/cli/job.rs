@@ -1,4 +1,4 @@
-//! Commands about one job: describe, cancel, retry, attach.
+//! Commands about one job: describe, cancel, suspend, resume, retry, attach.
 
 use std::{
     os::unix::process::CommandExt,
@@ -48,6 +48,22 @@ impl Named {
             .post(&format!("/jobs/{id}/cancel"), &json!({}), &[])
             .await?;
         self.tell(&job, "is told to end")
+    }
+
+    /// Holds the job back, or lets it go on.
+    ///
+    /// # Errors
+    /// As [`Named::describe`]; also when the job is over.
+    pub async fn suspend(self, api: &Api, suspend: bool) -> Result<ExitCode> {
+        let id = api.id(&self.job).await?;
+        let patch = json!({"spec": {"suspend": suspend}});
+        let job = api.patch(&format!("/jobs/{id}"), &patch).await?;
+        let what = if suspend {
+            "is told to wait until it is resumed"
+        } else {
+            "is told to go on"
+        };
+        self.tell(&job, what)
     }
 
     /// Runs the finished job again.

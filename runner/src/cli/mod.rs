@@ -6,11 +6,13 @@
 )]
 
 mod api;
+mod backup;
 mod doctor;
 mod elf;
 mod get;
 mod job;
 mod logs;
+mod restore;
 mod shown;
 mod submit;
 mod validate;
@@ -59,12 +61,20 @@ enum Command {
     Wait(wait::Wait),
     /// End a job
     Cancel(job::Named),
+    /// Let a job wait until it is resumed; an attempt at work is stopped
+    Suspend(job::Named),
+    /// Let a suspended job go on, with a new attempt
+    Resume(job::Named),
     /// Run a finished job again, as a new job
     Retry(job::Named),
     /// Check a manifest without a server
     Validate(validate::Validate),
     /// Read and teach the shared memory
     Elf(elf::Elf),
+    /// Copy jobs, memory and results of a data folder into one file, also while it is served
+    Backup(backup::Backup),
+    /// Make a data folder of a backup; jobs that were not over come back suspended
+    Restore(restore::Restore),
     /// Print a completion script for a shell
     Completion {
         /// Which shell
@@ -124,6 +134,10 @@ async fn command(cli: Cli) -> Result<ExitCode> {
         Command::Attach(c) => c.run(&server.api()?).await,
         Command::Wait(c) => c.run(&server.api()?).await,
         Command::Cancel(c) => c.cancel(&server.api()?).await,
+        Command::Suspend(c) => c.suspend(&server.api()?, true).await,
+        Command::Resume(c) => c.suspend(&server.api()?, false).await,
+        Command::Backup(c) => c.run(),
+        Command::Restore(c) => c.run().await,
         Command::Retry(c) => c.retry(&server.api()?).await,
         Command::Validate(c) => Ok(c.run()),
         Command::Elf(c) => c.run(&server.api()?).await,

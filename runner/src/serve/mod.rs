@@ -2,6 +2,7 @@
 
 mod containers;
 mod face;
+mod lock;
 mod logs;
 mod memory;
 mod node;
@@ -11,6 +12,7 @@ pub mod sockets;
 use std::process::ExitCode;
 
 pub use containers::default_image;
+pub use lock::lock;
 
 use anyhow::Result;
 

@@ -2,9 +2,9 @@
 //!
 //! Runners and agents are not its children: they go on when it stops and are found again.
 
-use std::{collections::BTreeMap, fs::File, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use jiff::Timestamp;
 use sandbox_core::{
     plan::{Limits, Reason},
@@ -34,7 +34,9 @@ use tokio::{
 
 use super::{
     containers::{self, Containers},
-    face, sockets,
+    face,
+    lock::lock,
+    sockets,
 };
 use crate::{
     config::{ServeConfig, agent_login_file, number, pairs, switch},
@@ -91,24 +93,6 @@ fn make_folder(data_dir: &Path) -> Result<()> {
     builder
         .create(data_dir)
         .with_context(|| format!("made the data folder {}", data_dir.display()))
-}
-
-/// One `serve` for one data folder: two would both start what waits.
-fn lock(data_dir: &Path) -> Result<File> {
-    let path = data_dir.join("lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path);
-    let file = file.with_context(|| format!("opened {}", path.display()))?;
-    if file.try_lock().is_err() {
-        bail!(
-            "another `sandbox serve` has the data folder {}; stop it or use another --data-dir",
-            data_dir.display()
-        );
-    }
-    Ok(file)
 }
 
 fn settings(config: &ServeConfig, socket: &Path) -> Result<Settings> {

@@ -47,6 +47,19 @@ use crate::seats::files::{log, sync};
 /// How long one call of tmux may take.
 const TMUX_LIMIT: Duration = Duration::from_secs(5);
 
+/// The seats for which something runs on this machine, whichever data folder they belong to. Blocks for
+/// as long as one look through `/proc` takes.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub fn seats_at_work() -> std::io::Result<Vec<Seat>> {
+    let found = remains::scan()?;
+    let running = found.iter().filter(|(_, all)| !all.is_empty());
+    let mut seats: Vec<Seat> = running.filter_map(|(seat, _)| seat.parse().ok()).collect();
+    seats.sort();
+    Ok(seats)
+}
+
 /// Seats as tmux sessions of this machine.
 #[derive(Debug)]
 pub struct VpsBackend {
