@@ -24,7 +24,7 @@ pub mod condition {
     pub const RECONCILING: &str = "Reconciling";
     /// True when a person must look (kstatus).
     pub const STALLED: &str = "Stalled";
-    /// True when the job was not over in a backup that it was restored from.
+    /// True when the job came from a backup, or from an older server, before it was over.
     pub const RESTORED: &str = "Restored";
 }
 

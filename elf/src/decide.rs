@@ -21,7 +21,7 @@ use crate::{
 /// Most files of one attempt.
 const MAX_FILES: usize = 100;
 /// Longest word of a job type, in characters.
-const MAX_JOB_TYPE: usize = 50;
+pub const MAX_JOB_TYPE: usize = 50;
 /// Most rules of a tenant.
 pub const MAX_RULES: usize = 1_000_000;
 
@@ -80,7 +80,8 @@ fn ended(redactor: &Redactor, seat: &Seat, told: &AttemptOutcome, now: Timestamp
     }
 }
 
-fn files(redactor: &Redactor, told: &[String]) -> Vec<String> {
+/// Paths as they are kept: each once, no more than there may be.
+pub fn files(redactor: &Redactor, told: &[String]) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let paths = told
         .iter()
@@ -176,6 +177,7 @@ impl<'a> Lessons<'a> {
             project: self.project.clone(),
             source: self.source.clone(),
             files: self.files.clone(),
+            legacy: None,
         }))
     }
 
@@ -205,7 +207,7 @@ fn aliased(id: &str, source: &Source, files: &[String]) -> Entry {
 }
 
 /// The rule that already says this, for this project or for all.
-fn known_id(state: &State, project: Option<&str>, domain: &str, text: &str) -> Option<String> {
+pub fn known_id(state: &State, project: Option<&str>, domain: &str, text: &str) -> Option<String> {
     let ids = [id_of(project, domain, text), id_of(None, domain, text)];
     ids.into_iter().find(|id| state.rules.contains_key(id))
 }
@@ -238,7 +240,11 @@ pub fn teach(
     Ok((aliased(&id, &added.source, &[]), id))
 }
 
-fn checked(redactor: &Redactor, rule: &NewRule) -> Result<RuleAdded, ElfError> {
+/// A rule that somebody states, cleaned and redacted.
+///
+/// # Errors
+/// Something in it cannot be kept.
+pub fn checked(redactor: &Redactor, rule: &NewRule) -> Result<RuleAdded, ElfError> {
     let domain = text::line("domain", &rule.domain, 1..=MAX_DOMAIN)?;
     let no_slug = || ElfError::invalid("domain", "it has no letter a to z and no digit");
     let domain = text::domain(&domain).ok_or_else(no_slug)?;
@@ -260,5 +266,6 @@ fn checked(redactor: &Redactor, rule: &NewRule) -> Result<RuleAdded, ElfError> {
             seat: None,
         },
         files: Vec::new(),
+        legacy: None,
     })
 }

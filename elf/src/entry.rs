@@ -109,6 +109,24 @@ pub struct RuleAdded {
     pub source: Source,
     /// The files of the work that said it.
     pub files: Vec<String>,
+    /// What an older program believed of it, where it came from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legacy: Option<Legacy>,
+}
+
+/// What an older program believed of a rule, in ways that prove nothing. Its confidence is a weak claim;
+/// its counts are kept to be looked at and are evidence of nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Legacy {
+    /// Its confidence, in percent.
+    pub percent: u8,
+    /// Whether it was golden there. Here it is on trial like any other.
+    pub golden: bool,
+    /// How often somebody said that it held.
+    pub validated: u64,
+    /// How often somebody said that it did not.
+    pub violated: u64,
 }
 
 /// Who said something.

@@ -13,6 +13,7 @@ pub mod fold;
 pub mod index;
 pub mod label;
 pub mod learn;
+pub mod legacy;
 pub mod lesson;
 mod live;
 mod memory;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    entry::{RuleAdded, Source, SourceKind},
+    entry::{Legacy, RuleAdded, Source, SourceKind},
     text,
 };
 
@@ -34,6 +34,9 @@ pub struct Rule {
     pub project: Option<String>,
     /// Who said it first.
     pub source: Source,
+    /// What an older program believed of it, where it came from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legacy: Option<Legacy>,
     /// Whether it may be given.
     pub status: RuleStatus,
     /// How often it was said, the first time included.
@@ -120,6 +123,7 @@ impl Rule {
             explanation: added.explanation.clone(),
             project: added.project.clone(),
             source: added.source.clone(),
+            legacy: added.legacy,
             status: RuleStatus::Active,
             evidence: 0,
             lessons: 0,

@@ -154,9 +154,10 @@ enum Kept<'a> {
 
 /// A rule enters the model. What a person states may be a little better than nothing.
 pub fn take_up(model: &mut Model, rule: &Rule) {
-    let claimed = match rule.source.kind {
-        SourceKind::Human => prior(1.0),
-        SourceKind::Agent => prior(0.5),
+    let claimed = match (rule.legacy, rule.source.kind) {
+        (Some(legacy), _) => prior(f64::from(legacy.percent.min(100)) / 100.0),
+        (None, SourceKind::Human) => prior(1.0),
+        (None, SourceKind::Agent) => prior(0.5),
     };
     model.add(rule.number, &rule.domain, claimed);
 }

@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod exec;
 mod git;
+mod import;
 mod kind;
 mod model;
 mod place;

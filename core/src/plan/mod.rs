@@ -15,7 +15,7 @@ mod stop;
 mod tests;
 mod wait;
 
-pub use finish::removal_at;
+pub use finish::{INLINE_RESULT, removal_at};
 pub use reason::Reason;
 pub use wait::over_at;
 

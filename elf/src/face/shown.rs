@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    entry::Ended,
+    entry::{Ended, Legacy},
     learn::Verdict,
     rule::{Rule, RuleStatus},
     trail::{millionths, naive},
@@ -95,6 +95,10 @@ pub struct Heuristic {
     pub eligible: u64,
     /// Seats whose prompt it stood in.
     pub injected: u64,
+    /// `legacy, on trial` or `legacy golden, on trial` of a rule that an older program believed in, until
+    /// it is golden here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<String>,
 }
 
 impl Heuristic {
@@ -120,8 +124,19 @@ impl Heuristic {
             evidence: rule.evidence,
             eligible: rule.eligible,
             injected: rule.injected,
+            provenance: rule.legacy.map(|legacy| provenance(legacy, verdict)),
         }
     }
+}
+
+fn provenance(legacy: Legacy, verdict: &Verdict) -> String {
+    let was = if legacy.golden {
+        "legacy golden"
+    } else {
+        "legacy"
+    };
+    let trial = if verdict.golden { "" } else { ", on trial" };
+    format!("{was}{trial}")
 }
 
 /// A rule with everything that is known about it.

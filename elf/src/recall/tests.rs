@@ -61,6 +61,7 @@ impl World {
                 seat: None,
             },
             files: files.iter().map(|f| (*f).to_owned()).collect(),
+            legacy: None,
         })));
         self.index.add(self.state.rules[&id].number, text);
         id

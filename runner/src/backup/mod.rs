@@ -20,8 +20,9 @@ mod place;
 mod revive;
 mod unpack;
 
-use std::io;
+use std::{io, path::Path};
 
+use anyhow::Context;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +78,21 @@ struct Listed {
     path: String,
     bytes: u64,
     sha256: String,
+}
+
+/// Copies the databases of a data folder, which may be at work or not be there, into another one.
+///
+/// # Errors
+/// One cannot be read, is damaged, or there is no room.
+pub fn copy_of(data: &Path, to: &Path) -> anyhow::Result<()> {
+    for name in [JOBS, MEMORY] {
+        let from = data.join(name);
+        if from.is_file() {
+            let copied = database::copy(&from, &to.join(name));
+            copied.with_context(|| format!("copied {}", from.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// The digits of a digest.

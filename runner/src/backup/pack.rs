@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     ARTIFACTS, FORMAT, HEAD, Head, JOBS, Listed, MANIFEST, MEMORY, Manifest, SEATS, SECRETS,
-    database, folder::Folder, hex,
+    copy_of, database, folder::Folder, hex,
 };
 
 /// What of a seat is kept. The rest is what its runner needed while it worked.
@@ -92,12 +92,7 @@ pub fn make(data: &Path, file: &Path, with_keys: bool) -> Result<Made> {
 /// Takes the pictures of both databases, jobs first.
 fn pictures(data: &Path, staging: &Path, with_keys: bool) -> Result<Head> {
     let at = Timestamp::now();
-    for name in [JOBS, MEMORY] {
-        if name == JOBS || data.join(name).is_file() {
-            let copied = database::copy(&data.join(name), &staging.join(name));
-            copied.with_context(|| format!("copied {}", data.join(name).display()))?;
-        }
-    }
+    copy_of(data, staging)?;
     let count = |name: &str, sql: &str| {
         let file = staging.join(name);
         if !file.is_file() {

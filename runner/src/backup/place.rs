@@ -215,14 +215,14 @@ fn clear(building: &Path, data: &Path) -> Result<()> {
     fs::remove_dir_all(building).with_context(|| format!("removed {}", building.display()))
 }
 
+/// The folder itself goes last: until then nobody but us can enter it and put a link in a file's place.
 fn give(path: &Path, owner: (u32, u32)) -> io::Result<()> {
-    lchown(path, Some(owner.0), Some(owner.1))?;
     if path.symlink_metadata()?.is_dir() {
         for entry in fs::read_dir(path)? {
             give(&entry?.path(), owner)?;
         }
     }
-    Ok(())
+    lchown(path, Some(owner.0), Some(owner.1))
 }
 
 /// What no backup holds stays in use: workspaces, settings, sockets, and keys unless the backup has them.

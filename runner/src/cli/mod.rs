@@ -10,6 +10,7 @@ mod backup;
 mod doctor;
 mod elf;
 mod get;
+mod import;
 mod job;
 mod logs;
 mod restore;
@@ -75,6 +76,8 @@ enum Command {
     Backup(backup::Backup),
     /// Make a data folder of a backup; jobs that were not over come back suspended
     Restore(restore::Restore),
+    /// Take over jobs and memories of the Python ancestor; says what it would do unless told to do it
+    Import(import::Import),
     /// Print a completion script for a shell
     Completion {
         /// Which shell
@@ -138,6 +141,7 @@ async fn command(cli: Cli) -> Result<ExitCode> {
         Command::Resume(c) => c.suspend(&server.api()?, false).await,
         Command::Backup(c) => c.run(),
         Command::Restore(c) => c.run().await,
+        Command::Import(c) => c.run().await,
         Command::Retry(c) => c.retry(&server.api()?).await,
         Command::Validate(c) => Ok(c.run()),
         Command::Elf(c) => c.run(&server.api()?).await,

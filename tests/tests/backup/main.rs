@@ -6,6 +6,7 @@
 )]
 
 mod broken;
+mod import;
 mod killed;
 mod online;
 mod replaced;

@@ -23,6 +23,7 @@ mod server;
 mod session;
 mod workspace;
 
+pub use jobs::old;
 pub use routes::{ROUTES, Route};
 pub use server::{Face, Refused, check_bind};
 

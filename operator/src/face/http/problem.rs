@@ -50,6 +50,11 @@ pub struct Problem {
 pub type Told<T> = Result<T, Problem>;
 
 impl Problem {
+    /// What is wrong, in one line.
+    pub fn said(&self) -> &str {
+        &self.detail
+    }
+
     /// Whether a key is needed and none came.
     pub fn is_missing_key(&self) -> bool {
         self.code == "missing_key"

@@ -5,6 +5,7 @@ pub(super) mod amend;
 pub(super) mod change;
 pub(super) mod list;
 mod new;
+pub mod old;
 mod places;
 pub(super) mod queue;
 pub(super) mod submit;

@@ -62,7 +62,7 @@ fn old(app: &App, tenant: &Tenant, body: Map<String, Value>) -> Told<AgentJob> {
     Ok(new::job(tenant, named, job.spec))
 }
 
-fn annotations(from: Translated) -> BTreeMap<String, String> {
+pub(super) fn annotations(from: Translated) -> BTreeMap<String, String> {
     let mut kept = BTreeMap::new();
     if from.payload.len() <= PAYLOAD_KEPT {
         kept.insert(PAYLOAD.to_owned(), from.payload);
@@ -74,11 +74,11 @@ fn annotations(from: Translated) -> BTreeMap<String, String> {
     kept
 }
 
-fn parse(asked: Value) -> Result<AgentJob, Vec<Invalid>> {
+pub(super) fn parse(asked: Value) -> Result<AgentJob, Vec<Invalid>> {
     validate::parse(asked).map_err(|found| found.0)
 }
 
-fn agent_job(metadata: Value, spec: Value) -> Value {
+pub(super) fn agent_job(metadata: Value, spec: Value) -> Value {
     let fixed = [("apiVersion", API_VERSION), ("kind", KIND)];
     let fixed = fixed.map(|(key, value)| (key.to_owned(), value.into()));
     let mut job: Map<String, Value> = fixed.into_iter().collect();

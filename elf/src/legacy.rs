@@ -1,0 +1,215 @@
+//! What an older program remembered, as entries of ours. Pure. Its numbers were made in ways that prove
+//! nothing, so nothing is learned from them: a confidence is a weak claim, an end is history.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use sandbox_core::{Outcome, Seat, Usage};
+
+use crate::{
+    ElfError, NewRule, decide,
+    entry::{Ended, Entry, Legacy, RuleAdded, SourceKind},
+    label::Label,
+    redact::Redactor,
+    state::State,
+    text,
+    trail::{Mark, TrailKey},
+};
+
+/// A rule of an older program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OldRule {
+    /// What it says.
+    pub rule: NewRule,
+    /// What was believed of it.
+    pub legacy: Legacy,
+}
+
+/// The end of a job of an older program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldEnd {
+    /// The job, and which of its ends it is.
+    pub seat: Seat,
+    /// The job type's word.
+    pub job_type: String,
+    /// The project, where it names one.
+    pub project: Option<String>,
+    /// How it is said to have ended.
+    pub outcome: Outcome,
+    /// What failed.
+    pub message: Option<String>,
+    /// Files that were touched.
+    pub files: Vec<String>,
+    /// How long it took, in seconds.
+    pub seconds: u64,
+    /// When it ended.
+    pub at: Timestamp,
+}
+
+/// A trail of an older program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldTrail {
+    /// The file.
+    pub path: String,
+    /// How the work ended that went through it.
+    pub mark: Mark,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What an older program remembered, or a piece of it.
+#[derive(Clone, Debug, Default)]
+pub struct Old {
+    /// Rules.
+    pub rules: Vec<OldRule>,
+    /// Ends.
+    pub ends: Vec<OldEnd>,
+    /// Trails.
+    pub trails: Vec<OldTrail>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Rules that are new.
+    pub rules: u64,
+    /// Ends that are new.
+    pub ends: u64,
+    /// Trails that are new.
+    pub trails: u64,
+    /// What was known before.
+    pub known: u64,
+    /// Rules that cannot be kept: the text as it was, and why.
+    pub refused: Vec<(String, String)>,
+}
+
+/// The entries of what is not known yet.
+#[must_use]
+pub fn import(known: (&State, &Redactor), old: &Old, now: Timestamp) -> (Vec<Entry>, Imported) {
+    let mut import = Import {
+        state: known.0,
+        redactor: known.1,
+        now,
+        entries: Vec::new(),
+        new: BTreeSet::new(),
+        seen: Imported::default(),
+    };
+    old.rules.iter().for_each(|rule| import.rule(rule));
+    old.ends.iter().for_each(|end| import.end(end));
+    old.trails.iter().for_each(|trail| import.trail(trail));
+    (import.entries, import.seen)
+}
+
+struct Import<'a> {
+    state: &'a State,
+    redactor: &'a Redactor,
+    now: Timestamp,
+    entries: Vec<Entry>,
+    /// Ids of rules, seats and trails that are among the entries.
+    new: BTreeSet<String>,
+    seen: Imported,
+}
+
+impl Import<'_> {
+    fn rule(&mut self, old: &OldRule) {
+        match self.added(old) {
+            Ok(Some(entry)) => {
+                self.entries.push(entry);
+                self.seen.rules += 1;
+            }
+            Ok(None) => self.seen.known += 1,
+            Err(e) => {
+                let text = text::cut(&text::one_line(&old.rule.text), 80);
+                let text = self.redactor.clean(&text);
+                self.seen.refused.push((text, e.to_string()));
+            }
+        }
+    }
+
+    /// The entry of a rule; nothing where a rule says the same, also one that was retired.
+    fn added(&mut self, old: &OldRule) -> Result<Option<Entry>, ElfError> {
+        let mut added: RuleAdded = decide::checked(self.redactor, &old.rule)?;
+        let project = added.project.as_deref();
+        let known = decide::known_id(self.state, project, &added.domain, &added.text);
+        if known.is_some() || !self.new.insert(added.id.clone()) {
+            return Ok(None);
+        }
+        let added_now = usize::try_from(self.seen.rules).unwrap_or(usize::MAX);
+        if self.state.rules.len().saturating_add(added_now) >= decide::MAX_RULES {
+            return Err(ElfError::Full(decide::MAX_RULES));
+        }
+        // Agents stated most of them, and nobody knows which.
+        added.source.kind = SourceKind::Agent;
+        added.legacy = Some(old.legacy);
+        Ok(Some(Entry::RuleAdded(Box::new(added))))
+    }
+
+    fn end(&mut self, old: &OldEnd) {
+        let known = self
+            .state
+            .attempt(&old.seat)
+            .is_some_and(|a| a.label.is_some());
+        if known || !self.new.insert(old.seat.to_string()) {
+            self.seen.known += 1;
+            return;
+        }
+        let job_type = self.redactor.clean(&text::one_line(&old.job_type));
+        let ended = Ended {
+            seat: old.seat.clone(),
+            job_type: text::cut(&job_type, decide::MAX_JOB_TYPE),
+            project: old
+                .project
+                .as_deref()
+                .and_then(|p| self.redactor.project(p)),
+            domain: None,
+            outcome: old.outcome,
+            class: None,
+            // A failed farm was a success there: such ends teach nothing.
+            label: Label::Unknown,
+            message: old
+                .message
+                .as_deref()
+                .and_then(|m| self.redactor.message(m)),
+            grade: None,
+            usage: Usage {
+                seconds: old.seconds,
+                ..Usage::default()
+            },
+            files: decide::files(self.redactor, &old.files),
+            lessons: Vec::new(),
+            dropped: 0,
+            at: old.at.min(self.now),
+        };
+        self.entries.push(Entry::Outcome(Box::new(ended)));
+        self.seen.ends += 1;
+    }
+
+    fn trail(&mut self, old: &OldTrail) {
+        let paths = decide::files(self.redactor, std::slice::from_ref(&old.path));
+        let Some(path) = paths.into_iter().next() else {
+            return;
+        };
+        let at = old.at.min(self.now);
+        let key = TrailKey {
+            project: None,
+            path: path.clone(),
+            mark: old.mark,
+        };
+        let known = self
+            .state
+            .trails
+            .get(&key)
+            .is_some_and(|heat| heat.at >= at);
+        if known || !self.new.insert(format!("{:?} {path}", old.mark)) {
+            self.seen.known += 1;
+            return;
+        }
+        self.entries.push(Entry::TrailLaid {
+            project: None,
+            paths: vec![path],
+            mark: old.mark,
+            at,
+        });
+        self.seen.trails += 1;
+    }
+}
