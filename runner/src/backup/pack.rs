@@ -8,7 +8,7 @@
 use std::{
     fs::{self, DirBuilder, File},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -244,20 +244,28 @@ impl Pack {
     fn file(&mut self, path: &str, file: &mut File) -> Result<()> {
         let seen = file.metadata()?;
         let mode = seen.permissions().mode() & 0o700;
-        self.append((path, mode), seen.len(), file)
+        let modified = u64::try_from(seen.mtime()).unwrap_or_default();
+        self.append((path, mode, modified), seen.len(), file)
             .with_context(|| format!("packed {path}"))
     }
 
     fn text(&mut self, path: &str, bytes: &[u8]) -> Result<()> {
         let size = bytes.len() as u64;
-        self.append((path, 0o600), size, &mut &*bytes)
+        self.append((path, 0o600, 0), size, &mut &*bytes)
             .with_context(|| format!("packed {path}"))
     }
 
-    fn append(&mut self, (path, mode): (&str, u32), bytes: u64, from: &mut dyn Read) -> Result<()> {
+    /// Puts bytes in under this path, with a mode and seconds since 1970.
+    fn append(
+        &mut self,
+        (path, mode, modified): (&str, u32, u64),
+        bytes: u64,
+        from: &mut dyn Read,
+    ) -> Result<()> {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes);
         header.set_mode(mode);
+        header.set_mtime(modified);
         let mut hashed = Hashed {
             // One that has become shorter is filled up, so that the rest of the backup keeps its place.
             from: from.chain(io::repeat(0)).take(bytes),

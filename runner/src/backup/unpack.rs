@@ -6,6 +6,7 @@ use std::{
     io::{self, BufReader, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Component, Path, PathBuf},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result, bail};
@@ -116,7 +117,10 @@ impl<'a> Unpacking<'a> {
             _ => {
                 let mode = entry.header().mode().context(DAMAGED)? & 0o700 | 0o600;
                 let mut file = create(&self.folder.join(&path), mode)?;
+                let modified = entry.header().mtime().context(DAMAGED)?;
                 self.copied(&path, entry, &mut file)?;
+                let modified = UNIX_EPOCH.checked_add(Duration::from_secs(modified));
+                file.set_modified(modified.unwrap_or(UNIX_EPOCH))?;
             }
         }
         Ok(())

@@ -96,3 +96,19 @@ async fn a_replacing_restore_that_is_killed_leaves_the_old_data_as_it_was() {
     killed(child);
     assert_eq!(bytes(&node.data()), before);
 }
+
+#[tokio::test]
+async fn a_folder_whose_place_a_killed_restore_had_taken_is_kept_by_the_next_one() {
+    let (node, _) = one_job().await;
+    let file = node.data().with_file_name("b.tar.gz");
+    done(backup(&node.data(), &file));
+    let folder = tempfile::tempdir().unwrap();
+    let old = folder.path().join(".data.restoring");
+    std::fs::create_dir(&old).unwrap();
+    std::fs::write(old.join("sandbox.db"), "the old one").unwrap();
+    done(restore(&file, &folder.path().join("data")));
+    let names = names(folder.path());
+    assert!(names[1].starts_with("data.replaced-"), "{names:?}");
+    let kept = folder.path().join(&names[1]).join("sandbox.db");
+    assert_eq!(std::fs::read(kept).unwrap(), b"the old one");
+}

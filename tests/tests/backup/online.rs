@@ -74,7 +74,9 @@ async fn what_was_over_answers_as_before_and_memory_ranks_as_before() {
     for id in ids {
         let log = node.get(&format!("/jobs/{id}/logs")).await;
         let receipt = node.get(&format!("/jobs/{id}/receipt")).await;
-        before.push((node.job(id).await, log, receipt));
+        let artifacts = node.get(&format!("/jobs/{id}/artifacts")).await;
+        assert_eq!((log.0, artifacts.0), (200, 200));
+        before.push((node.job(id).await, [log, receipt, artifacts]));
     }
     let ranked = rules(&node).await;
     assert_eq!(ranked.as_array().map(Vec::len), Some(1), "{ranked}");
@@ -87,10 +89,11 @@ async fn what_was_over_answers_as_before_and_memory_ranks_as_before() {
     assert!(!other.data().join("secrets").exists(), "keys stay out");
     assert!(!packed.is_empty());
     other.restart();
-    for (id, (job, log, receipt)) in ids.iter().zip(before) {
+    for (id, (job, besides)) in ids.iter().zip(before) {
         assert_eq!(other.job(id).await, job);
-        assert_eq!(other.get(&format!("/jobs/{id}/logs")).await, log);
-        assert_eq!(other.get(&format!("/jobs/{id}/receipt")).await, receipt);
+        for (what, seen) in ["logs", "receipt", "artifacts"].into_iter().zip(besides) {
+            assert_eq!(other.get(&format!("/jobs/{id}/{what}")).await, seen);
+        }
     }
     assert_eq!(other.starts(&echo).len(), 1, "artifacts are there");
     assert_eq!(rules(&other).await, ranked);
@@ -156,6 +159,31 @@ async fn a_job_that_was_done_but_not_yet_noted_ends_from_its_report_and_is_not_d
     let seen = (job["status"].clone(), job["attempt"].clone());
     assert_eq!(seen, (json!("SUCCEEDED"), json!(1)), "{job:#}");
     assert_eq!(other.starts(&id).len(), 1);
+}
+
+#[tokio::test]
+async fn a_seat_that_was_taken_after_the_jobs_picture_is_not_used_again() {
+    let mut node = Node::start(&[]);
+    let id = node
+        .submit_spec(json!({"type": "echo", "echo": {"message": "m"}, "suspend": true}))
+        .await;
+    node.kill(Signal::TERM);
+    let seat = node.seat(&id, 1);
+    std::fs::create_dir_all(&seat).unwrap();
+    let claim =
+        json!({"claimed": {"nonce": "n", "instance": "b:1:1", "at": "2026-01-01T00:00:00Z"}});
+    std::fs::write(seat.join("register.json"), claim.to_string()).unwrap();
+    let file = node.data().with_file_name("b.tar.gz");
+    done(backup(&node.data(), &file));
+    let mut other = Node::prepare(&[]);
+    done(restore(&file, &other.data()));
+    let register = std::fs::read_to_string(other.seat(&id, 1).join("register.json")).unwrap();
+    assert!(register.contains("closed"), "{register}");
+    other.restart();
+    done(sandbox(&["--server", other.url(), "resume", &id]));
+    let job = other.ended(&id).await;
+    let seen = (job["status"].clone(), job["attempt"].clone());
+    assert_eq!(seen, (json!("SUCCEEDED"), json!(2)), "{job:#}");
 }
 
 #[tokio::test]

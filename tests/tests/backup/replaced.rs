@@ -99,3 +99,31 @@ async fn a_folder_that_root_restores_belongs_to_whom_the_old_one_belonged() {
     assert_eq!(fs::metadata(&data).unwrap().uid(), 12345);
     assert_eq!(names(folder.path()), ["b", "data"]);
 }
+
+#[tokio::test]
+async fn root_backs_up_and_restores_a_service_of_another_user_which_goes_on_after_both() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root serves as another user");
+        return;
+    }
+    let mut node = Node::prepare(&[]).as_user(12345);
+    node.restart();
+    let first = node.submit("echo", json!({"message": "first"})).await;
+    node.ended(&first).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("b");
+    done(backup(&node.data(), &file));
+    let second = node.submit("echo", json!({"message": "second"})).await;
+    assert_eq!(node.ended(&second).await["status"], "SUCCEEDED");
+    node.kill(rustix::process::Signal::TERM);
+    done(backup(&node.data(), &file.with_extension("at-rest")));
+    node.restart();
+    node.kill(rustix::process::Signal::TERM);
+    let mut replacing = restore(&file, &node.data());
+    replacing.arg("--replace");
+    done(replacing);
+    node.restart();
+    assert_eq!(node.job(&first).await["status"], "SUCCEEDED");
+    let third = node.submit("echo", json!({"message": "third"})).await;
+    assert_eq!(node.ended(&third).await["status"], "SUCCEEDED");
+}
