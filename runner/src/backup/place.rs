@@ -61,6 +61,14 @@ impl Place {
             nobody_at_work(&data)?;
         }
         let (parent, name) = split(&data)?;
+        if standing != Standing::Nothing
+            && fs::metadata(&data)?.dev() != fs::metadata(parent)?.dev()
+        {
+            bail!(
+                "{} is a mount of its own, whose place nothing else can take; use a folder beneath it",
+                data.display()
+            );
+        }
         let failed = || format!("made a folder in {}", parent.display());
         fs::create_dir_all(parent).with_context(failed)?;
         let building = parent.join(format!(".{name}.restoring"));
@@ -87,7 +95,8 @@ impl Place {
     /// Puts the folder in its place; gives where the old one is now.
     ///
     /// # Errors
-    /// It could not be put there. The old folder is where it was then.
+    /// It could not be put there, and the old folder is where it was; or it is there, and something of the
+    /// old one could not be moved: the text says what stands where.
     pub fn put(mut self, with_keys: bool) -> Result<Option<PathBuf>> {
         let put = || format!("put the restored folder at {}", self.data.display());
         self.give_away().with_context(put)?;

@@ -152,6 +152,21 @@ impl Drop for SmallDisk {
 }
 
 #[tokio::test]
+async fn a_mount_is_not_replaced_and_a_folder_beneath_it_will_do() {
+    let Some(disk) = SmallDisk::mounted("4m") else {
+        eprintln!("skipped: a disk can be mounted by root only");
+        return;
+    };
+    let (node, _) = one_job().await;
+    let file = node.data().with_file_name("b");
+    done(backup(&node.data(), &file));
+    let said = refused(restore(&file, disk.path()));
+    assert!(said.contains("use a folder beneath it"), "{said}");
+    assert!(names(disk.path()).is_empty());
+    done(restore(&file, &disk.path().join("data")));
+}
+
+#[tokio::test]
 async fn a_full_disk_is_told_and_leaves_nothing_half() {
     let Some(disk) = SmallDisk::mounted("64k") else {
         eprintln!("skipped: a disk can be mounted by root only");
