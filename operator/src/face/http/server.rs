@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
+use axum::{
+    Router,
+    http::{HeaderName, HeaderValue},
+};
 use axum_server::{
     Handle,
     accept::NoDelayAcceptor,
@@ -15,8 +18,9 @@ use axum_server::{
 };
 use hyper_util::rt::TokioTimer;
 use tokio::sync::watch;
+use tower_http::set_header::SetRequestHeaderLayer;
 
-use super::{app::App, routes};
+use super::{app::App, routes, session::SCHEME};
 use crate::face::Services;
 
 /// How long a client may take to send the head of its request.
@@ -94,7 +98,11 @@ impl Face {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let config = RustlsConfig::from_pem_file(pem.0, pem.1).await?;
         let acceptor = RustlsAcceptor::new(config).acceptor(NoDelayAcceptor::new());
-        let service = self.router.clone().into_make_service();
+        let scheme = SetRequestHeaderLayer::overriding(
+            HeaderName::from_static(SCHEME),
+            HeaderValue::from_static("https"),
+        );
+        let service = self.router.clone().layer(scheme).into_make_service();
         let server = axum_server::from_tcp(listener)?.acceptor(acceptor);
         let mut server = server.handle(self.stopped_by(stop));
         patience(server.http_builder());

@@ -18,6 +18,8 @@ use super::auth::{KeyDigest, Keys};
 const LASTS: Duration = Duration::from_hours(12);
 /// Most sessions; the one that ends first makes room.
 const MOST: usize = 1000;
+/// How a proxy says which scheme the browser used; the server says so itself where it speaks TLS.
+pub(super) const SCHEME: &str = "x-forwarded-proto";
 /// The cookie's name.
 const COOKIE: &str = "sandbox_session";
 
@@ -31,8 +33,9 @@ struct Session {
 }
 
 impl Sessions {
-    /// Begins a session of whoever showed this key; gives the text of the cookie.
-    pub fn begin(&self, key: KeyDigest) -> String {
+    /// Begins a session of whoever showed this key; gives the text of the cookie, which goes over
+    /// TLS alone where the browser came by TLS.
+    pub fn begin(&self, key: KeyDigest, headers: &HeaderMap) -> String {
         let token = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         let ends = Instant::now() + LASTS;
         let mut all = self.lock();
@@ -42,7 +45,7 @@ impl Sessions {
             all.remove(&first);
         }
         all.insert(digest(&token), Session { key, ends });
-        set(&token, LASTS)
+        set(&token, LASTS, headers)
     }
 
     /// Who sends this request, when it only reads and its session lasts and its key is still known.
@@ -64,7 +67,7 @@ impl Sessions {
         if let Some(token) = sent(headers) {
             self.lock().remove(&digest(token));
         }
-        set("", Duration::ZERO)
+        set("", Duration::ZERO, headers)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<[u8; 32], Session>> {
@@ -72,9 +75,16 @@ impl Sessions {
     }
 }
 
-fn set(token: &str, lasts: Duration) -> String {
+fn set(token: &str, lasts: Duration, headers: &HeaderMap) -> String {
     let seconds = lasts.as_secs();
-    format!("{COOKIE}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict")
+    let secure = if by_tls(headers) { "; Secure" } else { "" };
+    format!("{COOKIE}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+}
+
+/// Whether the browser spoke TLS, to this server or to a proxy before it. Whoever forges the header
+/// gets a cookie that is sent less often.
+fn by_tls(headers: &HeaderMap) -> bool {
+    headers.get(SCHEME).is_some_and(|v| v == "https")
 }
 
 fn digest(token: &str) -> [u8; 32] {

@@ -51,13 +51,14 @@ pub(in crate::face::http) struct Shown {
 
 pub(in crate::face::http) async fn enter(
     State(app): State<App>,
+    headers: HeaderMap,
     shown: Result<Form<Shown>, FormRejection>,
 ) -> Told<Response> {
     let Form(shown) = shown.map_err(|e| Problem::invalid(format!("body: {}", e.body_text())))?;
     let Some(key) = app.services.keys.known(shown.key.as_bytes()) else {
         return Ok((StatusCode::FORBIDDEN, asking(true)?).into_response());
     };
-    let cookie = [(header::SET_COOKIE, app.sessions.begin(key))];
+    let cookie = [(header::SET_COOKIE, app.sessions.begin(key, &headers))];
     Ok((cookie, Redirect::to(HOME)).into_response())
 }
 

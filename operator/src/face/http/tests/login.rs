@@ -72,6 +72,20 @@ async fn a_key_that_was_shown_once_opens_the_pages_of_its_tenant_until_the_way_o
 }
 
 #[tokio::test]
+async fn a_cookie_that_was_given_over_tls_never_leaves_it() {
+    let world = World::locked();
+    let set = async |scheme: &str| {
+        let form = ask("POST", "/dashboard/login")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("x-forwarded-proto", scheme);
+        let told = form.body("key=key-a".to_owned()).to(&world).await;
+        told.header("set-cookie").to_owned()
+    };
+    assert!(set("https").await.ends_with("; Secure"));
+    assert!(!set("http").await.contains("Secure"));
+}
+
+#[tokio::test]
 async fn a_session_reads_and_never_writes() {
     let world = World::locked();
     let cookie = cookie(&enter(&world, "key-a").await);
