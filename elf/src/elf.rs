@@ -212,9 +212,7 @@ impl Inner {
             Err(_) => self.replay(tenant).await?,
         };
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
-        Ok(Live::new(state, &picture.items, generation, || {
-            (self.new_key)()
-        }))
+        Live::new(state, &picture.items, generation, || (self.new_key)())
     }
 
     async fn replay(&self, tenant: &Tenant) -> Kept<State> {

@@ -10,7 +10,6 @@ use crate::{
     recall::Known,
     redact::Redactor,
     rows,
-    rule::Rule,
     state::State,
     store::{Commit, Item, Kept, Kind, LedgerError, Put},
 };
@@ -33,12 +32,15 @@ pub struct Live {
 
 impl Live {
     /// From a state and the items it was read from.
+    ///
+    /// # Errors
+    /// `Unavailable` when no index can be made of it.
     pub(crate) fn new(
         state: State,
         items: &[Item],
         generation: u64,
         new_key: impl FnOnce() -> String,
-    ) -> Self {
+    ) -> Kept<Self> {
         let saved = items
             .iter()
             .find(|i| i.kind == Kind::Secret)
@@ -49,16 +51,15 @@ impl Live {
             None
         };
         let key = saved.or_else(|| unsaved_key.clone()).unwrap_or_default();
-        let mut index = Index::default();
-        state.rules.values().for_each(|rule| add(&mut index, rule));
-        Self {
+        let index = Index::of(state.rules.values())?;
+        Ok(Self {
             state,
             redactor: Redactor::new(key),
             index,
             unsaved_key,
             generation,
             on_the_way: 0,
-        }
+        })
     }
 
     /// What recall is given.
@@ -80,7 +81,7 @@ impl Live {
                 return Err(gap(self.state.head, row.seq));
             }
             fold::apply(&mut self.state, row);
-            self.index_new(row);
+            self.index(row);
         }
         Ok(())
     }
@@ -102,7 +103,7 @@ impl Live {
             .collect();
         let mut puts = rows::apply(&mut self.state, &rows)?;
         for row in &rows {
-            self.index_new(row);
+            self.index(row);
         }
         if !rows.is_empty() {
             puts.extend(self.unsaved_key.take().map(secret));
@@ -114,20 +115,20 @@ impl Live {
         })
     }
 
-    fn index_new(&mut self, row: &Row) {
-        if let Entry::RuleAdded(added) = &row.entry
-            && let Some(rule) = self.state.rules.get(&added.id)
-            && rule.evidence == 1
-        {
-            add(&mut self.index, rule);
+    /// Keeps the index in step with what an entry says of a rule.
+    fn index(&mut self, row: &Row) {
+        let id = match &row.entry {
+            Entry::RuleAdded(added) => &added.id,
+            Entry::RuleAliased { rule, .. }
+            | Entry::Pinned { rule }
+            | Entry::Retired { rule, .. }
+            | Entry::Activated { rule } => rule,
+            _ => return,
+        };
+        if let Some(rule) = self.state.rules.get(id) {
+            self.index.take(rule);
         }
     }
-}
-
-fn add(index: &mut Index, rule: &Rule) {
-    // The explanation often has the words of the failure that the rule does not repeat.
-    let text = format!("{} {} {}", rule.domain, rule.text, rule.explanation);
-    index.add(rule.number, &text);
 }
 
 fn secret(key: String) -> Put {

@@ -98,6 +98,18 @@ impl Block {
         self.places.keys().copied()
     }
 
+    /// Those of the highest means, in no order.
+    pub(super) fn most_helpful(&self, most: usize) -> Vec<u64> {
+        let mean = |place: &usize| self.mean.get(*place).copied().unwrap_or_default();
+        let mut all: Vec<(u64, usize)> = self.places.iter().map(|(r, p)| (*r, *p)).collect();
+        if all.len() > most {
+            all.select_nth_unstable_by(most, |(a, x), (b, y)| {
+                mean(y).total_cmp(&mean(x)).then(a.cmp(b))
+            });
+        }
+        all.iter().take(most).map(|(rule, _)| *rule).collect()
+    }
+
     pub(super) fn place(&self, rule: u64) -> Option<usize> {
         self.places.get(&rule).copied()
     }

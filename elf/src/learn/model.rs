@@ -65,6 +65,13 @@ impl Model {
         Some(effect + sd * normal::draw(own))
     }
 
+    /// The rules of a domain that are expected to help most, in no order.
+    #[must_use]
+    pub fn most_helpful(&self, domain: &str, most: usize) -> Vec<u64> {
+        let block = self.blocks.get(domain);
+        block.map_or_else(Vec::new, |b| b.most_helpful(most))
+    }
+
     /// Whether the rule is kept back this time although it may help: it would be golden, had it ever
     /// been missing from enough prompts to tell. The same for the same seed.
     #[must_use]

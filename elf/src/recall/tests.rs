@@ -7,16 +7,14 @@
 use super::*;
 use crate::{
     entry::{Entry, Row, RuleAdded, Source, SourceKind, VERSION},
-    fold,
+    live::Live,
+    prompt,
     rule::id_of,
+    trail::Mark,
 };
 
 /// A tenant whose rules are said one after another.
-#[derive(Default)]
-struct World {
-    state: State,
-    index: Index,
-}
+struct World(Live);
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + second).unwrap()
@@ -26,16 +24,21 @@ fn seat(n: u32) -> Seat {
     Seat::new("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11".parse().unwrap(), n)
 }
 
+impl Default for World {
+    fn default() -> Self {
+        Self(Live::new(State::default(), &[], 0, || "key".to_owned()).unwrap())
+    }
+}
+
 impl World {
     fn happen(&mut self, entry: Entry) {
-        let seq = self.state.head + 1;
         let row = Row {
             v: VERSION,
-            seq,
+            seq: self.0.state.head + 1,
             at: at(0),
             entry,
         };
-        fold::apply(&mut self.state, &row);
+        self.0.follow(&[row]).unwrap();
     }
 
     fn say(&mut self, domain: &str, text: &str) -> String {
@@ -63,18 +66,15 @@ impl World {
             files: files.iter().map(|f| (*f).to_owned()).collect(),
             legacy: None,
         })));
-        self.index.add(self.state.rules[&id].number, text);
         id
     }
 
     fn ask(&self, query: &RecallQuery) -> Receipt {
-        let redactor = Redactor::new("key");
-        let known = Known {
-            state: &self.state,
-            index: &self.index,
-            redactor: &redactor,
-        };
-        rank(known, query, &seat(1), at(60))
+        self.ask_as(query, 1)
+    }
+
+    fn ask_as(&self, query: &RecallQuery, attempt: u32) -> Receipt {
+        rank(self.0.known(), query, &seat(attempt), at(60)).unwrap()
     }
 }
 
@@ -186,13 +186,7 @@ fn the_same_seat_gets_the_same_and_equals_are_not_always_in_the_order_they_came(
     }
     let query = about("shared words");
     assert_eq!(world.ask(&query), world.ask(&query));
-    let redactor = Redactor::new("key");
-    let known = Known {
-        state: &world.state,
-        index: &world.index,
-        redactor: &redactor,
-    };
-    let other = rank(known, &query, &seat(2), at(60));
+    let other = world.ask_as(&query, 2);
     assert_ne!(given(&world.ask(&query)), given(&other));
 }
 

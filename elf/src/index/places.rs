@@ -1,0 +1,124 @@
+//! Which rules belong to a file, a folder, a domain or a project, and which people pinned.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::rule::{Rule, RuleStatus};
+
+/// Rules by where they belong, by their numbers.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    files: BTreeMap<String, Vec<u64>>,
+    domains: HashMap<String, Vec<u64>>,
+    projects: HashMap<String, Vec<u64>>,
+    pinned: BTreeSet<u64>,
+    /// The files of each rule.
+    known: HashMap<u64, Vec<String>>,
+}
+
+impl Places {
+    /// Takes a rule up, or what is new of it. Whether it was not known.
+    pub(super) fn take(&mut self, rule: &Rule) -> bool {
+        let number = rule.number;
+        if rule.status == RuleStatus::Pinned {
+            self.pinned.insert(number);
+        } else {
+            self.pinned.remove(&number);
+        }
+        let before = self.known.insert(number, rule.files.clone());
+        let is_new = before.is_none();
+        self.moved(number, &before.unwrap_or_default(), &rule.files);
+        if is_new {
+            let domain = self.domains.entry(rule.domain.clone());
+            domain.or_default().push(number);
+            if let Some(project) = &rule.project {
+                let project = self.projects.entry(project.clone());
+                project.or_default().push(number);
+            }
+        }
+        is_new
+    }
+
+    fn moved(&mut self, number: u64, from: &[String], to: &[String]) {
+        for file in from.iter().filter(|f| !to.contains(f)) {
+            if let Some(rules) = self.files.get_mut(file) {
+                rules.retain(|rule| *rule != number);
+            }
+        }
+        for file in to.iter().filter(|f| !from.contains(f)) {
+            self.files.entry(file.clone()).or_default().push(number);
+        }
+    }
+
+    /// What people pinned.
+    pub fn pinned(&self) -> impl Iterator<Item = u64> {
+        self.pinned.iter().copied()
+    }
+
+    /// Rules of a domain, oldest first.
+    #[must_use]
+    pub fn domain(&self, domain: &str) -> &[u64] {
+        self.domains.get(domain).map_or(&[], Vec::as_slice)
+    }
+
+    /// Rules of a project, oldest first.
+    #[must_use]
+    pub fn project(&self, project: &str) -> &[u64] {
+        self.projects.get(project).map_or(&[], Vec::as_slice)
+    }
+
+    /// Files at which rules were learned and the rules, from this file outwards: the file itself, then
+    /// its folder, then the folder above; at most so many files.
+    #[must_use]
+    pub fn around(&self, file: &str, most: usize) -> Vec<(&str, &[u64])> {
+        let mut found: BTreeMap<&str, &[u64]> = BTreeMap::new();
+        if let Some((file, rules)) = self.files.get_key_value(file) {
+            found.insert(file, rules);
+        }
+        let mut folder = file;
+        while let Some((above, _)) = folder.rsplit_once('/') {
+            folder = above;
+            let within = format!("{folder}/");
+            let files = self.files.range(within.clone()..);
+            let files = files.take_while(|(path, _)| path.starts_with(&within));
+            for (path, rules) in files {
+                if found.len() >= most {
+                    return found.into_iter().collect();
+                }
+                found.insert(path, rules);
+            }
+        }
+        found.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(files: &[&str]) -> Places {
+        let numbered = (1..).zip(files);
+        Places {
+            files: numbered.map(|(n, f)| ((*f).to_owned(), vec![n])).collect(),
+            ..Places::default()
+        }
+    }
+
+    #[test]
+    fn a_file_comes_before_its_folder_and_that_before_the_folder_above() {
+        let places = places(&[
+            "docs/c.md",
+            "src/a.rs",
+            "src/x/b.rs",
+            "src/x/y.rs",
+            "srcs/d.rs",
+        ]);
+        let found = |most| {
+            let found = places.around("src/x/b.rs", most);
+            found.into_iter().map(|(file, _)| file).collect::<Vec<_>>()
+        };
+        assert_eq!(found(1), ["src/x/b.rs"]);
+        assert_eq!(found(2), ["src/x/b.rs", "src/x/y.rs"]);
+        assert_eq!(found(9), ["src/a.rs", "src/x/b.rs", "src/x/y.rs"]);
+        assert!(places.around("e.rs", 9).is_empty());
+    }
+}

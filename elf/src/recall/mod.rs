@@ -1,0 +1,147 @@
+//! Which lessons a seat gets: pure, and the same for the same seat, query, state and time. Relevance
+//! proposes, and what was learned chooses.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `asked` | the query within its bounds |
+//! | `propose` | the rules that fit: by words, files, domain and project, fused |
+//! | `choose` | what comes into the prompt, within its tokens |
+
+mod asked;
+mod choose;
+mod propose;
+
+use std::{cmp::Reverse, collections::BTreeSet};
+
+use jiff::Timestamp;
+use sandbox_core::{
+    Seat,
+    port::{RecallQuery, Receipt},
+};
+use sha2::{Digest, Sha256};
+
+use self::{
+    asked::Asked,
+    choose::{choose, in_turn},
+    propose::propose,
+};
+use crate::{
+    index::Index,
+    redact::Redactor,
+    rule::{Rule, RuleStatus},
+    state::State,
+    store::Kept,
+    trail::millionths,
+};
+
+pub use choose::MAX_LESSONS;
+
+/// Tokens of lessons when the query names no number.
+pub const DEFAULT_TOKENS: u32 = 1_500;
+/// Most tokens of lessons, whatever the query names.
+pub const MAX_TOKENS: u32 = 4_000;
+/// Most rules that count as eligible: the best ones.
+const MAX_ELIGIBLE: usize = 50;
+
+/// What is known when a seat asks.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// The tenant's state.
+    pub state: &'a State,
+    /// Its rules by their words and places.
+    pub index: &'a Index,
+    /// Takes out what was stored before it was known for a secret.
+    pub redactor: &'a Redactor,
+}
+
+/// A rule that fits.
+struct Candidate<'a> {
+    rule: &'a Rule,
+    /// How well it fits.
+    score: f64,
+    /// Where it stands among equals, for this seat.
+    order: u64,
+    /// The effect it may have, drawn for this seat.
+    draw: f64,
+    /// Whether it is to be tried before it has to win a draw.
+    is_new: bool,
+    /// Whether it is kept back this time, to see how work goes without it.
+    is_control: bool,
+}
+
+/// The lessons for this seat.
+///
+/// # Errors
+/// `Unavailable` when the index fails.
+pub fn rank(known: Known<'_>, query: &RecallQuery, seat: &Seat, now: Timestamp) -> Kept<Receipt> {
+    let asked = Asked::of(query, known.redactor);
+    let best = candidates(known, &asked, seat, now)?;
+    let injected = choose(&in_turn(&best), asked.tokens, known.redactor);
+    let given: BTreeSet<&str> = injected.iter().map(|l| l.rule.as_str()).collect();
+    let eligible: Vec<String> = best.iter().map(|c| c.rule.id.clone()).collect();
+    let withheld = eligible
+        .iter()
+        .filter(|id| !given.contains(id.as_str()))
+        .cloned()
+        .collect();
+    Ok(Receipt {
+        withheld,
+        draws: best.iter().map(|c| millionths(c.draw)).collect(),
+        eligible,
+        injected,
+        log_position: known.state.head,
+        unavailable: None,
+    })
+}
+
+/// The best of what fits: what people pinned, then best first.
+fn candidates<'a>(
+    known: Known<'a>,
+    asked: &Asked,
+    seat: &Seat,
+    now: Timestamp,
+) -> Kept<Vec<Candidate<'a>>> {
+    let seed = seed(seat);
+    let learned = &known.state.learned;
+    let found = propose(known, asked, seed, now)?.into_iter();
+    let mut found: Vec<Candidate<'a>> = found
+        .map(|(rule, score)| Candidate {
+            rule,
+            score,
+            order: mixed(seed ^ rule.number),
+            draw: learned.draw(rule.number, seed).unwrap_or_default(),
+            is_new: learned.is_new(rule.number),
+            is_control: learned.is_control(rule.number, seed),
+        })
+        .collect();
+    let pinned = |c: &Candidate<'_>| Reverse(c.rule.status == RuleStatus::Pinned);
+    found.sort_by(|a, b| {
+        let by_score = b.score.total_cmp(&a.score);
+        pinned(a)
+            .cmp(&pinned(b))
+            .then(by_score)
+            .then(a.order.cmp(&b.order))
+    });
+    found.truncate(MAX_ELIGIBLE);
+    Ok(found)
+}
+
+/// Where a seat's order of equals comes from.
+fn seed(seat: &Seat) -> u64 {
+    let digest = Sha256::digest(seat.to_string());
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |n, byte| n << 8 | u64::from(*byte))
+}
+
+/// Spreads neighbouring numbers (the finaliser of `SplitMix64`).
+const fn mixed(n: u64) -> u64 {
+    let n = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    n ^ (n >> 31)
+}
+
+#[cfg(test)]
+mod tests;
