@@ -9,4 +9,5 @@ pub mod engine;
 pub mod flow;
 pub mod model_server;
 pub mod node;
+pub mod retrieval;
 pub mod sim;

@@ -1,9 +1,12 @@
-//! What counts as a word: the words of prose, whole identifiers, and the parts they are made of.
+//! What counts as a word: the words of prose, whole identifiers, and the parts they are made of; and
+//! which words stand side by side.
 
 use tantivy::tokenizer::{
     Language, PreTokenizedStream, PreTokenizedString, Stemmer, TextAnalyzer, Token, Tokenizer,
 };
 
+/// What stands between two words that stand side by side.
+const PAIR: &str = " ";
 /// Longest word, in bytes. What is longer is no word but data.
 const LONGEST: usize = 64;
 
@@ -52,7 +55,12 @@ fn parts(token: &str) -> Vec<String> {
     parts
 }
 
-/// The words without their endings: `fails`, `failed` and `failing` are the same.
+/// Whether this is two words that stand side by side.
+pub(super) fn is_pair(word: &str) -> bool {
+    word.contains(PAIR)
+}
+
+/// The words without their endings, `fails`, `failed` and `failing` are the same; and the pairs.
 pub(super) fn analyzer() -> TextAnalyzer {
     let stemmer = Stemmer::new(Language::English);
     TextAnalyzer::builder(Words).filter(stemmer).build()
@@ -65,7 +73,10 @@ impl Tokenizer for Words {
     type TokenStream<'a> = PreTokenizedStream;
 
     fn token_stream<'a>(&'a mut self, text: &'a str) -> PreTokenizedStream {
-        let numbered = words(text).into_iter().enumerate();
+        let mut all = words(text);
+        let pairs: Vec<String> = all.windows(2).map(|w| w.join(PAIR)).collect();
+        all.extend(pairs);
+        let numbered = all.into_iter().enumerate();
         let tokens = numbered.map(|(position, text)| Token {
             position,
             text,
