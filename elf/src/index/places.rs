@@ -1,6 +1,9 @@
 //! Which rules belong to a file, a folder, a domain or a project, and which people pinned.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Bound,
+};
 
 use crate::rule::{Rule, RuleStatus};
 
@@ -66,28 +69,40 @@ impl Places {
         self.projects.get(project).map_or(&[], Vec::as_slice)
     }
 
-    /// Files at which rules were learned and the rules, from this file outwards: the file itself, then
-    /// its folder, then the folder above; at most so many files.
+    /// Files at which rules were learned, with the newest of their rules, from this file outwards: the
+    /// file itself, then its folder, then the folder above; until there are so many rules.
     #[must_use]
-    pub fn around(&self, file: &str, most: usize) -> Vec<(&str, &[u64])> {
-        let mut found: BTreeMap<&str, &[u64]> = BTreeMap::new();
-        if let Some((file, rules)) = self.files.get_key_value(file) {
-            found.insert(file, rules);
-        }
-        let mut folder = file;
-        while let Some((above, _)) = folder.rsplit_once('/') {
-            folder = above;
-            let within = format!("{folder}/");
-            let files = self.files.range(within.clone()..);
-            let files = files.take_while(|(path, _)| path.starts_with(&within));
-            for (path, rules) in files {
-                if found.len() >= most {
-                    return found.into_iter().collect();
-                }
-                found.insert(path, rules);
+    pub fn around<'a>(&'a self, file: &'a str, most: usize) -> Vec<(&'a str, &'a [u64])> {
+        let mut found = Vec::new();
+        let mut left = most;
+        for (path, rules) in self.outwards(file) {
+            let from = rules.len().saturating_sub(left);
+            left -= rules.len() - from;
+            found.push((path, &rules[from..]));
+            if left == 0 {
+                break;
             }
         }
-        found.into_iter().collect()
+        found
+    }
+
+    fn outwards<'a>(&'a self, file: &'a str) -> impl Iterator<Item = (&'a str, &'a [u64])> {
+        let own = self.files.get_key_value(file);
+        let mut inner: Option<&str> = None;
+        let folders = file.match_indices('/').map(|(at, _)| &file[..=at]);
+        let folders: Vec<&str> = folders.collect();
+        let beside = folders.into_iter().rev().flat_map(move |folder| {
+            let known = inner.replace(folder);
+            let from = (Bound::Included(folder), Bound::Unbounded);
+            let all = self.files.range::<str, _>(from);
+            let all = all.take_while(move |(path, _)| path.starts_with(folder));
+            all.filter(move |(path, _)| {
+                *path != file && !known.is_some_and(|known| path.starts_with(known))
+            })
+        });
+        let all = own.into_iter().chain(beside);
+        all.map(|(path, rules)| (path.as_str(), rules.as_slice()))
+            .filter(|(_, rules)| !rules.is_empty())
     }
 }
 
@@ -118,7 +133,7 @@ mod tests {
         };
         assert_eq!(found(1), ["src/x/b.rs"]);
         assert_eq!(found(2), ["src/x/b.rs", "src/x/y.rs"]);
-        assert_eq!(found(9), ["src/a.rs", "src/x/b.rs", "src/x/y.rs"]);
+        assert_eq!(found(9), ["src/x/b.rs", "src/x/y.rs", "src/a.rs"]);
         assert!(places.around("e.rs", 9).is_empty());
     }
 }

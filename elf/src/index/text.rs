@@ -25,10 +25,13 @@ const B: f64 = 0.75;
 const PAIR: f32 = 0.25;
 /// Most different words of a query, the rarest; the rest of a long text adds little.
 const MAX_QUERY_WORDS: usize = 64;
-/// What the library may hold of texts that are on their way into the index; the least it accepts.
+/// What the library may hold of texts that are on their way into the index: the least it accepts, and
+/// more where many texts come at once, so that it makes fewer pieces of them.
 const BUFFER: usize = 15_000_000;
-/// The first look takes so many times what was asked for, so that equals at its end can be told.
-const FIRST_LOOK: usize = 2;
+const LARGE_BUFFER: usize = 100_000_000;
+const MANY: usize = 1_000;
+/// The first look takes so many more than were asked for, so that equals at its end can be told.
+const MARGIN: usize = 20;
 /// A look that was not enough is followed by one so much wider.
 const WIDER: usize = 8;
 /// Scores nearer than this share are one score.
@@ -106,7 +109,7 @@ impl TextIndex {
         self.take_in()?;
         let searcher = self.reader.searcher();
         let asked = Asked::of(self, &searcher, query)?;
-        let mut look = most.saturating_mul(FIRST_LOOK);
+        let mut look = most.saturating_add(MARGIN);
         loop {
             let mut found = asked.look(&searcher, look)?;
             let all = found.len() < look;
@@ -134,10 +137,12 @@ impl TextIndex {
         if waiting.is_empty() {
             return Ok(());
         }
+        let is_many = waiting.len() > MANY;
+        let buffer = if is_many { LARGE_BUFFER } else { BUFFER };
         let options = IndexWriterOptions::builder()
             .num_worker_threads(1)
             .num_merge_threads(1)
-            .memory_budget_per_thread(BUFFER)
+            .memory_budget_per_thread(buffer)
             .build();
         let mut writer: IndexWriter = self.index.writer_with_options(options)?;
         for (number, text) in waiting.iter() {

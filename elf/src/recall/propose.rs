@@ -16,13 +16,13 @@ use crate::{
 /// How soon a rank stops to count; the usual constant of reciprocal rank fusion.
 const FUSION: f64 = 60.0;
 /// Most rules that the words of a query bring.
-const MAX_WORDS: usize = 100;
+const MAX_WORDS: usize = 60;
 /// A text that fits less than this share of the best one does not fit.
 const WORDS_FLOOR: f64 = 0.2;
-/// Most files around each of the query's.
-const MAX_AROUND: usize = 100;
+/// Most rules that are looked at around each of the query's files.
+const MAX_AROUND: usize = 200;
 /// Most rules of a domain that are looked at: the newest, and as many that are believed to help most.
-const MAX_OF_DOMAIN: usize = 500;
+const MAX_OF_DOMAIN: usize = 200;
 
 /// What the first rank of each ground is worth.
 mod weight {
@@ -125,10 +125,13 @@ fn by_domain(known: Known<'_>, asked: &Asked, seed: u64) -> Said {
             .is_some_and(|r| is_wanted(r, asked))
     };
     some.retain(wanted);
-    let drawn = |n: &u64| learned.draw(*n, seed).unwrap_or_default();
-    some.sort_by(|a, b| drawn(b).total_cmp(&drawn(a)).then(a.cmp(b)));
-    some.truncate(MAX_ELIGIBLE);
-    some.into_iter().map(|number| (number, 1.0)).collect()
+    let drawn = some
+        .into_iter()
+        .map(|n| (n, learned.draw(n, seed).unwrap_or_default()));
+    let mut drawn: Said = drawn.collect();
+    drawn.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    drawn.truncate(MAX_ELIGIBLE);
+    drawn.into_iter().map(|(number, _)| (number, 1.0)).collect()
 }
 
 /// The newest rules of the project, all alike.
@@ -155,8 +158,12 @@ fn by_path(known: Known<'_>, asked: &Asked, now: Timestamp) -> Said {
             }
         }
     }
-    found.retain(|_, near| *near > 0.0);
-    found.into_iter().collect()
+    let is_wanted = |n: u64| known.state.numbered(n).is_some_and(|r| is_wanted(r, asked));
+    found.retain(|number, near| *near > 0.0 && is_wanted(*number));
+    let mut found: Said = found.into_iter().collect();
+    found.sort_by(|a, b| b.1.total_cmp(&a.1).then(b.0.cmp(&a.0)));
+    found.truncate(MAX_ELIGIBLE);
+    found
 }
 
 /// What is left of the trails on a file.

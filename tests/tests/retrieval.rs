@@ -1,0 +1,19 @@
+//! Memory finds the lesson that a failure asks for: a slice of what `bench-retrieval` measures whole.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may stop at what it did not expect"
+)]
+
+use sandbox_tests::retrieval::{measure, rustc};
+
+#[test]
+fn a_real_diagnostic_of_the_compiler_finds_the_explanation_of_its_code() {
+    let folder = tempfile::tempdir().unwrap();
+    for set in rustc::sets(folder.path(), 6).unwrap() {
+        let seen = measure(&set).unwrap();
+        assert!(seen.queries >= 40, "{}: {seen:?}", set.name);
+        assert!(seen.ndcg_at_10 >= 0.80, "{}: {seen:?}", set.name);
+        assert!(seen.recall_at_10 >= 0.90, "{}: {seen:?}", set.name);
+    }
+}
