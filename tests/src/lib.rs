@@ -9,5 +9,6 @@ pub mod engine;
 pub mod flow;
 pub mod model_server;
 pub mod node;
+pub mod redis;
 pub mod retrieval;
 pub mod sim;

@@ -5,14 +5,20 @@
     reason = "a test says by panicking that it failed"
 )]
 
-use sandbox_tests::contract::{store, store_edges, store_line};
+use sandbox_tests::{
+    contract::{store, store_edges, store_line},
+    redis::RedisServer,
+};
 
 macro_rules! promises {
     ($from:ident: $($name:ident)*) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
             let folder = tempfile::tempdir().unwrap();
-            for (word, store) in sandbox_operator::store::all(folder.path()).unwrap() {
+            let server = RedisServer::start().await.unwrap();
+            let mut all = sandbox_operator::store::all(folder.path()).unwrap();
+            all.push(("redis", server.store().await.unwrap()));
+            for (word, store) in all {
                 println!("on {word}");
                 $from::$name(store).await;
             }

@@ -3,6 +3,7 @@
 //! same promises; the contract tests run them on every entry of [`all`].
 
 pub mod memory;
+pub mod redis;
 pub mod sqlite;
 
 use std::{future::Future, path::Path, pin::Pin, sync::Arc};

@@ -2,6 +2,7 @@
 //! every entry of [`all`].
 
 pub mod memory;
+pub mod redis;
 pub mod rows;
 pub mod sqlite;
 

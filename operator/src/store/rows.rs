@@ -76,11 +76,16 @@ impl Row {
         if who(self) == who(saved) {
             return Ok(());
         }
+        Err(Self::changed(&self.uid))
+    }
+
+    /// The refusal of a save that makes another job of it.
+    #[must_use]
+    pub fn changed(uid: &Uid) -> PortError {
         let text = format!(
-            "saved job {}: its tenant, name or type was changed; submit a new job instead",
-            self.uid
+            "saved job {uid}: its tenant, name or type was changed; submit a new job instead"
         );
-        Err(PortError::refused(FailureClass::InvalidSpec, text))
+        PortError::refused(FailureClass::InvalidSpec, text)
     }
 
     /// Whether this job may take of this pool.

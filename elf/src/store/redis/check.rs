@@ -1,0 +1,131 @@
+//! Whether a Redis server keeps what it acknowledges.
+
+use redis::aio::ConnectionManager;
+
+use super::link::{LinkError, RedisSettings, failed};
+
+/// The oldest release whose scripts are refused as a whole when the memory is full.
+const OLDEST: u32 = 7;
+
+/// Refuses a server that would lose something.
+///
+/// # Errors
+/// `Refused` with what to change, or it cannot be asked.
+pub(super) async fn server(
+    connection: &mut ConnectionManager,
+    settings: &RedisSettings,
+) -> Result<(), LinkError> {
+    let info: String = redis::cmd("INFO")
+        .query_async(connection)
+        .await
+        .map_err(|e| failed("asked Redis who it is", &e))?;
+    // Without the right to ask, what INFO says has to do.
+    let synced: Option<Vec<String>> = redis::cmd("CONFIG")
+        .arg("GET")
+        .arg("appendfsync")
+        .query_async(connection)
+        .await
+        .ok();
+    let synced = synced.and_then(|pair| pair.into_iter().nth(1));
+    if synced.is_none() {
+        tracing::warn!("Redis does not tell its appendfsync; see to it that it is `always`");
+    }
+    let told = Told {
+        info: &info,
+        synced: synced.as_deref(),
+    };
+    match told.fault(settings.may_lose_a_second) {
+        Some(fault) => Err(LinkError::Refused(format!("checked Redis: {fault}"))),
+        None => Ok(()),
+    }
+}
+
+/// What a server says of itself.
+struct Told<'a> {
+    info: &'a str,
+    synced: Option<&'a str>,
+}
+
+impl Told<'_> {
+    fn field(&self, name: &str) -> Option<&str> {
+        let pairs = self.info.lines().filter_map(|line| line.split_once(':'));
+        let mut found = pairs.filter(|(key, _)| *key == name);
+        found.next().map(|(_, value)| value.trim())
+    }
+
+    /// Why it is not fit, and what to do.
+    fn fault(&self, may_lose_a_second: bool) -> Option<String> {
+        let version = self.field("redis_version").unwrap_or("unknown");
+        let major = version
+            .split('.')
+            .next()
+            .and_then(|n| n.parse::<u32>().ok());
+        if major.is_none_or(|n| n < OLDEST) {
+            return Some(format!(
+                "its version is {version}; {OLDEST}.0 or newer is needed"
+            ));
+        }
+        if self.field("role").is_some_and(|role| role != "master") {
+            return Some(
+                "it is a read-only replica; point SANDBOX_STORE at the primary".to_owned(),
+            );
+        }
+        let policy = self.field("maxmemory_policy").unwrap_or("unknown");
+        if policy != "noeviction" {
+            return Some(format!(
+                "its maxmemory-policy is {policy}, which throws records away when memory is full; set it to noeviction"
+            ));
+        }
+        if self.field("aof_enabled") != Some("1") {
+            return Some(
+                "it keeps no append-only file, so a restart loses what it acknowledged; set `appendonly yes`"
+                    .to_owned(),
+            );
+        }
+        let lost = self
+            .synced
+            .filter(|s| *s != "always" && !(may_lose_a_second && *s == "everysec"));
+        lost.map(|seen| {
+            format!(
+                "its appendfsync is {seen}, so a crash loses what it acknowledged last; set `appendfsync always`, or accept the loss of a second with everysec and SANDBOX_REDIS_MAY_LOSE_A_SECOND=true"
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIT: &str =
+        "redis_version:7.0.15\r\nrole:master\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\n";
+
+    fn fault(info: &str, synced: Option<&str>, may_lose: bool) -> Option<String> {
+        Told { info, synced }.fault(may_lose)
+    }
+
+    #[test]
+    fn a_server_that_keeps_everything_is_fit() {
+        assert_eq!(fault(FIT, Some("always"), false), None);
+        assert_eq!(fault(FIT, None, false), None);
+        assert_eq!(fault(FIT, Some("everysec"), true), None);
+    }
+
+    #[test]
+    fn each_way_to_lose_something_is_named_with_its_remedy() {
+        for (from, to, word) in [
+            ("7.0.15", "6.2.1", "7.0 or newer"),
+            ("master", "slave", "primary"),
+            ("noeviction", "allkeys-lru", "noeviction"),
+            ("aof_enabled:1", "aof_enabled:0", "appendonly yes"),
+        ] {
+            let said = fault(&FIT.replace(from, to), Some("always"), false).unwrap_or_default();
+            assert!(said.contains(word), "{said}");
+        }
+        for synced in ["everysec", "no"] {
+            let said = fault(FIT, Some(synced), false).unwrap_or_default();
+            assert!(said.contains("appendfsync always"), "{said}");
+        }
+        assert!(fault(FIT, Some("no"), true).is_some());
+    }
+}

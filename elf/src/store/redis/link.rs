@@ -1,0 +1,223 @@
+//! The way to a Redis server: who it is, whether it keeps what it acknowledges, and what its refusals
+//! mean. Knows nothing of what is kept.
+
+use std::{sync::Arc, time::Duration};
+
+use redis::{
+    Client, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError, Script,
+    ServerErrorKind, TlsCertificates,
+    aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
+};
+
+use super::check;
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long an answer may take: a disk that is slow to sync is no reason to give up.
+const ANSWER: Duration = Duration::from_secs(15);
+/// How long replicas may take to say that they have a write.
+const REPLICATE: Duration = Duration::from_secs(5);
+
+/// Which server, and how it is spoken to.
+#[derive(Clone, Default)]
+pub struct RedisSettings {
+    /// `redis://[user@]host[:port][/db]`, `rediss://…` for TLS, or `unix:///path`.
+    pub url: String,
+    /// The password; goes before one in the URL.
+    pub password: Option<String>,
+    /// Certificates in PEM that the server's is checked against; the system's when absent.
+    pub ca: Option<Vec<u8>>,
+    /// What every key begins with, in braces. Two services on one server need two.
+    pub prefix: String,
+    /// Replicas that must have a write before it is acknowledged.
+    pub replicas: u32,
+    /// Whether a server is fine that may lose the last second.
+    pub may_lose_a_second: bool,
+}
+
+/// Why there is no way to a server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// It was definitely not done.
+    #[error("{0}")]
+    Refused(String),
+    /// It may or may not have been done. Asking again is safe.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+/// An open way. Cheap to clone: all share one connection, so that the server syncs its file once for
+/// many writes.
+#[derive(Clone)]
+pub struct Link {
+    client: Client,
+    connection: ConnectionManager,
+    prefix: Arc<str>,
+    replicas: u32,
+}
+
+impl Link {
+    /// Opens it, and checks that the server keeps what it acknowledges.
+    ///
+    /// # Errors
+    /// The server cannot be reached or is not fit; the text says what to change.
+    pub async fn open(settings: &RedisSettings) -> Result<Self, LinkError> {
+        let client = client(settings)?;
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(CONNECT))
+            .set_response_timeout(Some(ANSWER))
+            .set_number_of_retries(1);
+        let connection = ConnectionManager::new_with_config(client.clone(), config).await;
+        let mut connection = connection.map_err(|e| failed("connected to Redis", &e))?;
+        check::server(&mut connection, settings).await?;
+        Ok(Self {
+            client,
+            connection,
+            prefix: format!("{{{}}}", settings.prefix).into(),
+            replicas: settings.replicas,
+        })
+    }
+
+    /// The key of this name.
+    #[must_use]
+    pub fn key(&self, name: &str) -> String {
+        format!("{}:{name}", self.prefix)
+    }
+
+    /// A connection of its own, for a command that waits.
+    ///
+    /// # Errors
+    /// The server cannot be reached.
+    pub async fn apart(&self) -> Result<MultiplexedConnection, LinkError> {
+        let config = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT))
+            .set_response_timeout(None);
+        let opened = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config);
+        opened.await.map_err(|e| failed("connected to Redis", &e))
+    }
+
+    /// Asks something that changes nothing.
+    ///
+    /// # Errors
+    /// `Refused` or `Unknown`.
+    pub async fn ask<T: FromRedisValue>(
+        &self,
+        what: &str,
+        command: &redis::Cmd,
+    ) -> Result<T, LinkError> {
+        let mut connection = self.connection.clone();
+        let told = command.query_async(&mut connection).await;
+        told.map_err(|e| failed(what, &e))
+    }
+
+    /// Runs a script that changes nothing, beneath the key of this name.
+    ///
+    /// # Errors
+    /// `Refused` or `Unknown`.
+    pub async fn read<T: FromRedisValue>(
+        &self,
+        what: &str,
+        script: &Script,
+        name: &str,
+        args: &[Vec<u8>],
+    ) -> Result<T, LinkError> {
+        let mut connection = self.connection.clone();
+        let mut call = script.key(self.key(name));
+        call.arg(args);
+        let told = call.invoke_async(&mut connection).await;
+        told.map_err(|e| failed(what, &e))
+    }
+
+    /// Runs a script that may write, beneath the key of this name. When the answer comes, the server
+    /// and as many replicas as are asked for have it.
+    ///
+    /// # Errors
+    /// `Refused` or `Unknown`.
+    pub async fn write<T: FromRedisValue>(
+        &self,
+        what: &str,
+        script: &Script,
+        name: &str,
+        args: &[Vec<u8>],
+    ) -> Result<T, LinkError> {
+        let told = self.read(what, script, name, args).await?;
+        if self.replicas > 0 {
+            let within = u64::try_from(REPLICATE.as_millis()).unwrap_or(u64::MAX);
+            let mut wait = redis::cmd("WAIT");
+            wait.arg(self.replicas).arg(within);
+            let have: u32 = self.ask("waited for replicas", &wait).await?;
+            if have < self.replicas {
+                return Err(LinkError::Unknown(format!(
+                    "{what}: only {have} of {} replicas have it; it is done if this server stays the first",
+                    self.replicas
+                )));
+            }
+        }
+        Ok(told)
+    }
+}
+
+fn client(settings: &RedisSettings) -> Result<Client, LinkError> {
+    let bad = |e: &RedisError| {
+        // Its text may have the URL, and that may have a password.
+        LinkError::Refused(format!(
+            "read the address of Redis: it is not redis://host:port, rediss://host:port or unix:///path ({:?})",
+            e.kind()
+        ))
+    };
+    let info: ConnectionInfo = settings
+        .url
+        .as_str()
+        .into_connection_info()
+        .map_err(|e| bad(&e))?;
+    let info = match &settings.password {
+        Some(password) => {
+            let own = info.redis_settings().clone().set_password(password);
+            info.set_redis_settings(own)
+        }
+        None => info,
+    };
+    let made = match &settings.ca {
+        Some(ca) => {
+            let certificates = TlsCertificates {
+                client_tls: None,
+                root_cert: Some(ca.clone()),
+            };
+            Client::build_with_tls(info, certificates)
+        }
+        None => Client::open(info),
+    };
+    made.map_err(|e| bad(&e))
+}
+
+/// What a failure means. Codes are those of the server.
+pub(super) fn failed(what: &str, e: &RedisError) -> LinkError {
+    let refused = |text: &str| LinkError::Refused(format!("{what}: {text}"));
+    match (e.kind(), e.code()) {
+        (_, Some("OOM")) => refused(
+            "Redis is full (maxmemory) and refuses writes; nothing was written. Give it more memory or remove finished jobs",
+        ),
+        (ErrorKind::Server(ServerErrorKind::ReadOnly), _) | (_, Some("READONLY")) => refused(
+            "this Redis is a read-only replica; nothing was written. Point SANDBOX_STORE at the primary",
+        ),
+        (_, Some("MISCONF")) => refused(
+            "Redis cannot write to its disk and refuses writes; nothing was written. Look at its log and its disk",
+        ),
+        (ErrorKind::Server(ServerErrorKind::NoPerm), _) | (_, Some("NOPERM")) => {
+            refused("the Redis user may not do this; give it the rights that docs/redis.md names")
+        }
+        (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS" | "NOAUTH")) => refused(
+            "Redis does not accept the user and password; check the URL's user and SANDBOX_REDIS_PASSWORD_FILE",
+        ),
+        _ => LinkError::Unknown(format!("{what}: {}; is Redis up?", text_of(e))),
+    }
+}
+
+/// Its words without an address in them.
+fn text_of(e: &RedisError) -> String {
+    let detail = e.detail().unwrap_or_default();
+    let detail = detail.lines().next().unwrap_or_default();
+    format!("{} {detail}", e.category()).trim().to_owned()
+}
