@@ -3,6 +3,8 @@
 //! Flag before environment before `.env` before the config file. This is the only reader of the
 //! environment. The names are those of the Python ancestor where it had them.
 
+mod names;
+
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
@@ -11,58 +13,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-/// One setting: its name in the environment, what it is for, and what holds when nobody says.
-pub struct Setting {
-    /// The name in the environment and in `.env`; in lower case in the config file.
-    pub name: &'static str,
-    /// What it is for.
-    pub about: &'static str,
-}
-
-macro_rules! settings {
-    ($($name:literal: $about:literal;)*) => {
-        /// Every setting there is; a name that is not here is not read.
-        pub const ALL: &[Setting] = &[$(Setting { name: $name, about: $about }),*];
-    };
-}
-
-settings! {
-    "SANDBOX_LISTEN": "Address and port to serve on. Default 127.0.0.1:8000.";
-    "SANDBOX_DATA_DIR": "Folder of the store, the seats and the memory. Default $XDG_DATA_HOME/sandbox.";
-    "WORKSPACE_DIR": "Tenants' files stand beneath it, a folder each. Default <data>/workspace.";
-    "AUTH_ENABLED": "true asks every request for a key. Default false.";
-    "API_KEYS": "Keys and their clients as one JSON object; read before API_KEYS_FILE.";
-    "API_KEYS_FILE": "A JSON file of keys and their clients. Default /etc/agent-sandbox/clients.json.";
-    "SANDBOX_HOST_NAMES": "Further names this server is called by, with commas; for the check of Host.";
-    "SANDBOX_TLS_CERT": "A certificate chain in PEM; with it the server speaks TLS.";
-    "SANDBOX_TLS_KEY": "The certificate's key in PEM.";
-    "SANDBOX_SLOTS": "Jobs at work at a time. Default from cores and memory.";
-    "SANDBOX_QUEUE_LIMIT": "Jobs that may wait; more are refused with 429. Default 10000.";
-    "SANDBOX_DEADLINE": "The deadline of a job that names none. Default 24h.";
-    "SANDBOX_TTL_AFTER_FINISHED": "How long a finished job stays when it does not say, with its logs and artifacts, such as 168h; keep for ever with keep. Default 720h.";
-    "SANDBOX_LOG_LIMIT": "Largest log of one attempt in bytes. Default 10485760.";
-    "ANTHROPIC_API_KEY": "The key for model calls.";
-    "ANTHROPIC_API_KEY_FILE": "A file that holds the key for model calls.";
-    "ANTHROPIC_BASE_URL": "Where the model's API is. Default https://api.anthropic.com.";
-    "SANDBOX_PRICES_FILE": "What models cost, in the form of runner/data/prices.toml; its rows replace the program's. Default none.";
-    "SANDBOX_DBT_COMMAND": "The dbt program with its leading arguments. Default dbt.";
-    "SANDBOX_AGENT_COMMAND": "The terminal agent with its leading arguments. Default claude.";
-    "SANDBOX_AGENT_ENV": "More environment for terminal agents, NAME=VALUE with commas between, such as CARGO_HOME=/srv/cargo: their home is empty.";
-    "SANDBOX_AGENT_TOKEN_FILE": "A file with a token of `claude setup-token` for terminal agents; goes before the API key.";
-    "SANDBOX_AGENT_LOGIN": "true lets terminal agents use the login of your own claude, without what could renew it. Default false.";
-    "SANDBOX_AGENT_LOGIN_FILE": "Where that login stands. Default .credentials.json in $CLAUDE_CONFIG_DIR or ~/.claude.";
-    "SANDBOX_AGENT_LOGIN_RENEW": "A command that makes your own claude renew its login, such as claude -p ok. Default none: you do.";
-    "SANDBOX_FILE_URLS": "true lets jobs clone repositories of this machine by file://. Default false.";
-    "SANDBOX_CLONE_LIMIT": "Largest clone in bytes. Default 4294967296.";
-    "SANDBOX_GIT_TIMEOUT": "How long one clone, fetch or push may take, in seconds. Default 1800.";
-    "DOCKER_HOST": "Where the container engine is, such as unix:///var/run/docker.sock; the sockets of Docker and Podman are found by themselves.";
-    "SANDBOX_CONTAINER_IMAGE": "The image of container jobs that name none. Default multi-agent-sandbox/runner:<version>.";
-    "SANDBOX_CONTAINER_IMAGES": "Further images that jobs may name, with commas.";
-    "SANDBOX_CONTAINER_HOSTS": "Hosts that restricted containers reach, with commas; *.domain and host:port too. Default: the model and two forges; add where your packages come from.";
-    "LOG_LEVEL": "error, warn, info, debug or trace. Default info.";
-    "SANDBOX_SERVER": "Where the command line finds the server. Default http://127.0.0.1:8000.";
-    "SANDBOX_API_KEY": "The key the command line sends.";
-}
+pub use names::ALL;
 
 /// What stands where.
 #[derive(Clone, Debug, Default)]

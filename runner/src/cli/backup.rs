@@ -2,12 +2,13 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::shown::out;
 use crate::{
     backup,
     config::{ServeConfig, ServeFlags},
+    serve::stores::redis,
 };
 
 /// A copy of a data folder.
@@ -52,10 +53,16 @@ impl Backup {
 /// The settings with this data folder.
 ///
 /// # Errors
-/// A setting is not what it must be.
+/// A setting is not what it must be, or the records are not in a data folder.
 pub fn data_of(data_dir: Option<PathBuf>) -> Result<ServeConfig> {
-    ServeConfig::resolve(&ServeFlags {
+    let config = ServeConfig::resolve(&ServeFlags {
         data_dir,
         ..ServeFlags::default()
-    })
+    })?;
+    if redis(&config)?.is_some() {
+        bail!(
+            "looked for the records: SANDBOX_STORE has them on Redis, and this is for data folders with SQLite files; copy Redis' append-only folder instead (docs/redis.md)"
+        );
+    }
+    Ok(config)
 }

@@ -12,8 +12,10 @@ use super::{api::ServerFlags, shown::out};
 use crate::{
     agent::credentials::Credentials,
     config::{ServeConfig, ServeFlags, agent_login_file, switch},
+    serve::stores::redis,
     settings::Settings,
 };
+use sandbox_elf::store::redis::link::Link;
 use sandbox_operator::backend::container::{engine_host, engine_state};
 
 /// A check of this machine.
@@ -43,6 +45,7 @@ impl Doctor {
             ("agents' login", login(&config)),
             ("model key", key(&config)),
             ("containers", containers(&config).await),
+            ("store", store(&config).await),
             ("disk", disk(&config.data_dir)),
             ("kernel", kernel()),
             ("server", reachable(server).await),
@@ -52,6 +55,20 @@ impl Doctor {
             good &= tell(what, verdict);
         }
         Ok(ExitCode::from(u8::from(!good)))
+    }
+}
+
+/// Where records are kept, and whether they are kept.
+async fn store(config: &ServeConfig) -> Verdict {
+    let remedy = "see docs/redis.md for what it needs";
+    let settings = match redis(config) {
+        Ok(Some(settings)) => settings,
+        Ok(None) => return Verdict::Good("SQLite in the data folder".to_owned()),
+        Err(e) => return Verdict::Bad(format!("{e:#}"), remedy),
+    };
+    match Link::open(&settings).await {
+        Ok(_) => Verdict::Good("Redis keeps what it acknowledges".to_owned()),
+        Err(e) => Verdict::Bad(e.to_string(), remedy),
     }
 }
 

@@ -8,6 +8,7 @@ mod memory;
 mod node;
 mod secrets;
 pub mod sockets;
+pub mod stores;
 
 use std::process::ExitCode;
 

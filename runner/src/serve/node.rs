@@ -21,7 +21,6 @@ use sandbox_operator::{
     control::{self, Control, Waker},
     face::seat::{SeatDoor, router},
     seats::files::FileSeats,
-    store::sqlite::SqliteStore,
     sweep,
     watch::Watches,
 };
@@ -37,6 +36,7 @@ use super::{
     face,
     lock::lock,
     sockets,
+    stores::{self, Stores},
 };
 use crate::{
     config::{ServeConfig, agent_login_file, number, pairs, switch},
@@ -150,15 +150,11 @@ pub(super) struct Node {
 }
 
 async fn open(config: &ServeConfig, run: &Path, settings: &Settings) -> Result<Node> {
-    let store =
-        SqliteStore::open(&config.data_dir.join("sandbox.db")).context("opened the store")?;
-    let (store, writes) = Announcing::new(Arc::new(store));
+    let Stores { store, elf } = stores::open(config).await?;
+    let (store, writes) = Announcing::new(store);
     let seats: Arc<dyn Seats> = Arc::new(
         FileSeats::new(config.data_dir.join("seats"))
             .with_artifacts(config.data_dir.join("artifacts")),
-    );
-    let elf = Arc::new(
-        sandbox_elf::Elf::open(&config.data_dir.join("elf.db")).context("opened the memory")?,
     );
     let vps: Arc<dyn Backend> = Arc::new(vps(config, run).await?);
     let memory: Arc<dyn Memory> = elf.clone();

@@ -2,7 +2,8 @@
 //! floor that is measured in the same run. Prints a table and judges no figure; it stops where a job
 //! is refused, lost or fails.
 //!
-//! usage: bench-node [JOBS], 500 for the figures that are wanted — uses the `sandbox` that stands beside this program; build both with
+//! usage: bench-node [JOBS] [redis], 500 for the figures that are wanted; with `redis` the records stand
+//! on a server of its own that syncs every write — uses the `sandbox` that stands beside this program; build both with
 //! `cargo build --release --workspace --bins`. `wrk` is used for reads where it is installed.
 #![allow(
     clippy::unwrap_used,
@@ -19,7 +20,7 @@ use std::{
 };
 
 use rustix::process::Signal;
-use sandbox_tests::node::Node;
+use sandbox_tests::{node::Node, redis::RedisServer};
 use serde_json::{Value, json};
 
 #[tokio::main]
@@ -28,7 +29,24 @@ async fn main() {
         .nth(1)
         .and_then(|n| n.parse().ok())
         .unwrap_or(500);
-    let node = Node::start(&[]);
+    let on_redis = std::env::args()
+        .nth(2)
+        .is_some_and(|store| store == "redis");
+    let mut servers = Vec::new();
+    for _ in 0..if on_redis { 2 } else { 0 } {
+        servers.push(RedisServer::start().await.unwrap());
+    }
+    let urls: Vec<String> = servers
+        .iter()
+        .map(|s| format!("unix://{}", s.socket().display()))
+        .collect();
+    let store = |n: usize| {
+        (
+            "SANDBOX_STORE",
+            urls.get(n).map_or("sqlite", String::as_str),
+        )
+    };
+    let node = Node::start(&[store(0)]);
     row(
         "cores",
         &std::thread::available_parallelism()
@@ -48,7 +66,7 @@ async fn main() {
     row("serve, after the burst, RSS (wanted 60 MB)", &rss(&node));
     reads(&node).await;
     drop(node);
-    let mut other = Node::start(&[]);
+    let mut other = Node::start(&[store(1)]);
     acknowledgement(&other, jobs * 6, fsync).await;
     row("serve, holding those jobs, RSS", &rss(&other));
     start_up(&mut other, jobs * 20).await;

@@ -172,13 +172,13 @@ fn client(settings: &RedisSettings) -> Result<Client, LinkError> {
         .as_str()
         .into_connection_info()
         .map_err(|e| bad(&e))?;
-    let info = match &settings.password {
-        Some(password) => {
-            let own = info.redis_settings().clone().set_password(password);
-            info.set_redis_settings(own)
-        }
-        None => info,
+    // It would tell the server a name of no use, which needs one more right.
+    let own = info.redis_settings().clone().set_skip_set_lib_name();
+    let own = match &settings.password {
+        Some(password) => own.set_password(password),
+        None => own,
     };
+    let info = info.set_redis_settings(own);
     let made = match &settings.ca {
         Some(ca) => {
             let certificates = TlsCertificates {

@@ -46,11 +46,11 @@ pub(super) async fn list(store: &RedisStore, query: &ListQuery) -> Answer<Page> 
         (None, None) => ("+inf".to_owned(), String::new()),
     };
     let text = |t: Option<String>| t.unwrap_or_default();
-    let phases: String = query
-        .phases
-        .iter()
-        .map(|p| format!(" {} ", p.word()))
-        .collect();
+    let phases: Vec<&str> = query.phases.iter().map(|p| p.word()).collect();
+    let phases = match phases[..] {
+        [] => String::new(),
+        _ => format!(" {} ", phases.join(" ")),
+    };
     let args = [
         text(query.tenant.as_ref().map(ToString::to_string)),
         text(query.name.clone()),

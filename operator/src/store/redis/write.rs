@@ -20,7 +20,7 @@ const EVENTS_AFTER_REMOVAL: u32 = 30 * 24 * 3600;
 struct Args(Vec<Vec<u8>>);
 
 impl Args {
-    fn text(mut self, text: impl ToString) -> Self {
+    fn text(mut self, text: impl std::fmt::Display) -> Self {
         self.0.push(text.to_string().into_bytes());
         self
     }

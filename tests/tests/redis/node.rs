@@ -1,0 +1,126 @@
+//! A real `sandbox serve` whose records are on Redis.
+
+use rustix::process::Signal;
+use sandbox_tests::{node::Node, redis::RedisServer};
+use serde_json::json;
+
+fn on(server: &RedisServer) -> Node {
+    Node::start(&[(
+        "SANDBOX_STORE",
+        &format!("unix://{}", server.socket().display()),
+    )])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_runs_and_memory_learns_and_both_outlive_the_server_and_the_node() {
+    let mut server = RedisServer::start().await.unwrap();
+    let mut node = on(&server);
+    let id = node
+        .submit(
+            "echo",
+            json!({"message": "[LEARNED:db] Run migrations before the deploy"}),
+        )
+        .await;
+    let ended = node.ended(&id).await;
+    assert_eq!(ended["status"], "SUCCEEDED");
+    node.kill(Signal::KILL);
+    server.kill().unwrap();
+    server.again().await.unwrap();
+    node.restart();
+    assert_eq!(node.job(&id).await, ended);
+    assert_eq!(node.get("/elf/stats").await.1["total_outcomes"], 1);
+    assert!(!node.data().join("sandbox.db").exists() && !node.data().join("elf.db").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_while_redis_was_killed_under_load_ends_once() {
+    let mut server = RedisServer::start().await.unwrap();
+    let node = on(&server);
+    let mut acknowledged = Vec::new();
+    for n in 0..60 {
+        if n == 30 {
+            server.kill().unwrap();
+            let (status, said) = node
+                .post(
+                    "/jobs",
+                    &json!({"job_type": "echo", "payload": {"message": "lost"}}),
+                )
+                .await;
+            assert!(status >= 500, "{status} {said}");
+            server.again().await.unwrap();
+        }
+        let body = json!({"job_type": "echo", "payload": {"message": format!("{n}")}});
+        let (status, said) = node.post("/jobs", &body).await;
+        if status == 200 {
+            acknowledged.push(said["job_id"].as_str().unwrap().to_owned());
+        }
+    }
+    assert!(acknowledged.len() >= 40, "{}", acknowledged.len());
+    for id in acknowledged {
+        let job = node.ended(&id).await;
+        assert_eq!(
+            (&job["status"], node.starts(&id).len()),
+            (&json!("SUCCEEDED"), 1)
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_folders_node_is_refused_the_same_records() {
+    let server = RedisServer::start().await.unwrap();
+    let first = on(&server);
+    let url = format!("unix://{}", server.socket().display());
+    let second = Node::prepare(&[("SANDBOX_STORE", &url)]);
+    let told = second
+        .command()
+        .stderr(std::process::Stdio::piped())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&told.stderr);
+    assert!(
+        !told.status.success() && said.contains("SANDBOX_REDIS_PREFIX"),
+        "{said}"
+    );
+    let id = first.submit("echo", json!({"message": "still here"})).await;
+    assert_eq!(first.ended(&id).await["status"], "SUCCEEDED");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_says_whether_redis_keeps_what_it_acknowledges() {
+    for (options, word) in [
+        (
+            &["--appendonly yes", "--appendfsync always"][..],
+            "keeps what it acknowledges",
+        ),
+        (&[][..], "appendonly yes"),
+    ] {
+        let server = RedisServer::with(options).await.unwrap();
+        let told = std::process::Command::new(sandbox_tests::node::built("sandbox"))
+            .arg("doctor")
+            .env(
+                "SANDBOX_STORE",
+                format!("unix://{}", server.socket().display()),
+            )
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&told.stdout).into_owned();
+        assert!(said.contains(word), "{said}");
+    }
+}
+
+#[test]
+fn a_backup_of_a_data_folder_is_refused_where_the_records_are_on_redis() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = std::process::Command::new(sandbox_tests::node::built("sandbox"))
+        .args(["backup", "--data-dir"])
+        .arg(folder.path())
+        .arg(folder.path().join("backup.tar.gz"))
+        .env("SANDBOX_STORE", "redis://127.0.0.1:1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&told.stderr);
+    assert!(
+        !told.status.success() && said.contains("docs/redis.md"),
+        "{said}"
+    );
+}
