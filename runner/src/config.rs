@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use sandbox_core::spec::BackendName;
 
 /// One setting: its name in the environment, what it is for, and what holds when nobody says.
 pub struct Setting {
@@ -55,6 +56,7 @@ settings! {
     "SANDBOX_FILE_URLS": "true lets jobs clone repositories of this machine by file://. Default false.";
     "SANDBOX_CLONE_LIMIT": "Largest clone in bytes. Default 4294967296.";
     "SANDBOX_GIT_TIMEOUT": "How long one clone, fetch or push may take, in seconds. Default 1800.";
+    "SANDBOX_BACKENDS": "Where jobs may run, with commas; the first is for jobs that do not say. Default vps,container.";
     "DOCKER_HOST": "Where the container engine is, such as unix:///var/run/docker.sock; the sockets of Docker and Podman are found by themselves.";
     "SANDBOX_CONTAINER_IMAGE": "The image of container jobs that name none. Default multi-agent-sandbox/runner:<version>.";
     "SANDBOX_CONTAINER_IMAGES": "Further images that jobs may name, with commas.";
@@ -62,6 +64,7 @@ settings! {
     "LOG_LEVEL": "error, warn, info, debug or trace. Default info.";
     "SANDBOX_SERVER": "Where the command line finds the server. Default http://127.0.0.1:8000.";
     "SANDBOX_API_KEY": "The key the command line sends.";
+    "SANDBOX_API_KEY_FILE": "A file with the key the command line sends; serve, asked for keys and told none, makes it there.";
 }
 
 /// What stands where.
@@ -200,6 +203,8 @@ pub struct ServeConfig {
     pub auth: bool,
     /// Certificate and key, for TLS.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// Where jobs may run; never empty.
+    pub backends: Vec<BackendName>,
     /// Jobs at work at a time.
     pub slots: u32,
     /// Jobs that may wait.
@@ -240,6 +245,7 @@ impl ServeConfig {
             insecure: flags.insecure,
             auth: switch(&sources, "AUTH_ENABLED")?,
             tls: tls(&sources)?,
+            backends: backends(&sources)?,
             slots: number(&sources, "SANDBOX_SLOTS")?
                 .unwrap_or_else(default_slots)
                 .max(1),
@@ -253,6 +259,31 @@ impl ServeConfig {
             sources,
         })
     }
+}
+
+impl ServeConfig {
+    /// Where jobs run that do not say.
+    #[must_use]
+    pub fn backend(&self) -> BackendName {
+        self.backends.first().copied().unwrap_or(BackendName::Vps)
+    }
+}
+
+/// The back ends that this program has for a node, by their words.
+fn backends(sources: &Sources) -> Result<Vec<BackendName>> {
+    let name = "SANDBOX_BACKENDS";
+    let text = sources.get(name).unwrap_or("vps,container");
+    let words = text.split(',').map(str::trim).filter(|w| !w.is_empty());
+    let known = [BackendName::Vps, BackendName::Container];
+    let read = |word: &str| {
+        let found = known.into_iter().find(|b| b.word() == word);
+        found.with_context(|| format!("read {name}: {word:?} is neither vps nor container"))
+    };
+    let all: Vec<BackendName> = words.map(read).collect::<Result<_>>()?;
+    if all.is_empty() {
+        bail!("read {name}: it names no back end");
+    }
+    Ok(all)
 }
 
 fn address(text: &str) -> Result<SocketAddr> {

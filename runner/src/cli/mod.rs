@@ -9,6 +9,7 @@ mod api;
 mod doctor;
 mod elf;
 mod get;
+mod health;
 mod job;
 mod logs;
 mod shown;
@@ -70,6 +71,10 @@ enum Command {
         /// Which shell
         shell: Shell,
     },
+    /// Ask whether the server answers; exit code 0 when it is healthy
+    Health,
+    /// Stand before an engine's socket and let through what container jobs need
+    Gate(crate::serve::gate::Gate),
     /// Check this machine and say what to do about what is missing
     Doctor(doctor::Doctor),
 }
@@ -131,6 +136,8 @@ async fn command(cli: Cli) -> Result<ExitCode> {
             clap_complete::generate(shell, &mut words(), "sandbox", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Health => health::run(&server.api()?).await,
+        Command::Gate(c) => c.run().await,
         Command::Doctor(c) => c.run(&server).await,
     }
 }
