@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use sandbox_core::spec::BackendName;
 
 pub use names::ALL;
 
@@ -151,6 +152,8 @@ pub struct ServeConfig {
     pub auth: bool,
     /// Certificate and key, for TLS.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// Where jobs may run; never empty.
+    pub backends: Vec<BackendName>,
     /// Jobs at work at a time.
     pub slots: u32,
     /// Jobs that may wait.
@@ -191,6 +194,7 @@ impl ServeConfig {
             insecure: flags.insecure,
             auth: switch(&sources, "AUTH_ENABLED")?,
             tls: tls(&sources)?,
+            backends: backends(&sources)?,
             slots: number(&sources, "SANDBOX_SLOTS")?
                 .unwrap_or_else(default_slots)
                 .max(1),
@@ -204,6 +208,31 @@ impl ServeConfig {
             sources,
         })
     }
+}
+
+impl ServeConfig {
+    /// Where jobs run that do not say.
+    #[must_use]
+    pub fn backend(&self) -> BackendName {
+        self.backends.first().copied().unwrap_or(BackendName::Vps)
+    }
+}
+
+/// The back ends that this program has for a node, by their words.
+fn backends(sources: &Sources) -> Result<Vec<BackendName>> {
+    let name = "SANDBOX_BACKENDS";
+    let text = sources.get(name).unwrap_or("vps,container");
+    let words = text.split(',').map(str::trim).filter(|w| !w.is_empty());
+    let known = [BackendName::Vps, BackendName::Container];
+    let read = |word: &str| {
+        let found = known.into_iter().find(|b| b.word() == word);
+        found.with_context(|| format!("read {name}: {word:?} is neither vps nor container"))
+    };
+    let all: Vec<BackendName> = words.map(read).collect::<Result<_>>()?;
+    if all.is_empty() {
+        bail!("read {name}: it names no back end");
+    }
+    Ok(all)
 }
 
 fn address(text: &str) -> Result<SocketAddr> {

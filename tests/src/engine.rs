@@ -21,6 +21,8 @@ use crate::node::built;
 
 /// The image of container jobs in tests.
 pub const IMAGE: &str = concat!("multi-agent-sandbox/runner:", env!("CARGO_PKG_VERSION"));
+/// The image of the server in tests.
+pub const OPERATOR: &str = concat!("multi-agent-sandbox/operator:", env!("CARGO_PKG_VERSION"));
 /// The longest an engine may take to come up.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -118,7 +120,8 @@ impl Engine {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    /// A program that finds this engine by its environment.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         command
             .env("DOCKER_HOST", &self.host)
@@ -145,19 +148,31 @@ impl Engine {
         assert!(made.success(), "the base image could not be made");
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
-        stripped(&built("sandbox"), &at.join("sandbox"));
         stripped(&built("scripted-agent"), &at.join("scripted-agent"));
-        let file = root().join("images/runner/Dockerfile");
-        let (file, context) = (file.to_str().unwrap(), at.to_str().unwrap());
-        let words = ["build", "-q", "--network", "host", "--target", "binary"];
-        let words = [&words[..], &["-t", IMAGE, "-f", file, context]].concat();
-        self.done(&words);
+        self.ours("runner", IMAGE);
         let lines = format!("FROM {IMAGE}\nCOPY scripted-agent /usr/local/bin/\n");
         self.image(
             IMAGE,
             &lines,
             &[(&at.join("scripted-agent"), "scripted-agent")],
         );
+    }
+
+    /// An image of ours as people build it, of the binary of this build.
+    fn ours(&self, name: &str, tag: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        stripped(&built("sandbox"), &folder.path().join("sandbox"));
+        let file = root().join("images").join(name).join("Dockerfile");
+        let (file, context) = (file.to_str().unwrap(), folder.path().to_str().unwrap());
+        let words = ["build", "-q", "--network", "host", "--target", "binary"];
+        self.done(&[&words[..], &["-t", tag, "-f", file, context]].concat());
+    }
+
+    /// The image of the server, made at the first call.
+    pub fn operator(&self) -> &'static str {
+        static MADE: OnceLock<()> = OnceLock::new();
+        MADE.get_or_init(|| self.ours("operator", OPERATOR));
+        OPERATOR
     }
 
     /// The image as a file that another engine can load.
@@ -201,7 +216,8 @@ pub fn may_start() -> bool {
     rustix::process::geteuid().is_root() && there.iter().any(|p| Path::new(p).exists())
 }
 
-fn root() -> &'static Path {
+/// The project's folder.
+pub fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 

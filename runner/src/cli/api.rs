@@ -14,7 +14,7 @@ pub struct ServerFlags {
     /// Where the server is [env: SANDBOX_SERVER] [default: <http://127.0.0.1:8000>]
     #[arg(long, global = true, value_name = "URL")]
     server: Option<String>,
-    /// A file that holds the API key [or env: SANDBOX_API_KEY]
+    /// A file that holds the API key [or env: SANDBOX_API_KEY, SANDBOX_API_KEY_FILE]
     #[arg(long, global = true, value_name = "FILE")]
     api_key_file: Option<std::path::PathBuf>,
 }
@@ -30,12 +30,11 @@ impl ServerFlags {
         let base = named
             .unwrap_or("http://127.0.0.1:8000")
             .trim_end_matches('/');
-        let key = match &self.api_key_file {
-            Some(file) => Some(
-                std::fs::read_to_string(file)
-                    .with_context(|| format!("read the API key from {}", file.display()))?,
-            ),
-            None => sources.get("SANDBOX_API_KEY").map(str::to_owned),
+        let set = sources.get("SANDBOX_API_KEY_FILE").map(Into::into);
+        let file = self.api_key_file.clone();
+        let key = match (file, sources.get("SANDBOX_API_KEY")) {
+            (None, Some(key)) => Some(key.to_owned()),
+            (file, _) => file.or(set).as_deref().map(read).transpose()?,
         };
         let client = Client::builder()
             .connect_timeout(Duration::from_secs(5))
@@ -46,6 +45,11 @@ impl ServerFlags {
             client,
         })
     }
+}
+
+fn read(file: &std::path::Path) -> Result<String> {
+    let read = std::fs::read_to_string(file);
+    read.with_context(|| format!("read the API key from {}", file.display()))
 }
 
 /// A server that can be asked.

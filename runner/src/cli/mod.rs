@@ -11,6 +11,7 @@ mod doctor;
 mod elf;
 mod get;
 mod import;
+mod health;
 mod job;
 mod logs;
 mod restore;
@@ -83,6 +84,10 @@ enum Command {
         /// Which shell
         shell: Shell,
     },
+    /// Ask whether the server answers; exit code 0 when it is healthy
+    Health,
+    /// Stand before an engine's socket and let through what container jobs need
+    Gate(crate::serve::gate::Gate),
     /// Check this machine and say what to do about what is missing
     Doctor(doctor::Doctor),
 }
@@ -149,6 +154,8 @@ async fn command(cli: Cli) -> Result<ExitCode> {
             clap_complete::generate(shell, &mut words(), "sandbox", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Health => health::run(&server.api()?).await,
+        Command::Gate(c) => c.run().await,
         Command::Doctor(c) => c.run(&server).await,
     }
 }

@@ -50,6 +50,7 @@ settings! {
     "SANDBOX_FILE_URLS": "true lets jobs clone repositories of this machine by file://. Default false.";
     "SANDBOX_CLONE_LIMIT": "Largest clone in bytes. Default 4294967296.";
     "SANDBOX_GIT_TIMEOUT": "How long one clone, fetch or push may take, in seconds. Default 1800.";
+    "SANDBOX_BACKENDS": "Where jobs may run, with commas; the first is for jobs that do not say. Default vps,container.";
     "DOCKER_HOST": "Where the container engine is, such as unix:///var/run/docker.sock; the sockets of Docker and Podman are found by themselves.";
     "SANDBOX_CONTAINER_IMAGE": "The image of container jobs that name none. Default multi-agent-sandbox/runner:<version>.";
     "SANDBOX_CONTAINER_IMAGES": "Further images that jobs may name, with commas.";
@@ -57,4 +58,5 @@ settings! {
     "LOG_LEVEL": "error, warn, info, debug or trace. Default info.";
     "SANDBOX_SERVER": "Where the command line finds the server. Default http://127.0.0.1:8000.";
     "SANDBOX_API_KEY": "The key the command line sends.";
+    "SANDBOX_API_KEY_FILE": "A file with the key the command line sends; serve, asked for keys and told none, makes it there.";
 }

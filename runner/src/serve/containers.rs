@@ -7,10 +7,11 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
+use sandbox_core::spec::BackendName;
 use sandbox_operator::{
     backend::container::{
-        ContainerBackend, ContainerConfig, User, engine_host, inside,
+        ContainerBackend, ContainerConfig, User, engine_host, inside, own_container,
         proxy::{DEFAULT_HOSTS, Hosts},
     },
     control::Waker,
@@ -43,7 +44,14 @@ pub(super) async fn open(
     settings: &Settings,
     waker: &Waker,
 ) -> Result<Option<Containers>> {
-    let Some(host) = engine_host(config.sources.get("DOCKER_HOST")) else {
+    let offered = config.backends.contains(&BackendName::Container);
+    let host = engine_host(config.sources.get("DOCKER_HOST")).filter(|_| offered);
+    let Some(host) = host else {
+        if config.backend() == BackendName::Container {
+            bail!(
+                "SANDBOX_BACKENDS asks for containers and no engine is found: start one, or set DOCKER_HOST"
+            );
+        }
         return Ok(None);
     };
     let hosts = config.sources.get("SANDBOX_CONTAINER_HOSTS");
@@ -88,6 +96,7 @@ fn conf(
         image: text("SANDBOX_CONTAINER_IMAGE").unwrap_or_else(default_image),
         images: images.map(str::to_owned).collect(),
         user: User::ours(),
+        own: own_container(),
         grace: STOP_GRACE,
     }
 }

@@ -3,7 +3,6 @@
 use std::{future::Future, net::TcpListener, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result};
-use sandbox_core::spec::BackendName;
 use sandbox_operator::face::{
     HttpLimits, Services,
     http::{
@@ -29,7 +28,7 @@ pub(super) fn services(config: &ServeConfig, node: &Node) -> Result<Services> {
         store: node.ports.store.clone(),
         seats: node.ports.seats.clone(),
         backends: node.ports.backends.clone(),
-        backend: BackendName::Vps,
+        backend: config.backend(),
         waker: node.waker.clone(),
         events: node.writes.clone(),
         keys: keys(config)?,
@@ -43,12 +42,21 @@ pub(super) fn services(config: &ServeConfig, node: &Node) -> Result<Services> {
 fn keys(config: &ServeConfig) -> Result<Keys> {
     let named = config.sources.get("API_KEYS_FILE").map(PathBuf::from);
     let old = Some(PathBuf::from(OLD_KEYS)).filter(|f| f.exists());
+    let file = named.or(old);
+    let text = config.sources.get("API_KEYS").map(str::to_owned);
     let source = KeySource {
         required: config.auth,
-        text: config.sources.get("API_KEYS").map(str::to_owned),
-        file: named.or(old),
+        text: text.map_or_else(|| first_key(config, file.is_some()), |t| Ok(Some(t)))?,
+        file,
     };
     Keys::new(source).context("read who may come in")
+}
+
+/// Keys that somebody named go before one that is made.
+fn first_key(config: &ServeConfig, named: bool) -> Result<Option<String>> {
+    let file = config.sources.get("SANDBOX_API_KEY_FILE");
+    let file = file.filter(|_| config.auth && !named);
+    file.map(|f| super::keys::first(f.as_ref())).transpose()
 }
 
 fn limits(config: &ServeConfig) -> HttpLimits {

@@ -2,6 +2,8 @@
 
 mod containers;
 mod face;
+pub mod gate;
+mod keys;
 mod lock;
 mod logs;
 mod memory;

@@ -156,10 +156,12 @@ async fn open(config: &ServeConfig, run: &Path, settings: &Settings) -> Result<N
         FileSeats::new(config.data_dir.join("seats"))
             .with_artifacts(config.data_dir.join("artifacts")),
     );
-    let vps: Arc<dyn Backend> = Arc::new(vps(config, run).await?);
     let memory: Arc<dyn Memory> = elf.clone();
     let (waker, calls) = Waker::new();
-    let mut backends = BTreeMap::from([(BackendName::Vps, vps)]);
+    let mut backends: BTreeMap<BackendName, Arc<dyn Backend>> = BTreeMap::new();
+    if config.backends.contains(&BackendName::Vps) {
+        backends.insert(BackendName::Vps, Arc::new(vps(config, run).await?));
+    }
     let containers = containers::open(config, run, settings, &waker).await?;
     if let Some(containers) = &containers {
         backends.insert(BackendName::Container, containers.backend.clone());
@@ -289,7 +291,7 @@ impl Node {
 
 fn limits(config: &ServeConfig) -> Limits {
     Limits {
-        backend: BackendName::Vps,
+        backend: config.backend(),
         slots: config.slots,
         slots_held: 0,
         ahead: 0,
@@ -334,7 +336,7 @@ async fn serve_seats(
         .context("served the seat protocol")
 }
 
-async fn told_to_stop() {
+pub(super) async fn told_to_stop() {
     let (Ok(mut term), Ok(mut int)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),

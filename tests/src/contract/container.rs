@@ -80,6 +80,7 @@ impl Container {
             image: SCRIPTED.to_owned(),
             images: Vec::new(),
             user: FIXED_USER,
+            own: None,
             grace: Duration::ZERO,
         };
         change(&mut config);

@@ -48,12 +48,14 @@ impl ContainerBackend {
     async fn make(&self, brief: &Brief, image: &Exact) -> Result<Option<Answer<()>>, Trouble> {
         let docker = self.engine.client().await?;
         let network = network::name(&self.owner);
+        let places = self.places().await?;
         let parts = Parts {
             owner: &self.owner,
             image: &image.id,
             shown: &image.shown,
             network: &network,
             machine: self.machine,
+            places,
         };
         let name = create::name(&brief.seat);
         let mut trouble = Trouble::Conflict(String::new());

@@ -105,6 +105,8 @@ pub struct ContainerConfig {
     pub images: Vec<String>,
     /// Who runs in containers.
     pub user: User,
+    /// The name or id of the container that this server is itself in, if it is in one.
+    pub own: Option<String>,
     /// How long an instance may take to end after it was asked to.
     pub grace: Duration,
 }
@@ -161,6 +163,19 @@ pub fn engine_host(set: Option<&str>) -> Option<String> {
     ];
     let there = places.into_iter().find(|path| Path::new(path).exists());
     there.map(|path| format!("unix://{path}"))
+}
+
+/// The container that this process is in, as its engine calls it where nobody gave it another
+/// hostname; nothing outside of containers.
+#[must_use]
+pub fn own_container() -> Option<String> {
+    let marks = ["/.dockerenv", "/run/.containerenv"];
+    let within = marks.into_iter().any(|mark| Path::new(mark).exists());
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    within.then_some(host)
 }
 
 #[cfg(test)]

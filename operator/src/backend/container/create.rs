@@ -1,6 +1,6 @@
 //! What a container is made of: hardened by default, as one pure function. Asks nobody.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, path::PathBuf};
 
 use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions,
@@ -11,7 +11,10 @@ use sandbox_core::{
     spec::{ContainerResources, ContainerSpec, Network},
 };
 
-use super::conf::{ContainerConfig, OWNER_LABEL, SEAT_LABEL, User, inside};
+use super::{
+    conf::{ContainerConfig, OWNER_LABEL, SEAT_LABEL, User, inside},
+    places::Places,
+};
 use crate::seats::files::sync;
 
 /// Processors in thousandths, memory in bytes, processes: what a job gets that does not say.
@@ -48,6 +51,8 @@ pub(super) struct Parts<'a> {
     pub network: &'a str,
     /// Processors of the machine, in thousandths.
     pub machine: u64,
+    /// Where our folders are for the engine.
+    pub places: &'a Places,
 }
 
 /// The whole request.
@@ -111,7 +116,7 @@ fn host(conf: &ContainerConfig, brief: &Brief, parts: &Parts) -> HostConfig {
     let resources = asked.resources.unwrap_or_default();
     let memory = signed(resources.bytes().unwrap_or(MEMORY));
     HostConfig {
-        mounts: Some(mounts(conf, brief)),
+        mounts: Some(mounts(conf, brief, parts.places)),
         tmpfs: Some(tmpfs(conf.user)),
         network_mode: Some(network_mode(asked.network, parts)),
         readonly_rootfs: Some(true),
@@ -177,7 +182,7 @@ fn log_config() -> HostConfigLogConfig {
 
 /// Its own seat, its job's artifacts and its tenant's files to write; the sockets, its settings and
 /// its secrets to read. Nothing of another seat, job or tenant, and no socket of tmux or the engine.
-fn mounts(conf: &ContainerConfig, brief: &Brief) -> Vec<Mount> {
+fn mounts(conf: &ContainerConfig, brief: &Brief, places: &Places) -> Vec<Mount> {
     let (seat, tenant) = (&brief.seat, brief.tenant.as_str());
     let uid = seat.uid.as_str();
     let artifacts = conf.artifacts_root.join(tenant).join(uid);
@@ -197,8 +202,12 @@ fn mounts(conf: &ContainerConfig, brief: &Brief) -> Vec<Mount> {
         (conf.sockets.clone(), inside::RUN),
         (secrets(conf, seat), inside::SECRETS),
     ];
-    let writable = writable.iter().map(|(from, to)| mount(from, to, false));
-    let readable = readable.iter().map(|(from, to)| mount(from, to, true));
+    let writable = writable
+        .iter()
+        .map(|(from, to)| mount(places.there(from), to, false));
+    let readable = readable
+        .iter()
+        .map(|(from, to)| mount(places.there(from), to, true));
     writable.chain(readable).collect()
 }
 
@@ -207,14 +216,17 @@ pub(super) fn secrets(conf: &ContainerConfig, seat: &Seat) -> std::path::PathBuf
     conf.folder.join("secrets").join(name(seat))
 }
 
-fn mount(from: &Path, to: &str, read_only: bool) -> Mount {
+/// What is mounted later on the machine stays outside; but of its own folder, where volumes are, an
+/// engine gives nothing to a container that would keep it from unmounting there.
+fn mount((from, in_volume): (PathBuf, bool), to: &str, read_only: bool) -> Mount {
+    use MountBindOptionsPropagationEnum::{RPRIVATE, RSLAVE};
     Mount {
         typ: Some(MountType::BIND),
         source: Some(from.to_string_lossy().into_owned()),
         target: Some(to.to_owned()),
         read_only: Some(read_only),
         bind_options: Some(MountBindOptions {
-            propagation: Some(MountBindOptionsPropagationEnum::RPRIVATE),
+            propagation: Some(if in_volume { RSLAVE } else { RPRIVATE }),
             ..MountBindOptions::default()
         }),
         ..Mount::default()
@@ -222,4 +234,4 @@ fn mount(from: &Path, to: &str, read_only: bool) -> Mount {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -48,14 +48,25 @@ impl Trouble {
     pub(super) fn definite(self, what: &str) -> PortError {
         let class = match self {
             Self::Lost(_) => return PortError::Unknown(format!("{what}: {self}")),
+            Self::Invalid(_) if self.is_elsewhere() => FailureClass::Infrastructure,
             Self::Invalid(_) => FailureClass::InvalidSpec,
             _ => FailureClass::Infrastructure,
         };
         PortError::refused(class, format!("{what}: {self}{}", self.remedy()))
     }
 
+    /// What we prepared is not there for the engine: it is on another machine, or we are in a
+    /// container that it does not know.
+    fn is_elsewhere(&self) -> bool {
+        matches!(self, Self::Invalid(text) if text.contains("source path does not exist"))
+    }
+
     fn remedy(&self) -> &'static str {
         match self {
+            _ if self.is_elsewhere() => {
+                "; the engine must see this server's data folder: run both on one machine, and a \
+                 server in a container on the engine that it uses, with no hostname of its own"
+            }
             Self::Failed(text) if text.contains("no space left") => {
                 "; free space where the engine keeps its data (`docker system df`)"
             }

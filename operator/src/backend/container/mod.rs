@@ -9,6 +9,8 @@
 //! | `folders` | what it mounts: seat, artifacts, workspace, secrets |
 //! | `begin` | made once, adopted, refused |
 //! | `images`, `network` | pulled images; the bridge of `network: full` |
+//! | `places` | where our folders are for the engine |
+//! | `gate` | the engine's socket, for calls of ours and no others |
 //! | `look`, `ending` | what is seen; stop and reap |
 //! | `events`, `sweep` | ends are told at once; orphans are removed |
 //! | `proxy` | the way out of `network: restricted` |
@@ -23,9 +25,11 @@ mod ending;
 mod engine;
 mod events;
 mod folders;
+pub mod gate;
 mod images;
 mod look;
 mod network;
+mod places;
 pub mod proxy;
 mod sweep;
 
@@ -43,7 +47,9 @@ use sandbox_core::{
     validate::Invalid,
 };
 
-pub use conf::{ContainerConfig, FIXED_USER, OWNER_LABEL, SEAT_LABEL, User, engine_host, inside};
+pub use conf::{
+    ContainerConfig, FIXED_USER, OWNER_LABEL, SEAT_LABEL, User, engine_host, inside, own_container,
+};
 pub use create::RELAY;
 pub use look::instance;
 
@@ -63,6 +69,7 @@ pub struct ContainerBackend {
     images: images::Images,
     bridge: network::Bridge,
     waker: Waker,
+    places: tokio::sync::OnceCell<places::Places>,
     asked: Mutex<HashMap<String, Instant>>,
 }
 
@@ -80,6 +87,7 @@ impl ContainerBackend {
             machine: (cores as u64).saturating_mul(1000),
             images: images::Images::new(engine.clone(), waker.clone()),
             bridge: network::Bridge::default(),
+            places: tokio::sync::OnceCell::new(),
             asked: Mutex::default(),
             engine,
             waker,
@@ -104,6 +112,13 @@ impl ContainerBackend {
         };
         let version = asked.await.map_err(|e| e.unknown("use containers"))?;
         Ok(version.version.unwrap_or_else(|| "unknown".to_owned()))
+    }
+
+    /// Where our folders are for the engine; asked once, when it is there.
+    async fn places(&self) -> Result<&places::Places, engine::Trouble> {
+        let own = self.conf.own.as_deref();
+        let ask = || places::Places::ask(&self.engine, own);
+        self.places.get_or_try_init(ask).await
     }
 
     fn lock_asked(&self) -> MutexGuard<'_, HashMap<String, Instant>> {

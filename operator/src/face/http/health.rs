@@ -44,7 +44,7 @@ pub(super) async fn health(State(app): State<App>) -> Response {
     };
     let health = Health {
         status: "healthy",
-        mode: "vps",
+        mode: services.backend.word(),
         database: "available",
         tmux: if tmux { "available" } else { "not found" },
         workspace,

@@ -25,11 +25,12 @@ fn conf() -> ContainerConfig {
         image: "runner:1".to_owned(),
         images: Vec::new(),
         user: FIXED_USER,
+        own: None,
         grace: std::time::Duration::ZERO,
     }
 }
 
-fn made(container: Value) -> Value {
+pub(in crate::backend::container) fn made(container: Value) -> Value {
     let container: ContainerSpec = serde_json::from_value(container).unwrap_or_default();
     let backend = BackendSpec {
         name: BackendName::Container,
@@ -60,6 +61,7 @@ fn made(container: Value) -> Value {
         shown: "runner:1",
         network: "ours",
         machine: 8000,
+        places: &Places::default(),
     };
     serde_json::to_value(body(&conf(), &brief, &parts)).unwrap_or_default()
 }
