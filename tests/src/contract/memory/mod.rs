@@ -8,6 +8,7 @@
     reason = "a test may stop at what it did not expect"
 )]
 
+pub mod diary;
 pub mod ledger;
 pub mod recall;
 pub mod record;
