@@ -29,15 +29,21 @@ impl Door {
     /// Memory, asked by bodies of at most so many bytes.
     #[must_use]
     pub fn of_memory(tools: Arc<dyn Tools>, body: usize) -> Self {
+        Self::with(tools, |handler| handler, body)
+    }
+
+    /// The same within another handler, which may answer more.
+    pub fn with<H: ServerHandler>(
+        tools: Arc<dyn Tools>,
+        around: impl Fn(Handler) -> H + Send + Sync + 'static,
+        body: usize,
+    ) -> Self {
         let desk: Arc<dyn Desk> = Arc::new(AtTheDoor(tools));
-        Self::new(move || Handler::new(Arc::clone(&desk)), body)
+        Self::new(move || around(Handler::new(Arc::clone(&desk))), body)
     }
 
     /// Any handler. One is made for each session, and for each request of a revision without them.
-    pub fn new<H: ServerHandler>(
-        handler: impl Fn() -> H + Send + Sync + 'static,
-        body: usize,
-    ) -> Self {
+    fn new<H: ServerHandler>(handler: impl Fn() -> H + Send + Sync + 'static, body: usize) -> Self {
         let config = StreamableHttpServerConfig::default()
             .disable_allowed_hosts()
             .with_max_request_body_bytes(body);
