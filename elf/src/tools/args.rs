@@ -1,6 +1,11 @@
 //! What each tool is given. Names and bounds are those of the Python ancestor; what is written here
 //! stands in the schemas that agents read. Texts are checked where they are kept.
 
+#![allow(
+    clippy::struct_field_names,
+    reason = "the names are those of the old tools"
+)]
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 

@@ -109,21 +109,21 @@ fn shown(context: &given::Context) -> String {
     if text.is_empty() {
         "Memory knows no rule here yet. Record one with elf_record_heuristic when you learn something.".clone_into(&mut text);
     }
-    for end in context.recent_outcomes.iter().flatten() {
+    let ends = context.recent_outcomes.iter().flatten().map(|end| {
         let why = end.error_message.as_deref().unwrap_or_default();
-        text.push_str(&format!("\n- {} {}: {why}", end.job_type, end.outcome));
-    }
-    for spot in context.trails.iter().flatten() {
-        text.push_str(&format!("\n- {} {:.2}", spot.path, spot.strength));
-    }
+        format!("\n- {} {}: {why}", end.job_type, end.outcome)
+    });
+    let spots = context.trails.iter().flatten();
+    let spots = spots.map(|spot| format!("\n- {} {:.2}", spot.path, spot.strength));
+    text.extend(ends.chain(spots));
     text
 }
 
 pub(super) async fn search(elf: &Elf, asker: &Asker, args: args::Search) -> Told {
     bounded("domain", args.domain.as_deref(), text::MAX_DOMAIN)?;
     let most = rows(args.limit)?;
-    let asked = (args.query.as_str(), args.domain.as_deref());
-    let found = elf.search(&asker.tenant, asked, most).await?;
+    let wanted = (args.query.as_str(), args.domain.as_deref());
+    let found = elf.search(&asker.tenant, wanted, most).await?;
     let heuristics = within(found.iter(), &mut { FOUND });
     let golden = found.iter().filter(|r| r.is_golden == 1);
     let mut text = block(heuristics.iter());

@@ -1,5 +1,10 @@
 //! What each tool answers, for programs. Names are those of the Python ancestor, with more at the end.
 
+#![allow(
+    clippy::struct_field_names,
+    reason = "the names are those of the old tools"
+)]
+
 use schemars::JsonSchema;
 use serde::Serialize;
 

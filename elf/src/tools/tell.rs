@@ -199,10 +199,12 @@ pub(super) async fn postmortem(elf: &Elf, asker: &Asker, args: args::Postmortem)
         Some(id) => Some(elf.heuristic(&asker.tenant, id).await?.id),
         None => None,
     };
-    let mut text = format!("Postmortem {} is kept.", kept.number);
-    if let Some(number) = rule {
-        text.push_str(&format!(" Its lessons are rule {number}."));
-    }
+    let lessons = rule.map(|number| format!(" Its lessons are rule {number}."));
+    let text = format!(
+        "Postmortem {} is kept.{}",
+        kept.number,
+        lessons.unwrap_or_default()
+    );
     let answer = given::ReviewKept {
         success: true,
         postmortem_id: kept.number,

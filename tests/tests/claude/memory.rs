@@ -66,54 +66,50 @@ async fn a_real_agent_of_a_job_asks_and_teaches_memory_in_its_seats_name() {
     server.shutdown().await;
 }
 
-#[tokio::test]
-async fn the_line_of_the_old_readme_adds_memory_to_a_users_own_cli() {
-    let server = ModelServer::start(Script::parse(ASKS).unwrap())
-        .await
-        .unwrap();
-    let node = Node::start(&[]);
-    let home = tempfile::tempdir().unwrap();
-    let (at, url, model) = (
-        home.path().to_owned(),
-        node.url().to_owned(),
-        server.base_url(),
-    );
-    let run = move |words: &[&str]| {
+/// The real CLI as a user has it, in a home of its own.
+struct Cli {
+    home: tempfile::TempDir,
+    model: String,
+}
+
+impl Cli {
+    fn run(&self, words: &[&str]) -> String {
+        let at = self.home.path();
         let output = Command::new(claude())
             .args(words)
             .env_clear()
             .env("PATH", std::env::var("PATH").unwrap())
-            .envs([("HOME", &at), ("CLAUDE_CONFIG_DIR", &at)])
+            .envs([("HOME", at), ("CLAUDE_CONFIG_DIR", at)])
             .envs([("IS_SANDBOX", "1"), ("DISABLE_TELEMETRY", "1")])
             .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
             .env("ANTHROPIC_API_KEY", "sk-dummy-01234567890123456789")
-            .env("ANTHROPIC_BASE_URL", &model)
-            .current_dir(&at)
+            .env("ANTHROPIC_BASE_URL", &self.model)
+            .current_dir(at)
             .stdin(std::process::Stdio::null())
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{words:?}: {said} {output:?}");
         said
+    }
+}
+
+#[tokio::test]
+async fn the_line_of_the_old_readme_adds_memory_to_a_users_own_cli() {
+    let script = Script::parse(ASKS).unwrap();
+    let server = ModelServer::start(script).await.unwrap();
+    let node = Node::start(&[]);
+    let cli = Cli {
+        home: tempfile::tempdir().unwrap(),
+        model: server.base_url(),
     };
-    let program = built("sandbox").display().to_string();
+    let place = format!("SANDBOX_SERVER={}", node.url());
     let said = tokio::task::spawn_blocking(move || {
-        let server = format!("SANDBOX_SERVER={url}");
-        run(&[
-            "mcp",
-            "add",
-            "-s",
-            "user",
-            "elf",
-            "--",
-            "env",
-            "CLIENT_ID=client-a",
-            &server,
-            &program,
-            "mcp",
-        ]);
-        let listed = run(&["mcp", "list"]);
-        run(&[
+        let program = built("sandbox").display().to_string();
+        let memory = ["env", "CLIENT_ID=client-a", &place, &program, "mcp"];
+        cli.run(&[&["mcp", "add", "-s", "user", "elf", "--"][..], &memory].concat());
+        let listed = cli.run(&["mcp", "list"]);
+        cli.run(&[
             "-p",
             "--allowedTools",
             "mcp__elf__*",
@@ -126,14 +122,8 @@ async fn the_line_of_the_old_readme_adds_memory_to_a_users_own_cli() {
     assert!(said.contains("Connected"), "{said}");
     let ask = json!({"kind": "call", "tool": "elf_query", "arguments": {}});
     let asked = node.request(reqwest::Method::POST, "/elf/ask").json(&ask);
-    let known: Value = asked
-        .header("x-client-id", "client-a")
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let answer = asked.header("x-client-id", "client-a").send().await;
+    let known: Value = answer.unwrap().json().await.unwrap();
     let rule = &known["done"]["structured"]["heuristics"][0];
     assert_eq!(rule["rule"], "Lock the table before the move", "{known}");
     server.shutdown().await;

@@ -16,7 +16,7 @@ use rmcp::{
     service::RequestContext,
 };
 use sandbox_elf::tools::{self, Answer, Ask, Failed};
-use serde_json::Value;
+use serde_json::json;
 
 use super::{Desk, door::asker_of, offered};
 
@@ -154,12 +154,8 @@ fn result(answer: Answer) -> CallToolResult {
 
 fn failed(kind: Failed, text: String, what: &str) -> ErrorData {
     match kind {
-        Failed::NotFound => ErrorData::resource_not_found(text, Some(Value::from(what)).map(named)),
+        Failed::NotFound => ErrorData::resource_not_found(text, Some(json!({"uri": what}))),
         Failed::Invalid => ErrorData::invalid_params(text, None),
         Failed::TooMany | Failed::Unavailable => ErrorData::internal_error(text, None),
     }
-}
-
-fn named(uri: Value) -> Value {
-    serde_json::json!({"uri": uri})
 }

@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod recall;
 pub mod record;
 pub mod rules;
+pub mod tools;
 
 use std::sync::{
     Arc,

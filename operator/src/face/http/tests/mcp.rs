@@ -38,8 +38,8 @@ async fn called(world: &World, tool: &str, arguments: &Value, headers: &[(&str, 
 /// The message in an answer, whether it came as JSON or as an event.
 fn message(told: &Told) -> Value {
     let events = told.text.lines().filter_map(|l| l.strip_prefix("data:"));
-    let read = events.filter_map(|l| serde_json::from_str(l.trim()).ok());
-    let found = read.last().unwrap_or_else(|| told.json.clone());
+    let mut read = events.filter_map(|l| serde_json::from_str(l.trim()).ok());
+    let found = read.next_back().unwrap_or_else(|| told.json.clone());
     assert_eq!(found["jsonrpc"], "2.0", "{} {}", told.status, told.text);
     found
 }
