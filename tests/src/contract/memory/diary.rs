@@ -10,7 +10,6 @@ use sandbox_elf::{
 };
 use serde_json::{Value, json};
 
-pub(super) use super::tools::good;
 use super::{Ground, World, about, rule, seat, success, tenant, texts};
 
 /// Somebody of this tenant, perhaps in a seat.

@@ -265,8 +265,10 @@ impl Chance {
 /// A call of some tool with arguments that fit it more or less.
 fn odd(chance: &mut Chance, pool: &[Value]) -> (&'static str, Value) {
     let tool = &tools::all()[chance.below(tools::all().len())];
-    let names: Vec<&String> = tool.input["properties"]
-        .as_object()
+    let names: Vec<&String> = tool
+        .input
+        .get("properties")
+        .and_then(Value::as_object)
         .map(|p| p.keys().collect())
         .unwrap_or_default();
     let mut given = json!({});
@@ -298,7 +300,6 @@ pub async fn odd_calls_by_the_hundred_show_and_change_nothing_of_another_tenant(
         rule["rule_id"].clone(),
         rule["heuristic_id"].clone(),
         plan["plan_id"].clone(),
-        plan["task_id"].clone(),
         json!("theirs"),
         json!("their-job"),
         json!("shop"),
