@@ -178,6 +178,7 @@ impl<'a> Lessons<'a> {
             source: self.source.clone(),
             files: self.files.clone(),
             legacy: None,
+            claimed: None,
         }))
     }
 
@@ -212,7 +213,7 @@ pub fn known_id(state: &State, project: Option<&str>, domain: &str, text: &str) 
     ids.into_iter().find(|id| state.rules.contains_key(id))
 }
 
-/// The entry of a rule that a person teaches, and the rule's id.
+/// The entry of a rule that a person teaches, or an agent in passing, and the rule's id.
 ///
 /// # Errors
 /// Something in it cannot be kept, it was retired, or there are too many.
@@ -221,7 +222,14 @@ pub fn teach(
     redactor: &Redactor,
     rule: &NewRule,
 ) -> Result<(Entry, String), ElfError> {
-    let added = checked(redactor, rule)?;
+    taught(state, checked(redactor, rule)?)
+}
+
+/// The entry of a rule that was checked, and the rule's id.
+///
+/// # Errors
+/// It was retired, or there are too many.
+pub fn taught(state: &State, added: RuleAdded) -> Result<(Entry, String), ElfError> {
     let known = known_id(state, added.project.as_deref(), &added.domain, &added.text);
     let Some(id) = known else {
         if state.rules.len() >= MAX_RULES {
@@ -267,5 +275,6 @@ pub fn checked(redactor: &Redactor, rule: &NewRule) -> Result<RuleAdded, ElfErro
         },
         files: Vec::new(),
         legacy: None,
+        claimed: None,
     })
 }

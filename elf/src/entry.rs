@@ -5,7 +5,11 @@ use jiff::Timestamp;
 use sandbox_core::{FailureClass, Outcome, Seat, Usage, port::Receipt};
 use serde::{Deserialize, Serialize};
 
-use crate::{label::Label, trail::Mark};
+use crate::{
+    label::Label,
+    plan::{Planned, Reviewed},
+    trail::Mark,
+};
 
 /// The version of [`Entry`] that this program writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
@@ -71,6 +75,18 @@ pub enum Entry {
         /// Whether it helped.
         helpful: bool,
     },
+    /// What somebody without a seat thinks of a rule: the last word stands, and nothing is learned
+    /// of it.
+    Opinion {
+        /// The rule's id.
+        rule: String,
+        /// Whether it helped.
+        helpful: bool,
+    },
+    /// What somebody means to do, before it is done.
+    Planned(Box<Planned>),
+    /// How something went, beside its plan where there was one.
+    Reviewed(Box<Reviewed>),
     /// A person wants the rule in every prompt that it fits.
     Pinned {
         /// The rule's id.
@@ -112,6 +128,34 @@ pub struct RuleAdded {
     /// What an older program believed of it, where it came from one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub legacy: Option<Legacy>,
+    /// What whoever stated it said of it, where they did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed: Option<Claimed>,
+}
+
+/// What is said of a rule by whoever states it. It proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Claimed {
+    /// How sure they are, in percent.
+    pub percent: u8,
+    /// What they learned it from.
+    pub from: Origin,
+}
+
+/// What a rule is said to be learned from.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// Something that went wrong.
+    Failure,
+    /// Something that went well.
+    Success,
+    /// Something that was seen.
+    #[default]
+    Observation,
 }
 
 /// What an older program believed of a rule, in ways that prove nothing. Its confidence is a weak claim;
@@ -137,6 +181,17 @@ pub struct Source {
     pub kind: SourceKind,
     /// The seat they sat in, where they had one.
     pub seat: Option<Seat>,
+}
+
+impl Source {
+    /// An agent, in its seat where it has one.
+    #[must_use]
+    pub const fn agent(seat: Option<Seat>) -> Self {
+        Self {
+            kind: SourceKind::Agent,
+            seat,
+        }
+    }
 }
 
 /// What said something.

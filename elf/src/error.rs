@@ -29,6 +29,9 @@ pub enum ElfError {
     /// The tenant has as many rules as there may be.
     #[error("added a rule: there are {0} already, which is the most; retire and export some")]
     Full(usize),
+    /// A plan whose end was told otherwise before.
+    #[error("told how plan {0} went: postmortem {1} has told it already; give one without a plan")]
+    Reviewed(u64, u64),
     /// A vote about a rule that was not in that seat's prompt.
     #[error(
         "voted on {rule}: it was not in the prompt of seat {seat}, so nothing is known of it there"

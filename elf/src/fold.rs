@@ -7,8 +7,9 @@ use sandbox_core::{Seat, Uid, port::Receipt};
 use crate::{
     entry::{Ended, Entry, Row, RuleAdded, Source},
     label::Label,
+    plan,
     rule::{Rule, RuleStatus},
-    state::{self, Attempt, State, Taught},
+    state::{self, Attempt, Cast, State, Taught},
     trail::{Heat, Mark, TrailKey},
 };
 
@@ -24,6 +25,8 @@ pub enum Touched {
     Trail(TrailKey),
     /// A job.
     Job(Uid),
+    /// A plan, which may be forgotten.
+    Plan(u64),
 }
 
 /// Puts one entry into the state; says what it changed, each thing once or more.
@@ -49,6 +52,9 @@ pub fn apply(state: &mut State, row: &Row) -> Vec<Touched> {
             rule,
             helpful,
         } => voted(state, seat, rule, *helpful),
+        Entry::Opinion { rule, helpful } => changed(state, rule, |rule| rule.thought(*helpful)),
+        Entry::Planned(planned) => plan::begun(state, planned, row.at),
+        Entry::Reviewed(reviewed) => plan::ended(state, reviewed, row.at),
         Entry::Pinned { rule } => set(state, rule, RuleStatus::Pinned, row.at),
         Entry::Retired { rule, .. } => set(state, rule, RuleStatus::Retired, row.at),
         Entry::Activated { rule } => set(state, rule, RuleStatus::Active, row.at),
@@ -235,6 +241,13 @@ fn voted(state: &mut State, seat: &Seat, id: &str, helpful: bool) -> Vec<Touched
         return Vec::new();
     }
     attempt.votes.push(number);
+    let cast = Cast {
+        seq: state.head,
+        rule: number,
+        helpful,
+    };
+    attempt.cast.push(cast);
+    state.learned.hear(number, helpful);
     let mut touched = changed(state, id, |rule| {
         rule.votes_for += u64::from(helpful);
         rule.votes_against += u64::from(!helpful);

@@ -17,6 +17,7 @@ pub mod legacy;
 pub mod lesson;
 mod live;
 mod memory;
+pub mod plan;
 pub mod prompt;
 pub mod recall;
 pub mod redact;
@@ -25,6 +26,7 @@ pub mod rule;
 pub mod state;
 pub mod store;
 pub mod text;
+pub mod tools;
 pub mod trail;
 
 pub use elf::Elf;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     entry::{Entry, Row},
     fold::{self, Touched},
+    plan::Plan,
     rule::Rule,
     state::{Job, State},
     store::{Item, Kept, Kind, LedgerError, Put},
@@ -49,12 +50,13 @@ pub fn seat_id(seat: &Seat) -> String {
 
 /// The item that an entry is by itself.
 fn own(row: &Row) -> Kept<Option<Put>> {
-    let (kind, seat, body) = match &row.entry {
-        Entry::Receipt { seat, receipt } => (Kind::Receipt, seat, json(receipt)?),
-        Entry::Outcome(ended) => (Kind::Outcome, &ended.seat, json(ended)?),
+    let seq = row.seq;
+    let (kind, id, body) = match &row.entry {
+        Entry::Receipt { seat, receipt } => (Kind::Receipt, seat_id(seat), json(receipt)?),
+        Entry::Outcome(ended) => (Kind::Outcome, seat_id(&ended.seat), json(ended)?),
+        Entry::Reviewed(reviewed) => (Kind::Postmortem, seq.to_string(), json(reviewed)?),
         _ => return Ok(None),
     };
-    let (id, seq) = (seat_id(seat), row.seq);
     Ok(Some(Put::Stands(Item {
         kind,
         id,
@@ -68,6 +70,10 @@ fn put(state: &State, thing: &Touched) -> Kept<Put> {
         Touched::Rule(id) => (Kind::Rule, id.clone(), state.rules.get(id).map(json)),
         Touched::Job(uid) => (Kind::Job, uid.to_string(), state.jobs.get(uid).map(json)),
         Touched::Trail(key) => (Kind::Trail, json(key)?, trail(state, key)),
+        Touched::Plan(number) => {
+            let plan = state.plans.get(number).map(json);
+            (Kind::Plan, number.to_string(), plan)
+        }
     };
     Ok(match body.transpose()? {
         Some(body) => Put::Stands(Item {
@@ -105,7 +111,8 @@ pub fn read(head: u64, items: &[Item]) -> Kept<State> {
                 let body: TrailBody = parse(item)?;
                 state.trails.insert(body.key, body.heat);
             }
-            Kind::Receipt | Kind::Outcome | Kind::Secret => {}
+            Kind::Plan => plan(&mut state, parse(item)?),
+            Kind::Receipt | Kind::Outcome | Kind::Postmortem | Kind::Secret => {}
         }
     }
     number(&mut state)?;
@@ -115,6 +122,10 @@ pub fn read(head: u64, items: &[Item]) -> Kept<State> {
 
 fn rule(state: &mut State, rule: Rule) {
     state.rules.insert(rule.id.clone(), rule);
+}
+
+fn plan(state: &mut State, plan: Plan) {
+    state.plans.insert(plan.number, plan);
 }
 
 fn number(state: &mut State) -> Kept<()> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    entry::{Legacy, RuleAdded, Source, SourceKind},
+    entry::{Claimed, Legacy, RuleAdded, Source, SourceKind},
     text,
 };
 
@@ -37,6 +37,12 @@ pub struct Rule {
     /// What an older program believed of it, where it came from one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub legacy: Option<Legacy>,
+    /// What whoever stated it said of it, where they did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed: Option<Claimed>,
+    /// What those without a seat think of it: the last word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opinion: Option<bool>,
     /// Whether it may be given.
     pub status: RuleStatus,
     /// How often it was said, the first time included.
@@ -64,7 +70,9 @@ pub struct Rule {
 }
 
 /// Whether a rule may be given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub enum RuleStatus {
     /// Where it ranks well.
@@ -124,6 +132,8 @@ impl Rule {
             project: added.project.clone(),
             source: added.source.clone(),
             legacy: added.legacy,
+            claimed: added.claimed,
+            opinion: None,
             status: RuleStatus::Active,
             evidence: 0,
             lessons: 0,
@@ -153,6 +163,17 @@ impl Rule {
         }
         let over = self.files.len().saturating_sub(MAX_FILES);
         self.files.drain(..over);
+    }
+
+    /// Takes the last word of those without a seat in place of the one before.
+    pub fn thought(&mut self, helpful: bool) {
+        match self.opinion.replace(helpful) {
+            Some(true) => self.votes_for = self.votes_for.saturating_sub(1),
+            Some(false) => self.votes_against = self.votes_against.saturating_sub(1),
+            None => {}
+        }
+        self.votes_for += u64::from(helpful);
+        self.votes_against += u64::from(!helpful);
     }
 
     /// Whether it may be given for work in this project.

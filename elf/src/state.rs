@@ -10,6 +10,7 @@ use crate::{
     entry::SourceKind,
     label::Label,
     learn::{Model, Step, Verdict, prior},
+    plan::Plan,
     rule::Rule,
     trail::{Heat, TrailKey},
 };
@@ -27,6 +28,8 @@ pub struct State {
     pub trails: BTreeMap<TrailKey, Heat>,
     /// Jobs with their attempts.
     pub jobs: BTreeMap<Uid, Job>,
+    /// Plans by number.
+    pub plans: BTreeMap<u64, Plan>,
     /// What is believed of the rules. Follows from rules and attempts; never written down.
     pub learned: Model,
 }
@@ -54,6 +57,20 @@ pub struct Attempt {
     /// Numbers of the rules that were voted on there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub votes: Vec<u64>,
+    /// What those votes were, where they teach.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cast: Vec<Cast>,
+}
+
+/// A vote that teaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cast {
+    /// Its place in the log.
+    pub seq: u64,
+    /// The rule's number.
+    pub rule: u64,
+    /// Whether it helped.
+    pub helpful: bool,
 }
 
 /// What the end of an attempt teaches.
@@ -107,12 +124,14 @@ impl State {
         for attempt in self.jobs.values().flat_map(|j| j.attempts.values()) {
             let taught = attempt.lesson.as_ref();
             steps.extend(taught.map(|t| (t.seq, Kept::End(attempt, t))));
+            steps.extend(attempt.cast.iter().map(|c| (c.seq, Kept::Vote(*c))));
         }
         steps.sort_by_key(|(seq, _)| *seq);
         for (_, step) in steps {
             match step {
                 Kept::Rule(rule) => take_up(&mut self.learned, rule),
                 Kept::End(attempt, taught) => learn(&mut self.learned, attempt, taught),
+                Kept::Vote(cast) => self.learned.hear(cast.rule, cast.helpful),
             }
         }
     }
@@ -150,12 +169,15 @@ impl Job {
 enum Kept<'a> {
     Rule(&'a Rule),
     End(&'a Attempt, &'a Taught),
+    Vote(Cast),
 }
 
 /// A rule enters the model. What a person states may be a little better than nothing.
 pub fn take_up(model: &mut Model, rule: &Rule) {
-    let claimed = match (rule.legacy, rule.source.kind) {
-        (Some(legacy), _) => prior(f64::from(legacy.percent.min(100)) / 100.0),
+    let percent = rule.legacy.map(|legacy| legacy.percent);
+    let percent = percent.or(rule.claimed.map(|claimed| claimed.percent));
+    let claimed = match (percent, rule.source.kind) {
+        (Some(percent), _) => prior(f64::from(percent.min(100)) / 100.0),
         (None, SourceKind::Human) => prior(1.0),
         (None, SourceKind::Agent) => prior(0.5),
     };

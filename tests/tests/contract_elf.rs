@@ -69,6 +69,19 @@ promises! {
         a_vote_counts_once_and_only_from_where_the_rule_was
         secrets_reach_neither_the_log_nor_the_store_nor_a_prompt
         no_tenant_sees_anything_of_another;
+    diary:
+        a_plan_is_kept_once_and_over_with_its_postmortem
+        a_second_word_about_a_plan_and_a_plan_that_is_not_there_are_errors
+        lessons_of_a_postmortem_become_a_rule_that_claims_little
+        a_rule_of_an_agent_carries_its_seat_and_what_it_only_repeats_is_no_evidence
+        an_end_told_by_hand_counts_once_and_speaks_for_no_seat
+        votes_alone_never_make_a_rule_golden
+        an_opinion_of_a_visitor_is_one_opinion_and_teaches_nothing;
+    tools:
+        every_tool_answers_flat_and_wrapped_as_its_schema_says
+        what_no_tool_can_use_is_a_failure_that_names_it_and_writes_nothing
+        no_tool_and_no_text_shows_anything_of_another_tenant
+        odd_calls_by_the_hundred_show_and_change_nothing_of_another_tenant;
     ledger:
         replaying_the_log_gives_what_the_store_keeps
         a_picture_that_cannot_be_read_is_made_anew_from_the_log

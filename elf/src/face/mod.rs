@@ -2,6 +2,7 @@
 //! not there is an error.
 
 mod ask;
+pub mod diary;
 pub mod import;
 pub mod shown;
 mod teach;

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Counters.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Stats {
     /// Rules that are not retired.
     pub total_heuristics: u64,

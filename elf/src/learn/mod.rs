@@ -30,6 +30,9 @@ pub const PRIOR_SD: f64 = 0.12;
 pub const NOISE: f64 = 0.2;
 /// The usual success of a domain before there is evidence, and how far off that may be.
 pub const BASE: (f64, f64) = (0.5, 0.25);
+/// How much the word of a job's agent about a rule counts beside an outcome: agents praise what they
+/// were given.
+pub const VOTE: f64 = 0.25;
 /// Outcomes of its domain after which half of what was known of an effect may have changed.
 pub const HALF_LIFE: f64 = 4000.0;
 /// The highest effect that whoever states a rule can claim beforehand.

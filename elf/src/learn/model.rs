@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Belief, Block, CONTROL, FIRST_TRIES, NOISE,
+    Belief, Block, CONTROL, FIRST_TRIES, NOISE, VOTE,
     block::USUAL,
     drift, normal,
     verdict::{self, Verdict},
@@ -101,6 +101,31 @@ impl Model {
         let own = self.blocks.entry(step.domain.to_owned()).or_default();
         own.fade(drift());
         let seen = self.places(step);
+        self.step(step, &seen);
+        self.count(step);
+        self.judge(seen.keys());
+    }
+
+    /// Hears what a job's agent thinks of a rule that stood in its prompt: as if such a job had ended
+    /// well or badly, and much weaker. It counts for nothing that makes a rule golden, and no rule
+    /// becomes golden by it.
+    pub fn hear(&mut self, rule: u64, helpful: bool) {
+        let Some(domain) = self.domains.get(&rule).cloned() else {
+            return;
+        };
+        let step = Step {
+            domain: &domain,
+            injected: &[rule],
+            success: f64::from(u8::from(helpful)),
+            weight: VOTE,
+            ..Step::default()
+        };
+        let seen = self.places(&step);
+        self.step(&step, &seen);
+    }
+
+    /// One step of the filter.
+    fn step(&mut self, step: &Step<'_>, seen: &BTreeMap<String, Vec<usize>>) {
         let gains: Vec<(String, Vec<f64>, f64)> = seen
             .iter()
             .filter_map(|(domain, places)| {
@@ -120,8 +145,6 @@ impl Model {
                 block.learn(gain, surprise, scatter);
             }
         }
-        self.count(step);
-        self.judge(seen.keys());
     }
 
     /// The places that took part, by domain: the job's usual success, and its rules.

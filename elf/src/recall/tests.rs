@@ -65,6 +65,7 @@ impl World {
             },
             files: files.iter().map(|f| (*f).to_owned()).collect(),
             legacy: None,
+            claimed: None,
         })));
         id
     }

@@ -42,13 +42,17 @@ pub enum Kind {
     Receipt,
     /// How a seat ended.
     Outcome,
+    /// What somebody means to do.
+    Plan,
+    /// How something went.
+    Postmortem,
     /// The tenant's key for hashes of what was redacted. No entry of the log stands behind it.
     Secret,
 }
 
 impl Kind {
     /// The kinds that a node holds in its own memory.
-    pub const HELD: [Self; 4] = [Self::Rule, Self::Trail, Self::Job, Self::Secret];
+    pub const HELD: [Self; 5] = [Self::Rule, Self::Trail, Self::Job, Self::Plan, Self::Secret];
 
     /// The word in keys.
     #[must_use]
@@ -59,6 +63,8 @@ impl Kind {
             Self::Job => "job",
             Self::Receipt => "receipt",
             Self::Outcome => "outcome",
+            Self::Plan => "plan",
+            Self::Postmortem => "postmortem",
             Self::Secret => "secret",
         }
     }

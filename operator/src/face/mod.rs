@@ -1,6 +1,7 @@
 //! How jobs come in, and how runners are spoken to. A face never decides about a job.
 
 pub mod http;
+pub mod mcp;
 pub mod seat;
 pub mod services;
 

@@ -18,9 +18,10 @@ use sandbox_core::{
     port::{AttemptOutcome, Memory, PortError, RecallQuery, Seats, Store},
     status::EndedAttempt,
 };
+use sandbox_elf::tools::{Answer, Ask, Asker};
 use serde::{Deserialize, Serialize};
 
-use crate::control::Waker;
+use crate::{control::Waker, face::mcp::Tools};
 
 /// Largest body a runner may send: a report with its result.
 const MAX_BODY: usize = 8 * 1024 * 1024;
@@ -37,6 +38,8 @@ pub struct SeatDoor {
     pub seats: Arc<dyn Seats>,
     /// The shared memory.
     pub memory: Arc<dyn Memory>,
+    /// Its tools, for the agents of a seat.
+    pub tools: Option<Arc<dyn Tools>>,
     /// Has the job looked at.
     pub waker: Waker,
     /// The deadline of a job that names none.
@@ -65,6 +68,7 @@ pub fn router(door: SeatDoor) -> Router {
         .route("/v1/seats/{uid}/{attempt}/heartbeat", post(heartbeat))
         .route("/v1/seats/{uid}/{attempt}/report", post(report))
         .route("/v1/seats/{uid}/{attempt}/record", post(record))
+        .route("/v1/seats/{uid}/{attempt}/ask", post(ask))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(door)
 }
@@ -188,6 +192,26 @@ async fn record(
     let told = AttemptOutcome::new(&job, tenant, &end).with_report(&report);
     door.memory.record(&seat, &told).await?;
     Ok(Json(()))
+}
+
+/// Asks memory for an agent of the seat: as the job's tenant, in the seat's name.
+async fn ask(
+    State(door): State<SeatDoor>,
+    Path(at): At,
+    Json(said): Json<Signed<Ask>>,
+) -> Told<Answer> {
+    let seat = Seat::new(at.0, at.1);
+    is_claimant(&door, &seat, &said.nonce).await?;
+    let missing = || PortError::Unknown("the shared memory is not there".to_owned());
+    let tools = door.tools.as_ref().ok_or_else(missing)?;
+    let job = job_of(&door, &seat).await?;
+    let tenant = job
+        .tenant()
+        .map_err(|e| PortError::Unknown(e.to_string()))?;
+    let seat = Some(seat);
+    Ok(Json(
+        tools.answer(&Asker { tenant, seat }, &said.body).await,
+    ))
 }
 
 async fn is_claimant(door: &SeatDoor, seat: &Seat, nonce: &str) -> Result<(), Refusal> {

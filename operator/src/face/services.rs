@@ -14,7 +14,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::{control::Waker, face::http::auth::Keys};
+use crate::{
+    control::Waker,
+    face::{
+        http::auth::Keys,
+        mcp::{Door, Tools},
+    },
+};
 
 /// Everything a face reaches.
 #[derive(Clone)]
@@ -41,6 +47,10 @@ pub struct Services {
     pub limits: HttpLimits,
     /// The shared memory as people read it; the routes of it answer 503 without.
     pub elf: Option<Arc<dyn ElfFace>>,
+    /// Its tools; `/elf/ask` answers 503 without.
+    pub tools: Option<Arc<dyn Tools>>,
+    /// The same by the Model Context Protocol; `/mcp` answers 503 without.
+    pub mcp: Option<Door>,
 }
 
 /// The bounds of the HTTP face.

@@ -26,6 +26,8 @@ const EVENTS: [&str; 10] = [
     "PreCompact",
     "SessionEnd",
 ];
+/// The tools of the shared memory, which nobody is asked about.
+const MEMORY: &str = "mcp__elf__*";
 /// How long a hook may take, in seconds; it needs milliseconds.
 const HOOK_SECONDS: u32 = 10;
 /// How often the program says what it has used while a turn goes on, in seconds.
@@ -48,7 +50,19 @@ pub fn write(
     if let Credentials::Login(login) = credentials {
         login.loan()?.give(desk)?;
     }
-    put(&desk.mcp(), &json!({"mcpServers": {}}))
+    put(&desk.mcp(), &mcp(desk, program)?)
+}
+
+/// The shared memory, asked in the seat's name: no key of anybody stands here.
+fn mcp(desk: &Desk, program: &Path) -> io::Result<Value> {
+    let seat = desk.seat();
+    // <data folder>/seats/<job uid>/<attempt>
+    let (attempt, job) = (seat.file_name(), seat.parent().and_then(Path::file_name));
+    let name = [words(job.map(Path::new))?, words(attempt.map(Path::new))?].join("/");
+    let data = words(seat.ancestors().nth(3))?;
+    let args = ["mcp", "--seat", &name, "--data-dir", data];
+    let elf = json!({"type": "stdio", "command": words(Some(program))?, "args": args});
+    Ok(json!({"mcpServers": {"elf": elf}}))
 }
 
 fn put(path: &Path, value: &Value) -> io::Result<()> {
@@ -80,6 +94,7 @@ fn settings(desk: &Desk, program: &Path) -> io::Result<Value> {
     let mut settings = json!({
         "skipDangerousModePermissionPrompt": true,
         "hooks": {},
+        "permissions": {"allow": [MEMORY]},
         "statusLine": {
             "type": "command",
             "command": command(desk, program, "statusline")?,
@@ -103,13 +118,17 @@ fn command(desk: &Desk, program: &Path, word: &str) -> io::Result<String> {
 /// # Errors
 /// It is not UTF-8, which no configuration file could hold.
 pub fn quoted(path: &Path) -> io::Result<String> {
-    let text = path.to_str().ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "the data folder's path is not UTF-8",
-        )
-    })?;
+    let text = path.to_str().ok_or_else(not_utf8)?;
     Ok(format!("'{}'", text.replace('\'', r"'\''")))
+}
+
+fn words(path: Option<&Path>) -> io::Result<&str> {
+    path.and_then(Path::to_str).ok_or_else(not_utf8)
+}
+
+fn not_utf8() -> io::Error {
+    let text = "the data folder's path is not UTF-8";
+    io::Error::new(io::ErrorKind::InvalidInput, text)
 }
 
 #[cfg(test)]
@@ -133,7 +152,7 @@ mod tests {
     #[test]
     fn every_dialog_at_the_start_is_answered_beforehand() {
         let folder = tempfile::tempdir().unwrap();
-        let desk = Desk::new(folder.path(), 1);
+        let desk = Desk::new(&folder.path().join("seats/job/2"), 1);
         let end = "01234567890123456789".to_owned();
         let key = Credentials::Key {
             file: "/k".into(),
@@ -158,6 +177,12 @@ mod tests {
         assert_eq!(config["customApiKeyResponses"]["approved"][0], end.as_str());
         let settings = read(&desk.settings());
         assert_eq!(settings["skipDangerousModePermissionPrompt"], true);
+        let mcp = read(&desk.mcp());
+        let elf = &mcp["mcpServers"]["elf"];
+        assert_eq!(elf["command"], "/bin/sandbox");
+        assert_eq!(elf["args"][2], "job/2");
+        assert_eq!(elf["args"][4], folder.path().to_str().unwrap());
+        assert_eq!(settings["permissions"]["allow"], json!(["mcp__elf__*"]));
         let stop = &settings["hooks"]["Stop"][0]["hooks"][0]["command"];
         assert!(stop.as_str().unwrap().starts_with("'/bin/sandbox' hook '"));
     }

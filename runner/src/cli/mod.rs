@@ -10,10 +10,11 @@ mod backup;
 mod doctor;
 mod elf;
 mod get;
-mod import;
 mod health;
+mod import;
 mod job;
 mod logs;
+mod mcp;
 mod restore;
 mod shown;
 mod submit;
@@ -73,6 +74,8 @@ enum Command {
     Validate(validate::Validate),
     /// Read and teach the shared memory
     Elf(elf::Elf),
+    /// Serve the shared memory to an agent, as an MCP server on stdin and stdout
+    Mcp(mcp::Mcp),
     /// Copy jobs, memory and results of a data folder into one file, also while it is served
     Backup(backup::Backup),
     /// Make a data folder of a backup; jobs that were not over come back suspended
@@ -150,6 +153,7 @@ async fn command(cli: Cli) -> Result<ExitCode> {
         Command::Retry(c) => c.retry(&server.api()?).await,
         Command::Validate(c) => Ok(c.run()),
         Command::Elf(c) => c.run(&server.api()?).await,
+        Command::Mcp(c) => c.run(&server).await,
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut words(), "sandbox", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

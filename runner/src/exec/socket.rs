@@ -13,6 +13,7 @@ use sandbox_core::{
     Claim, Heartbeat, Seat,
     port::{RecallQuery, Receipt},
 };
+use sandbox_elf::tools::{Answer, Ask};
 use sandbox_operator::face::seat::{Heard, Signed};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::net::UnixStream;
@@ -76,6 +77,11 @@ impl Node {
     /// Asks memory to keep the outcome of the report that stands.
     pub async fn record(&self) -> Result<(), CallError> {
         self.call("record", &self.signed(()), CALL).await
+    }
+
+    /// Asks memory for an agent of the seat.
+    pub async fn ask(&self, ask: &Ask) -> Result<Answer, CallError> {
+        self.call("ask", &self.signed(ask), CALL).await
     }
 
     fn signed<T>(&self, body: T) -> Signed<T> {

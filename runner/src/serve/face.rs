@@ -10,6 +10,7 @@ use sandbox_operator::face::{
         auth::{KeySource, Keys},
         check_bind,
     },
+    mcp::Door,
 };
 use tokio::sync::watch;
 
@@ -24,6 +25,7 @@ const OLD_KEYS: &str = "/etc/agent-sandbox/clients.json";
 /// # Errors
 /// The keys cannot be read, or there are none although they are required.
 pub(super) fn services(config: &ServeConfig, node: &Node) -> Result<Services> {
+    let limits = limits(config);
     Ok(Services {
         store: node.ports.store.clone(),
         seats: node.ports.seats.clone(),
@@ -34,8 +36,10 @@ pub(super) fn services(config: &ServeConfig, node: &Node) -> Result<Services> {
         keys: keys(config)?,
         workspace_root: config.workspace_root.clone(),
         artifacts_root: config.data_dir.join("artifacts"),
-        limits: limits(config),
         elf: Some(Arc::new(Faced(node.elf.clone()))),
+        mcp: Some(Door::of_memory(node.tools.clone(), limits.body)),
+        tools: Some(node.tools.clone()),
+        limits,
     })
 }
 

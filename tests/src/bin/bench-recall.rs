@@ -93,6 +93,7 @@ fn rule(seq: u64, chance: &mut u64) -> Entry {
         },
         files: vec![format!("src/m{}/f{}.rs", seq % 50, seq % 1_000)],
         legacy: None,
+        claimed: None,
     }))
 }
 

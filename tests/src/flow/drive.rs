@@ -88,6 +88,7 @@ impl Node {
             store: Arc::clone(&store),
             seats: Arc::clone(&seats),
             memory: Arc::clone(&memory),
+            tools: None,
             waker: Waker::new().0,
             claimed: Arc::new(|_, _| {}),
             may_claim: true,

@@ -153,21 +153,14 @@ impl Ledger for RedisLedger {
 
     async fn snapshot(&self, tenant: &Tenant) -> Kept<Snapshot> {
         let kinds = Kind::HELD.map(|kind| kind.word().as_bytes().to_vec());
-        let told: (
-            String,
-            Vec<(String, String)>,
-            Vec<(String, String)>,
-            Vec<(String, String)>,
-            Vec<(String, String)>,
-        ) = self
+        let told: (String, Vec<Vec<(String, String)>>) = self
             .link
             .read("read memory", &self.snapshot, &name(tenant), &kinds)
             .await
             .map_err(|e| unavailable(&e))?;
-        let (head, rules, trails, jobs, secrets) = told;
-        let head = head.parse().map_err(|_| unreadable("the log's head"))?;
+        let head = told.0.parse().map_err(|_| unreadable("the log's head"))?;
         let mut items = Vec::new();
-        for (kind, found) in Kind::HELD.into_iter().zip([rules, trails, jobs, secrets]) {
+        for (kind, found) in Kind::HELD.into_iter().zip(told.1) {
             for (id, kept) in found {
                 items.push(item(kind, id, &kept)?);
             }

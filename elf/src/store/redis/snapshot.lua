@@ -1,8 +1,8 @@
 #!lua flags=no-writes
 -- KEYS: the tenant's name. ARGV: kinds. Gives the head, then for each kind its ids and bodies.
 local p = KEYS[1]
-local found = { redis.call('GET', p .. ':head') or '0' }
+local found = {}
 for n, kind in ipairs(ARGV) do
-  found[n + 1] = redis.call('HGETALL', p .. ':' .. kind)
+  found[n] = redis.call('HGETALL', p .. ':' .. kind)
 end
-return found
+return { redis.call('GET', p .. ':head') or '0', found }

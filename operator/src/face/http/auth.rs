@@ -130,6 +130,12 @@ impl Keys {
         self.0.required
     }
 
+    /// Whether whoever comes with these headers has no key and needs none.
+    #[must_use]
+    pub fn is_visitor(&self, headers: &HeaderMap) -> bool {
+        !self.0.required && presented(headers).is_none()
+    }
+
     /// Who comes with these headers.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ mod gate;
 mod health;
 mod jobs;
 mod logs;
+mod mcp;
 mod metrics;
 mod openapi;
 mod problem;

@@ -11,7 +11,7 @@ use schemars::{Schema, SchemaGenerator};
 
 use super::{
     agents, app::App, artifacts, dashboard, dialect::record, elf, events, gate, health, jobs,
-    jobs::amend, logs, metrics, openapi, problem::Problem, workspace,
+    jobs::amend, logs, mcp, metrics, openapi, problem::Problem, workspace,
 };
 
 /// Makes the schema of a body.
@@ -163,6 +163,10 @@ routes! {
     get "/elf/heuristics/{id}" "One rule of the memory, by its number or id." [] => Json(record::anything), elf::rule;
     post "/elf/heuristics/{id}/retire" "Takes a rule out of every prompt." [] body elf::retirement => Json(record::anything), elf::retire;
     get "/elf/golden-rules" "The memory's golden rules." [PROJECT, LIMIT] => Json(record::anything), elf::golden_rules;
+    post "/elf/ask" "Calls a tool of the memory or reads a text of it, as `sandbox mcp` does. Where no key is asked for, X-Client-Id names the client." [] body mcp::asked => Json(record::anything), mcp::ask;
+    post "/mcp" "The memory by the Model Context Protocol, streamable HTTP: a message of a client." [] => Other("text/event-stream"), mcp::protocol;
+    get "/mcp" "The server's side of a session of the Model Context Protocol." [] => Other("text/event-stream"), mcp::protocol;
+    delete "/mcp" "Ends a session of the Model Context Protocol." [] => Other("text/event-stream"), mcp::protocol;
     get "/metrics" "Counters of the whole server for Prometheus." [] => Other("application/openmetrics-text"), metrics::metrics;
     get "/openapi.json" "This document." [] => Json(record::anything), openapi::document;
     get "/dashboard" "The newest jobs, for people." [CURSOR, query("status", "string", "Only these.")] => Other("text/html"), dashboard::jobs;

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tower_http::set_header::SetRequestHeaderLayer;
 
 use super::{app::App, routes, session::SCHEME};
-use crate::face::Services;
+use crate::face::{Services, mcp::Door};
 
 /// How long a client may take to send the head of its request.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -51,6 +51,7 @@ pub fn check_bind(address: SocketAddr, auth_on: bool, insecure: bool) -> Result<
 /// The face, ready to be served.
 pub struct Face {
     router: Router,
+    mcp: Option<Door>,
     closing: watch::Sender<bool>,
 }
 
@@ -59,8 +60,13 @@ impl Face {
     #[must_use]
     pub fn new(services: Services) -> Self {
         let (closing, told) = watch::channel(false);
+        let mcp = services.mcp.clone();
         let router = routes::router(&App::new(services, told));
-        Self { router, closing }
+        Self {
+            router,
+            mcp,
+            closing,
+        }
     }
 
     /// The routes, to be served by other means.
@@ -116,6 +122,9 @@ impl Face {
         tokio::spawn(async move {
             stop.await;
             self.closing.send_replace(true);
+            if let Some(mcp) = &self.mcp {
+                mcp.close();
+            }
             ended.graceful_shutdown(Some(GRACE));
             // The streams look at the sender, so it stays until nobody listens.
             self.closing.closed().await;

@@ -40,6 +40,7 @@ pub async fn story(world: &World) {
     elf.retire(&a, "3", "wrong").await.unwrap();
     elf.activate(&a, "3").await.unwrap();
     world.ask(&seat(9, 1), &about("imports")).await;
+    super::diary::a_day(world).await;
 }
 
 /// The items that a log amounts to, newest place of each.
@@ -72,7 +73,7 @@ pub async fn replaying_the_log_gives_what_the_store_keeps(ground: Ground) {
         assert_eq!(kept.body, item.body, "{:?} {}", item.kind, item.id);
     }
     let held = picture.items.iter().filter(|i| i.kind != Kind::Secret);
-    let jobs = state.jobs.len() + state.rules.len() + state.trails.len();
+    let jobs = state.jobs.len() + state.rules.len() + state.trails.len() + state.plans.len();
     assert_eq!(
         held.count(),
         jobs,

@@ -8,10 +8,12 @@
     reason = "a test may stop at what it did not expect"
 )]
 
+pub mod diary;
 pub mod ledger;
 pub mod recall;
 pub mod record;
 pub mod rules;
+pub mod tools;
 
 use std::sync::{
     Arc,

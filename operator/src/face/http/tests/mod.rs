@@ -6,6 +6,7 @@ mod changes;
 mod dialect;
 mod files;
 mod login;
+mod mcp;
 mod pages;
 mod paths;
 mod records;

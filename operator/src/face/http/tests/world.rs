@@ -31,6 +31,7 @@ use crate::{
             Face,
             auth::{KeySource, Keys},
         },
+        mcp::{Door, Tools},
     },
     seats::memory::MemorySeats,
     store::memory::MemoryStore,
@@ -72,6 +73,7 @@ impl World {
         let (store, events) = Announcing::new(Arc::new(MemoryStore::default()));
         let (waker, woken) = Waker::new();
         let vps: Arc<dyn Backend> = backend.clone();
+        let tools: Arc<dyn Tools> = Arc::new(memory());
         let mut services = Services {
             store: Arc::new(store),
             seats: Arc::new(MemorySeats::default()),
@@ -84,6 +86,8 @@ impl World {
             artifacts_root: dir.path().join("artifacts"),
             limits: HttpLimits::default(),
             elf: Some(Arc::new(Elf)),
+            tools: Some(tools.clone()),
+            mcp: Some(Door::of_memory(tools, HttpLimits::default().body)),
         };
         change(&mut services);
         fs::create_dir_all(services.workspace_root.join("default")).unwrap();
@@ -297,6 +301,12 @@ impl Told {
         assert!(!self.json["detail"].as_str().unwrap().is_empty());
         assert!(!self.json["title"].as_str().unwrap().is_empty());
     }
+}
+
+/// A real memory that is empty.
+fn memory() -> sandbox_elf::Elf {
+    let ledger = sandbox_elf::store::memory::MemoryLedger::default();
+    sandbox_elf::Elf::new(Arc::new(ledger))
 }
 
 /// A memory that knows one rule, which somebody has tried to make dangerous.
