@@ -5,6 +5,8 @@ use crate::ElfError;
 
 /// Longest domain, in characters.
 pub const MAX_DOMAIN: usize = 100;
+/// Longest path of a trail, in characters.
+pub const MAX_PATH: usize = 500;
 /// Longest project, in characters.
 pub const MAX_PROJECT: usize = 500;
 /// Shortest and longest rule, in characters.
@@ -125,12 +127,12 @@ fn without_user(rest: &str) -> &str {
     host.rfind('@').map_or(rest, |at| &rest[at + 1..])
 }
 
-/// A path as trails keep it: without `./` before it. Nothing for one that is empty, longer than
-/// 500 characters or not plain text.
+/// A path as trails keep it: without `./` before it. Nothing for one that is empty, too long or not
+/// plain text.
 #[must_use]
 pub fn path(text: &str) -> Option<String> {
     let text = text.trim().trim_start_matches("./");
-    let fits = !text.is_empty() && text.chars().count() <= 500 && text.chars().all(is_plain);
+    let fits = !text.is_empty() && text.chars().count() <= MAX_PATH && text.chars().all(is_plain);
     fits.then(|| text.to_owned())
 }
 

@@ -82,6 +82,9 @@ promises! {
         what_no_tool_can_use_is_a_failure_that_names_it_and_writes_nothing
         no_tool_and_no_text_shows_anything_of_another_tenant
         odd_calls_by_the_hundred_show_and_change_nothing_of_another_tenant;
+    hostile:
+        whatever_a_schema_forbids_is_refused_flat_and_wrapped_and_writes_nothing
+        an_address_gives_what_is_there_and_an_error_where_nothing_is;
     ledger:
         replaying_the_log_gives_what_the_store_keeps
         a_picture_that_cannot_be_read_is_made_anew_from_the_log

@@ -120,11 +120,11 @@ pub(super) struct Outcome {
     pub duration_seconds: Option<f64>,
     /// Files that were touched.
     #[serde(default)]
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 500)))]
     pub files_touched: Vec<String>,
     /// Lessons. One of the form `[LEARNED:domain] text` becomes a rule.
     #[serde(default)]
-    #[schemars(length(max = 50))]
+    #[schemars(length(max = 50), inner(length(min = 1, max = 700)))]
     pub learnings: Vec<String>,
     /// What failed.
     #[serde(default)]

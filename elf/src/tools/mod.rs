@@ -21,7 +21,7 @@ use sandbox_core::{Seat, Tenant};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use crate::{Elf, ElfError, entry::Source, store::LedgerError};
+use crate::{Elf, ElfError, entry::Source, store::LedgerError, text};
 
 pub use list::{Tool, all, find};
 
@@ -147,7 +147,10 @@ fn read<T: DeserializeOwned>(given: &Map<String, Value>) -> Result<T, ElfError> 
     let named = inner.iter().filter(|(_, value)| !value.is_null());
     let named: Map<String, Value> = named.map(|(k, v)| (k.clone(), v.clone())).collect();
     serde_path_to_error::deserialize(Value::Object(named))
-        .map_err(|e| ElfError::invalid("arguments", crate::text::cut(&e.to_string(), 300)))
+        // A parser repeats what it was given; what a reader cannot see is not repeated.
+        .map_err(|e| {
+            ElfError::invalid("arguments", text::cut(&text::one_line(&e.to_string()), 300))
+        })
 }
 
 fn done(text: String, structured: &impl Serialize) -> Told {

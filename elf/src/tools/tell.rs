@@ -7,10 +7,15 @@ use crate::{
     face::diary::ToldEnd,
     label::Label,
     plan::{Intent, Kept, Review},
+    text,
 };
 
 /// Most files and lessons of one outcome; more is refused, not cut.
 const MOST: (usize, usize) = (100, 50);
+/// Longest message of a failure, in characters.
+const MESSAGE: usize = 2_000;
+/// Longest lesson, in characters: a rule with its domain and the marker around them.
+const LESSON: usize = 700;
 
 pub(super) async fn heuristic(elf: &Elf, asker: &Asker, args: args::Heuristic) -> Told {
     let rule = NewRule {
@@ -59,6 +64,7 @@ pub(super) async fn outcome(elf: &Elf, asker: &Asker, args: args::Outcome) -> To
         let problem = format!("at most {} files and {} lessons are kept", MOST.0, MOST.1);
         return Err(ElfError::invalid("files_touched or learnings", problem));
     }
+    readable(&args)?;
     let job = args.job_id.trim().to_owned();
     let (outcome_id, outcome, message) = if asker.seat.is_some() {
         let text = "Your job's runner tells memory how it ends; nothing was written. Record lessons with elf_record_heuristic.";
@@ -76,6 +82,22 @@ pub(super) async fn outcome(elf: &Elf, asker: &Asker, args: args::Outcome) -> To
         message,
     };
     done(text, &kept)
+}
+
+/// What a runner reports is cleaned where it must be, for it cannot be asked again; whoever calls a
+/// tool can be told.
+fn readable(args: &args::Outcome) -> Result<(), ElfError> {
+    let project = args.project_path.as_deref().unwrap_or_default();
+    text::line("project_path", project, 0..=text::MAX_PROJECT)?;
+    let message = args.error_message.as_deref().unwrap_or_default();
+    text::block("error_message", message, 0..=MESSAGE)?;
+    for file in &args.files_touched {
+        text::line("files_touched", file, 1..=text::MAX_PATH)?;
+    }
+    for lesson in &args.learnings {
+        text::line("learnings", lesson, 1..=LESSON)?;
+    }
+    Ok(())
 }
 
 async fn told(

@@ -1,15 +1,21 @@
 //! What can be read by its address: `elf://golden`, `elf://domain/{domain}`, `elf://rule/{id}`,
-//! `elf://trail/{path}`. Each is JSON.
+//! `elf://trail/{path}`, with what an address cannot hold as `%20` and the like. Each is JSON.
+
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
 
 use super::{Asker, Told, done};
 use crate::{Elf, ElfError, face::HeuristicQuery, text};
 
 /// Most rules or trails of one text.
 const ROWS: u32 = 50;
+/// Longest address, in characters, each of which may be written as three.
+const ADDRESS: std::ops::RangeInclusive<usize> = 1..=3 * text::MAX_PATH;
 
 pub(super) async fn read(elf: &Elf, asker: &Asker, uri: &str) -> Told {
     let unknown = || ElfError::not_found("resource", uri);
-    let place = uri.strip_prefix("elf://").ok_or_else(unknown)?;
+    let place = decoded(uri)?;
+    let place = place.strip_prefix("elf://").ok_or_else(unknown)?;
     let tenant = &asker.tenant;
     if place == "golden" {
         let mut rules = elf.golden_rules(tenant, None).await?;
@@ -24,14 +30,27 @@ pub(super) async fn read(elf: &Elf, asker: &Asker, uri: &str) -> Told {
                 limit: ROWS,
                 ..HeuristicQuery::default()
             };
-            done(String::new(), &elf.heuristics(tenant, query).await?)
+            there_are(&elf.heuristics(tenant, query).await?).ok_or_else(unknown)?
         }
         Some(("rule", id)) => done(String::new(), &elf.heuristic(tenant, id).await?),
         Some(("trail", path)) if !path.is_empty() => {
             let mut trails = elf.trails(tenant, Some(path.to_owned())).await?;
             trails.truncate(ROWS as usize);
-            done(String::new(), &trails)
+            there_are(&trails).ok_or_else(unknown)?
         }
         _ => Err(unknown()),
     }
+}
+
+/// The address as it is meant.
+fn decoded(uri: &str) -> Result<String, ElfError> {
+    text::line("uri", uri, ADDRESS)?;
+    let meant = percent_decode_str(uri).decode_utf8();
+    let meant = meant.map_err(|_| ElfError::invalid("uri", "it is no UTF-8"))?;
+    text::line("uri", &meant, ADDRESS)
+}
+
+/// Of what nobody has said anything there is no text.
+fn there_are<T: Serialize>(rows: &[T]) -> Option<Told> {
+    (!rows.is_empty()).then(|| done(String::new(), &rows))
 }

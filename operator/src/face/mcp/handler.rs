@@ -70,11 +70,7 @@ impl ServerHandler for Handler {
     ) -> Said<CallToolResponse> {
         let tool = request.name.into_owned();
         if tools::find(&tool).is_none() {
-            let tool: String = tool.chars().take(100).collect();
-            return Err(ErrorData::invalid_params(
-                format!("Unknown tool: {tool}"),
-                None,
-            ));
+            return Err(unknown("tool", &tool));
         }
         let arguments = request.arguments.unwrap_or_default();
         let answer = self.asked(&context, &Ask::Call { tool, arguments }).await;
@@ -128,11 +124,7 @@ impl ServerHandler for Handler {
     ) -> Said<GetPromptResponse> {
         let given = request.arguments.unwrap_or_default();
         let Some((ask, words)) = offered::prompt(&request.name, &given) else {
-            let name: String = request.name.chars().take(100).collect();
-            return Err(ErrorData::invalid_params(
-                format!("Unknown prompt: {name}"),
-                None,
-            ));
+            return Err(unknown("prompt", &request.name));
         };
         match self.asked(&context, &ask).await {
             Answer::Done { text, .. } => Ok(offered::prompted(&words, &text).into()),
@@ -150,6 +142,12 @@ fn result(answer: Answer) -> CallToolResult {
         }
         Answer::Failed { text, .. } => CallToolResult::error(vec![ContentBlock::text(text)]),
     }
+}
+
+/// A name is repeated so that it can neither fill a page nor hide in it.
+fn unknown(what: &str, name: &str) -> ErrorData {
+    let name: String = name.chars().take(100).collect();
+    ErrorData::invalid_params(format!("Unknown {what}: {}", name.escape_debug()), None)
 }
 
 fn failed(kind: Failed, text: String, what: &str) -> ErrorData {

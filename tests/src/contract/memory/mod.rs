@@ -9,6 +9,7 @@
 )]
 
 pub mod diary;
+pub mod hostile;
 pub mod ledger;
 pub mod recall;
 pub mod record;

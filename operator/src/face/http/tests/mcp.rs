@@ -169,6 +169,13 @@ async fn an_unknown_tool_text_or_session_is_an_error_and_never_a_success() {
     let world = World::open();
     let told = called(&world, "elf_forget", &json!({}), &[]).await;
     assert_eq!(message(&told)["error"]["code"], -32602);
+    let odd = format!("elf_\u{202e}{}", "x".repeat(5_000));
+    let told = world.post("/mcp", &json!({})).await;
+    assert!((400..500).contains(&told.status), "{}", told.text);
+    let said = json!({"kind": "call", "tool": odd, "arguments": {}});
+    let told = ask("POST", "/elf/ask").json(&said).to(&world).await;
+    assert_eq!(told.json["failed"]["kind"], "notFound", "{}", told.text);
+    assert!(told.text.len() < 500 && !told.text.contains('\u{202e}'));
     let said = json!({"kind": "read", "uri": "elf://rule/77"});
     let told = ask("POST", "/elf/ask").json(&said).to(&world).await;
     assert_eq!(told.json["failed"]["kind"], "notFound", "{}", told.text);
