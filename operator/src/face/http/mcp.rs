@@ -16,6 +16,7 @@ use super::{
     problem::{Problem, Told},
     read::Body,
 };
+use crate::face::mcp::Refusal;
 
 /// Whose memory a visitor asks for, where nobody is asked for a key.
 const CLIENT: &str = "x-client-id";
@@ -29,7 +30,14 @@ pub(super) async fn protocol(
     let door = app.services.mcp.as_ref().ok_or_else(missing)?;
     let asker = asker(&app, request.headers(), tenant)?;
     request.extensions_mut().insert(asker);
-    Ok(door.answer(request).await)
+    door.answer(request).await.map_err(turned_away)
+}
+
+fn turned_away(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::Full(_) => Problem::unavailable(refusal.to_string()),
+        Refusal::NoSession => Problem::not_found(refusal.to_string()),
+    }
 }
 
 pub(super) async fn ask(

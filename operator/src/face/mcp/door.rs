@@ -11,12 +11,18 @@ use rmcp::{
 };
 use sandbox_elf::tools::{Answer, Ask, Asker, Failed};
 
-use super::{Desk, Handler, Tools, sessions::Bounded};
+use super::{
+    Desk, Handler, Tools,
+    sessions::{Bounded, Most},
+    visit::{self, Refusal, Visitor},
+};
 
 /// Most sessions at a time.
 const SESSIONS: usize = 256;
+/// Most sessions of one tenant: one tenant must not keep all others out.
+pub const SESSIONS_EACH: usize = 64;
 
-type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+type Answering = Pin<Box<dyn Future<Output = Result<Response, Refusal>> + Send>>;
 
 /// What answers at `/mcp`. Cheap to clone.
 #[derive(Clone)]
@@ -48,11 +54,18 @@ impl Door {
             .disable_allowed_hosts()
             .with_max_request_body_bytes(body);
         let closing = config.cancellation_token.clone();
-        let sessions = Arc::new(Bounded::new(SESSIONS));
+        let sessions = Arc::new(Bounded::new(Most {
+            all: SESSIONS,
+            each: SESSIONS_EACH,
+        }));
         let service = StreamableHttpService::new(move || Ok(handler()), sessions, config);
         let answer = move |request: Request| -> Answering {
             let service = service.clone();
-            Box::pin(async move { service.handle(request).await.map(Body::new) })
+            let asker = request.extensions().get::<Asker>();
+            let visitor = Visitor(asker.map(|asker| asker.tenant.clone()));
+            Box::pin(visit::during(visitor, async move {
+                service.handle(request).await.map(Body::new)
+            }))
         };
         Self {
             answer: Arc::new(answer),
@@ -61,7 +74,10 @@ impl Door {
     }
 
     /// Answers a request.
-    pub async fn answer(&self, request: Request) -> Response {
+    ///
+    /// # Errors
+    /// The session is not theirs, or there are too many.
+    pub async fn answer(&self, request: Request) -> Result<Response, Refusal> {
         (self.answer)(request).await
     }
 

@@ -6,7 +6,8 @@
 //! | `handler` | what a client can ask, over any transport |
 //! | `offered` | tools, resources and prompts as the protocol shows them |
 //! | `limit` | how much a tenant may ask in how short a time |
-//! | `sessions` | sessions of older revisions, bounded in number |
+//! | `sessions` | sessions of older revisions, bounded in number, each its tenant's |
+//! | `visit` | who stands at the door while a request is answered |
 //! | `door` | the HTTP end |
 
 mod door;
@@ -14,13 +15,15 @@ mod handler;
 mod limit;
 mod offered;
 mod sessions;
+mod visit;
 
 use async_trait::async_trait;
 use sandbox_elf::tools::{Answer, Ask, Asker};
 
-pub use door::Door;
+pub use door::{Door, SESSIONS_EACH};
 pub use handler::Handler;
 pub use limit::{Limited, Rate};
+pub use visit::Refusal;
 
 /// Memory's tools, wherever they are.
 #[async_trait]

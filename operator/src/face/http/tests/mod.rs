@@ -7,6 +7,7 @@ mod dialect;
 mod files;
 mod login;
 mod mcp;
+mod mcp_sessions;
 mod pages;
 mod paths;
 mod records;
