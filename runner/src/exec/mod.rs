@@ -109,12 +109,13 @@ async fn run(args: args::Args, claim: Claim) -> u8 {
     let root = args.data_dir.join("seats");
     let report = match prepare(&args, &claim).await {
         Ok((work, node)) => {
-            let beats = tokio::spawn(watchdog::send_beats(
+            let mut beats = tokio::spawn(watchdog::send_beats(
                 node.clone(),
                 work.beat.subscribe(),
                 work.over_at.clone(),
             ));
-            let ended = watchdog::guard(&work, &node, kind_of(work.brief.spec.job_type)).await;
+            let ended =
+                watchdog::guard(&work, &node, kind_of(work.brief.spec.job_type), &mut beats).await;
             beats.abort();
             let usage = work.beat.borrow().usage;
             let report = report_of(ended, began, usage);

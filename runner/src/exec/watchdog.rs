@@ -1,4 +1,5 @@
-//! What ends the work besides itself: its time, its budget, a signal to stop. Also its heartbeats.
+//! What ends the work besides itself: its time, its budget, a signal to stop, a seat that is not its
+//! own any more. Also its heartbeats.
 
 use std::{pin::pin, sync::atomic::Ordering, time::Duration};
 
@@ -7,21 +8,25 @@ use sandbox_core::{Failure, FailureClass, Heartbeat};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
+    task::JoinHandle,
 };
 
-use super::socket::Node;
+use super::socket::{CallError, Node};
 use crate::kind::{Done, Kind, Work};
 
 /// How long work may take to end in good order after it was asked to.
 const GRACE: Duration = Duration::from_secs(10);
 /// Heartbeats are not sent more often than this.
 const BEAT: Duration = Duration::from_secs(2);
+/// Work that says nothing sends one this often, so that it hears when its seat is closed.
+const BEAT_ANYWAY: Duration = Duration::from_secs(30);
 
 /// Runs the work until it ends or something ends it.
 pub(super) async fn guard(
     work: &Work,
     node: &Node,
     kind: &'static dyn Kind,
+    beats: &mut JoinHandle<String>,
 ) -> Result<Done, Failure> {
     let mut running = pin!(kind.run(work));
     let why = tokio::select! {
@@ -29,6 +34,7 @@ pub(super) async fn guard(
         why = out_of_time(work, node) => why,
         why = out_of_budget(work) => why,
         why = told_to_stop() => why,
+        why = turned_away(beats) => why,
     };
     work.log.line(&format!("ending: {}", why.message));
     work.stopping.store(true, Ordering::Relaxed);
@@ -96,6 +102,17 @@ async fn told_to_stop() -> Failure {
     )
 }
 
+/// Somebody else has the seat, or nobody may have it: what is done from now on counts for nothing.
+async fn turned_away(beats: &mut JoinHandle<String>) -> Failure {
+    match beats.await {
+        Ok(said) => Failure::new(
+            FailureClass::Preempted,
+            format!("the seat is not this runner's any more: {said}"),
+        ),
+        Err(_) => std::future::pending().await,
+    }
+}
+
 /// Waits until this time has come, however often it is put off meanwhile.
 async fn until(over_at: &watch::Sender<Timestamp>) {
     let mut told = over_at.subscribe();
@@ -115,23 +132,29 @@ fn said_now(said: &watch::Sender<Heartbeat>) -> Heartbeat {
     beat
 }
 
-/// Sends what the work says, now and then, until nobody says anything more. The answers say when
-/// its time is over.
+/// Sends what the work says, now and then. The answers say when its time is over. Ends when the node
+/// says that the seat is another's or closed, with its words.
 pub(super) async fn send_beats(
     node: Node,
     mut said: watch::Receiver<Heartbeat>,
     over_at: watch::Sender<Timestamp>,
-) {
-    while said.changed().await.is_ok() {
+) -> String {
+    loop {
+        // Whoever says nothing more is still heard of.
+        let _ = tokio::time::timeout(BEAT_ANYWAY, said.changed()).await;
         let mut beat = said.borrow_and_update().clone();
         beat.at = Timestamp::now();
-        // A beat that is lost is followed by another; the budget is watched here as well.
-        if let Ok(at) = node.beat(beat).await {
-            over_at.send_if_modified(|known| {
-                let later = at > *known;
-                *known = at.max(*known);
-                later
-            });
+        match node.beat(beat).await {
+            Ok(at) => {
+                over_at.send_if_modified(|known| {
+                    let later = at > *known;
+                    *known = at.max(*known);
+                    later
+                });
+            }
+            Err(CallError::Stale(words)) => return words,
+            // A beat that is lost is followed by another; the budget is watched here as well.
+            Err(CallError::Unavailable(_)) => {}
         }
         tokio::time::sleep(BEAT).await;
     }
@@ -156,8 +179,38 @@ mod tests {
         let kind = kind_of(place.work.brief.spec.job_type);
         let seat = place.work.brief.seat.clone();
         let nobody = Node::new("/nobody-listens-here".into(), seat, "n".to_owned());
-        let failure = guard(&place.work, &nobody, kind).await.unwrap_err();
-        assert_eq!(failure.class, FailureClass::BudgetExceeded);
+        let mut beats = tokio::spawn(std::future::pending());
+        let failure = guard(&place.work, &nobody, kind, &mut beats).await;
+        assert_eq!(failure.unwrap_err().class, FailureClass::BudgetExceeded);
         server.left().await;
+    }
+
+    #[tokio::test]
+    async fn work_whose_seat_was_closed_meanwhile_ends_with_its_next_heartbeat() {
+        let mut server = Server::start([Reply::events(&[start(1000)]).then_silence()]).await;
+        let chat = json!({"type": "claude_chat", "claudeChat": {"prompt": "hello"}});
+        let place = place(chat).with_model(&server.url);
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("node.sock");
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let refuses = || async { (axum::http::StatusCode::FORBIDDEN, "the seat is closed") };
+        let served = axum::serve(listener, axum::Router::new().fallback(refuses));
+        let served = tokio::spawn(served.into_future());
+        let node = Node::new(socket, place.work.brief.seat.clone(), "n".to_owned());
+        let said = place.work.beat.subscribe();
+        let over_at = place.work.over_at.clone();
+        let mut beats = tokio::spawn(send_beats(node.clone(), said, over_at));
+        let kind = kind_of(place.work.brief.spec.job_type);
+        let failure = guard(&place.work, &node, kind, &mut beats)
+            .await
+            .unwrap_err();
+        assert_eq!(failure.class, FailureClass::Preempted);
+        assert!(
+            failure.message.contains("the seat is closed"),
+            "{}",
+            failure.message
+        );
+        server.left().await;
+        served.abort();
     }
 }
