@@ -115,24 +115,21 @@ fn attempt<'a>(state: &'a mut State, seat: &Seat) -> &'a mut Attempt {
     job.attempts.entry(seat.attempt).or_default()
 }
 
+/// The first receipt of a seat counts, and only until it has ended: what comes later stood in no
+/// prompt.
 fn given(state: &mut State, seat: &Seat, receipt: &Receipt) -> Vec<Touched> {
-    let mut touched = vec![Touched::Job(seat.uid.clone())];
-    for id in &receipt.eligible {
-        touched.extend(changed(state, id, |rule| rule.eligible += 1));
-    }
-    let mut numbers = Vec::with_capacity(receipt.injected.len());
-    for lesson in &receipt.injected {
-        touched.extend(changed(state, &lesson.rule, |rule| {
-            rule.injected += 1;
-            numbers.push(rule.number);
-        }));
-    }
-    let kept_back = receipt.withheld.iter();
-    let kept_back = kept_back.filter_map(|id| Some(state.rules.get(id)?.number));
-    let withheld = kept_back.collect();
+    let number = |id: &String| Some(state.rules.get(id)?.number);
+    let injected = receipt.injected.iter().filter_map(|l| number(&l.rule));
+    let injected: Vec<u64> = injected.collect();
+    let withheld = receipt.withheld.iter().filter_map(number).collect();
     let attempt = attempt(state, seat);
-    (attempt.injected, attempt.withheld) = (Some(numbers), withheld);
-    touched
+    if attempt.injected.is_some() || attempt.label.is_some() {
+        return Vec::new();
+    }
+    (attempt.injected, attempt.withheld) = (Some(injected), withheld);
+    let attempt = attempt.clone();
+    state.count_given(&attempt);
+    vec![Touched::Job(seat.uid.clone())]
 }
 
 /// The first end of a seat counts; its lessons and trails are entries of their own.
@@ -148,12 +145,8 @@ fn ended_at(state: &mut State, ended: &Ended) -> Vec<Touched> {
     if let Some(taught) = &attempt.lesson {
         state::learn(&mut state.learned, &attempt, taught);
     }
-    let injected = attempt.injected.unwrap_or_default();
-    let mut touched = vec![Touched::Job(ended.seat.uid.clone())];
-    for number in injected {
-        touched.extend(counted(state, number, ended.label));
-    }
-    touched
+    state.count_end(&attempt);
+    vec![Touched::Job(ended.seat.uid.clone())]
 }
 
 /// What an end teaches; nothing where it says nothing about the work. A grade tells more than the
@@ -169,17 +162,6 @@ fn taught(ended: &Ended, seq: u64) -> Option<Taught> {
         domain: ended.domain.as_ref().unwrap_or(&ended.job_type).clone(),
         success: ended.grade.unwrap_or(success),
     })
-}
-
-fn counted(state: &mut State, number: u64, label: Label) -> Vec<Touched> {
-    let Some(id) = state.numbered(number).map(|r| r.id.clone()) else {
-        return Vec::new();
-    };
-    match label {
-        Label::Success => changed(state, &id, |rule| rule.succeeded += 1),
-        Label::Failure => changed(state, &id, |rule| rule.failed += 1),
-        Label::Unknown => Vec::new(),
-    }
 }
 
 fn laid(

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     entry::{Claimed, Legacy, RuleAdded, Source, SourceKind},
+    label::Label,
     text,
 };
 
@@ -49,14 +50,9 @@ pub struct Rule {
     pub evidence: u64,
     /// How often an agent said it.
     pub lessons: u64,
-    /// Seats whose query it fitted.
-    pub eligible: u64,
-    /// Seats whose prompt it stood in.
-    pub injected: u64,
-    /// Of those, how many succeeded.
-    pub succeeded: u64,
-    /// Of those, how many failed. Unknown ends count as neither.
-    pub failed: u64,
+    /// What became of it at seats.
+    #[serde(skip)]
+    pub seats: Seats,
     /// Votes that it helped.
     pub votes_for: u64,
     /// Votes that it did not.
@@ -67,6 +63,31 @@ pub struct Rule {
     pub created_at: Timestamp,
     /// When it was last said, or its status changed.
     pub updated_at: Timestamp,
+}
+
+/// What became of a rule at seats. Follows from the attempts and is not written down with the rule:
+/// one recall fits fifty rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seats {
+    /// Whose query it fitted.
+    pub eligible: u64,
+    /// Whose prompt it stood in.
+    pub injected: u64,
+    /// Of those, how many succeeded.
+    pub succeeded: u64,
+    /// Of those, how many failed. Unknown ends count as neither.
+    pub failed: u64,
+}
+
+impl Seats {
+    /// Counts a seat that had it in its prompt and ended so.
+    pub const fn ended(&mut self, label: Label) {
+        match label {
+            Label::Success => self.succeeded += 1,
+            Label::Failure => self.failed += 1,
+            Label::Unknown => {}
+        }
+    }
 }
 
 /// Whether a rule may be given.
@@ -137,10 +158,7 @@ impl Rule {
             status: RuleStatus::Active,
             evidence: 0,
             lessons: 0,
-            eligible: 0,
-            injected: 0,
-            succeeded: 0,
-            failed: 0,
+            seats: Seats::default(),
             votes_for: 0,
             votes_against: 0,
             files: Vec::new(),

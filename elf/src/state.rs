@@ -11,7 +11,7 @@ use crate::{
     label::Label,
     learn::{Model, Step, Verdict, prior},
     plan::Plan,
-    rule::Rule,
+    rule::{Rule, Seats},
     trail::{Heat, TrailKey},
 };
 
@@ -116,8 +116,37 @@ impl State {
         self.learned.verdict(rule.number).unwrap_or_default()
     }
 
-    /// Learns again from all that was kept, in the order of the log.
+    /// Counts the rules that a seat was given and those that were kept back.
+    pub fn count_given(&mut self, attempt: &Attempt) {
+        for number in attempt.given() {
+            self.count(*number, |seats| {
+                seats.eligible += 1;
+                seats.injected += 1;
+            });
+        }
+        for number in &attempt.withheld {
+            self.count(*number, |seats| seats.eligible += 1);
+        }
+    }
+
+    /// Counts how a seat ended for the rules that it was given.
+    pub fn count_end(&mut self, attempt: &Attempt) {
+        let Some(label) = attempt.label else { return };
+        for number in attempt.given() {
+            self.count(*number, |seats| seats.ended(label));
+        }
+    }
+
+    fn count(&mut self, number: u64, count: impl FnOnce(&mut Seats)) {
+        let id = self.numbered(number).map(|rule| rule.id.clone());
+        if let Some(rule) = id.and_then(|id| self.rules.get_mut(&id)) {
+            count(&mut rule.seats);
+        }
+    }
+
+    /// Counts and learns again from all that was kept, in the order of the log.
     pub fn relearn(&mut self) {
+        self.recount();
         self.learned = Model::default();
         let mut steps: Vec<(u64, Kept<'_>)> = Vec::new();
         steps.extend(self.rules.values().map(|r| (r.seq, Kept::Rule(r))));
@@ -134,6 +163,18 @@ impl State {
                 Kept::Vote(cast) => self.learned.hear(cast.rule, cast.helpful),
             }
         }
+    }
+
+    fn recount(&mut self) {
+        for rule in self.rules.values_mut() {
+            rule.seats = Seats::default();
+        }
+        let jobs = std::mem::take(&mut self.jobs);
+        for attempt in jobs.values().flat_map(|job| job.attempts.values()) {
+            self.count_given(attempt);
+            self.count_end(attempt);
+        }
+        self.jobs = jobs;
     }
 
     /// What is known of an attempt.
@@ -154,6 +195,14 @@ impl State {
             }
         }
         ends
+    }
+}
+
+impl Attempt {
+    /// Numbers of the rules in its prompt.
+    #[must_use]
+    pub fn given(&self) -> &[u64] {
+        self.injected.as_deref().unwrap_or_default()
     }
 }
 
@@ -188,7 +237,7 @@ pub fn take_up(model: &mut Model, rule: &Rule) {
 pub fn learn(model: &mut Model, attempt: &Attempt, taught: &Taught) {
     model.learn(&Step {
         domain: &taught.domain,
-        injected: attempt.injected.as_deref().unwrap_or_default(),
+        injected: attempt.given(),
         withheld: &attempt.withheld,
         success: taught.success,
         weight: 1.0,

@@ -252,7 +252,7 @@ fn heuristics(
         let trust = (
             r.status == RuleStatus::Pinned,
             r.evidence,
-            r.succeeded,
+            r.seats.succeeded,
             r.number,
         );
         Reverse(trust)

@@ -113,8 +113,8 @@ impl Heuristic {
             source_type: rule.source.kind.word().to_owned(),
             source_id: rule.source.seat.as_ref().map(ToString::to_string),
             confidence: millionths(verdict.confidence),
-            times_validated: rule.succeeded + rule.votes_for,
-            times_violated: rule.failed + rule.votes_against,
+            times_validated: rule.seats.succeeded + rule.votes_for,
+            times_violated: rule.seats.failed + rule.votes_against,
             is_golden: u8::from(verdict.golden),
             project_path: rule.project.clone(),
             created_at: naive(rule.created_at),
@@ -122,8 +122,8 @@ impl Heuristic {
             rule_id: rule.id.clone(),
             status: rule.status,
             evidence: rule.evidence,
-            eligible: rule.eligible,
-            injected: rule.injected,
+            eligible: rule.seats.eligible,
+            injected: rule.seats.injected,
             provenance: rule.legacy.map(|legacy| provenance(legacy, verdict)),
         }
     }

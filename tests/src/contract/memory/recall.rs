@@ -57,7 +57,10 @@ pub async fn many_who_ask_for_one_seat_at_once_get_one_receipt(ground: Ground) {
     let receipts = futures::future::join_all(asked).await;
     assert!(receipts.iter().all(|r| *r == receipts[0]));
     let shown = world.elf.get_rule(&tenant("a"), "1").await.unwrap();
-    assert_eq!((shown.rule.eligible, shown.rule.injected), (1, 1));
+    assert_eq!(
+        (shown.rule.seats.eligible, shown.rule.seats.injected),
+        (1, 1)
+    );
 }
 
 pub async fn a_receipt_says_what_was_kept_back_and_from_where_it_came(ground: Ground) {

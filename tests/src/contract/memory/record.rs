@@ -86,7 +86,14 @@ pub async fn ends_that_say_nothing_about_the_work_count_neither_way(ground: Grou
     let stats = world.elf.stats(&tenant("a")).await.unwrap();
     assert_eq!((stats.failed_jobs, stats.unknown_jobs), (0, 5));
     let shown = world.elf.get_rule(&tenant("a"), "1").await.unwrap().rule;
-    assert_eq!((shown.injected, shown.succeeded, shown.failed), (5, 0, 0));
+    assert_eq!(
+        (
+            shown.seats.injected,
+            shown.seats.succeeded,
+            shown.seats.failed
+        ),
+        (5, 0, 0)
+    );
 }
 
 /// Jobs succeed eight times of ten with the first rule in their prompt, and five times without.
@@ -109,7 +116,7 @@ pub async fn a_rule_that_helps_becomes_golden_and_a_placebo_beside_it_does_not(g
     }
     let helper = world.elf.get_rule(&tenant("a"), "1").await.unwrap();
     assert!(helper.is_golden && helper.effect > 0.1, "{helper:?}");
-    assert!(helper.rule.injected > helper.withheld, "{helper:?}");
+    assert!(helper.rule.seats.injected > helper.withheld, "{helper:?}");
     let placebo = world.elf.get_rule(&tenant("a"), "2").await.unwrap();
     assert!(!placebo.is_golden && placebo.withheld > 0, "{placebo:?}");
 }
@@ -133,12 +140,20 @@ pub async fn rules_in_the_prompt_are_counted_with_the_end_and_others_are_not(gro
         .tell(&seat(3, 1), &failure(FailureClass::OutputRejected, "no"))
         .await;
     let used = world.elf.get_rule(&tenant("a"), "1").await.unwrap();
-    let counts = (used.rule.injected, used.rule.succeeded, used.rule.failed);
+    let counts = (
+        used.rule.seats.injected,
+        used.rule.seats.succeeded,
+        used.rule.seats.failed,
+    );
     assert_eq!(counts, (3, 1, 2));
     assert!(used.confidence < 0.566 && !used.is_golden);
     let unused = world.elf.get_rule(&tenant("a"), "2").await.unwrap().rule;
     assert_eq!(
-        (unused.eligible, unused.injected, unused.succeeded),
+        (
+            unused.seats.eligible,
+            unused.seats.injected,
+            unused.seats.succeeded
+        ),
         (0, 0, 0)
     );
 }
