@@ -75,11 +75,9 @@ fn rule_added(state: &mut State, added: &RuleAdded, at: Timestamp) -> Vec<Touche
     if state.rules.contains_key(&added.id) {
         return rule_aliased(state, &added.id, &added.source, &added.files, at);
     }
-    state.numbers.push(added.id.clone());
-    let number = state.numbers.len() as u64;
-    let rule = Rule::new((number, state.head), added, at);
+    let rule = Rule::new((state.rules.next(), state.head), added, at);
     state::take_up(&mut state.learned, &rule);
-    state.rules.insert(added.id.clone(), rule);
+    state.rules.add(rule);
     vec![Touched::Rule(added.id.clone())]
 }
 

@@ -23,6 +23,7 @@ pub mod recall;
 pub mod redact;
 pub mod rows;
 pub mod rule;
+pub mod rules;
 pub mod state;
 pub mod store;
 pub mod text;

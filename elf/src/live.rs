@@ -7,7 +7,7 @@ use crate::{
     entry::{Entry, Row, VERSION},
     fold,
     index::Index,
-    recall::Known,
+    recall::{Known, Prepared},
     redact::Redactor,
     rows,
     state::State,
@@ -22,6 +22,7 @@ pub struct Live {
     pub(crate) state: State,
     pub(crate) redactor: Redactor,
     index: Index,
+    prepared: Prepared,
     /// The key, while no commit has carried it to the ledger.
     unsaved_key: Option<String>,
     /// Tells this picture from one that was read later.
@@ -56,6 +57,7 @@ impl Live {
             state,
             redactor: Redactor::new(key),
             index,
+            prepared: Prepared::default(),
             unsaved_key,
             generation,
             on_the_way: 0,
@@ -67,6 +69,7 @@ impl Live {
         Known {
             state: &self.state,
             index: &self.index,
+            prepared: &self.prepared,
             redactor: &self.redactor,
         }
     }

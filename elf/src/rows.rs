@@ -103,9 +103,10 @@ pub fn read(head: u64, items: &[Item]) -> Kept<State> {
         head,
         ..State::default()
     };
+    let mut rules: Vec<Rule> = Vec::new();
     for item in items {
         match item.kind {
-            Kind::Rule => rule(&mut state, parse(item)?),
+            Kind::Rule => rules.push(parse(item)?),
             Kind::Job => drop(state.jobs.insert(uid(item)?, parse::<Job>(item)?)),
             Kind::Trail => {
                 let body: TrailBody = parse(item)?;
@@ -115,31 +116,25 @@ pub fn read(head: u64, items: &[Item]) -> Kept<State> {
             Kind::Receipt | Kind::Outcome | Kind::Postmortem | Kind::Secret => {}
         }
     }
-    number(&mut state)?;
+    take_up(&mut state, rules)?;
     state.relearn();
     Ok(state)
 }
 
-fn rule(state: &mut State, rule: Rule) {
-    state.rules.insert(rule.id.clone(), rule);
+fn take_up(state: &mut State, mut rules: Vec<Rule>) -> Kept<()> {
+    rules.sort_by_key(|r| r.number);
+    for rule in rules {
+        if !state.rules.add(rule) {
+            return Err(LedgerError::Unreadable(
+                "read memory's rules: a number is missing or twice there".to_owned(),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn plan(state: &mut State, plan: Plan) {
     state.plans.insert(plan.number, plan);
-}
-
-fn number(state: &mut State) -> Kept<()> {
-    let mut rules: Vec<&Rule> = state.rules.values().collect();
-    rules.sort_by_key(|r| r.number);
-    let whole = (1_u64..).zip(&rules).all(|(n, r)| r.number == n);
-    let numbers = rules.into_iter().map(|r| r.id.clone()).collect();
-    if !whole {
-        return Err(LedgerError::Unreadable(
-            "read memory's rules: a number is missing or twice there".to_owned(),
-        ));
-    }
-    state.numbers = numbers;
-    Ok(())
 }
 
 fn uid(item: &Item) -> Kept<sandbox_core::Uid> {

@@ -12,6 +12,7 @@ use crate::{
     learn::{Model, Step, Verdict, prior},
     plan::Plan,
     rule::{Rule, Seats},
+    rules::Rules,
     trail::{Heat, TrailKey},
 };
 
@@ -20,10 +21,8 @@ use crate::{
 pub struct State {
     /// The place of the last entry that is in here.
     pub head: u64,
-    /// Rules by their id.
-    pub rules: BTreeMap<String, Rule>,
-    /// Ids by number: the first has number 1.
-    pub numbers: Vec<String>,
+    /// Rules by number and by id.
+    pub rules: Rules,
     /// Trails.
     pub trails: BTreeMap<TrailKey, Heat>,
     /// Jobs with their attempts.
@@ -99,8 +98,7 @@ impl State {
     /// The rule with this number.
     #[must_use]
     pub fn numbered(&self, number: u64) -> Option<&Rule> {
-        let place = usize::try_from(number.checked_sub(1)?).ok()?;
-        self.rules.get(self.numbers.get(place)?)
+        self.rules.numbered(number)
     }
 
     /// The rule with this id or number.
@@ -138,8 +136,7 @@ impl State {
     }
 
     fn count(&mut self, number: u64, count: impl FnOnce(&mut Seats)) {
-        let id = self.numbered(number).map(|rule| rule.id.clone());
-        if let Some(rule) = id.and_then(|id| self.rules.get_mut(&id)) {
+        if let Some(rule) = self.rules.numbered_mut(number) {
             count(&mut rule.seats);
         }
     }

@@ -267,11 +267,7 @@ fn heuristics(
 fn page(state: &State, query: &RuleQuery) -> RulePage {
     let most = rows_of(query.limit);
     let after = usize::try_from(query.after.unwrap_or_default()).unwrap_or(usize::MAX);
-    let rules = state
-        .numbers
-        .iter()
-        .skip(after)
-        .filter_map(|id| state.rules.get(id));
+    let rules = state.rules.values().skip(after);
     let mut found = rules
         .filter(|r| query.status.is_none_or(|s| s == r.status))
         .filter(|r| passes(r, query.domain.as_deref(), query.project.as_deref()));

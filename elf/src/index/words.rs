@@ -23,6 +23,10 @@ const STOP: &[&str] = &[
 pub fn words(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for token in text.split(|c: char| !c.is_alphanumeric() && c != '_') {
+        if is_plain(token) {
+            found.push(token.to_lowercase());
+            continue;
+        }
         let parts = parts(token);
         if parts.len() > 1 {
             found.push(token.to_lowercase());
@@ -31,6 +35,11 @@ pub fn words(text: &str) -> Vec<String> {
     }
     found.retain(|w| !w.is_empty() && w.len() <= LONGEST && !STOP.contains(&w.as_str()));
     found
+}
+
+/// Whether it has no parts: most words do not.
+fn is_plain(token: &str) -> bool {
+    !token.contains('_') && !token.chars().skip(1).any(char::is_uppercase)
 }
 
 /// `parseHTTPHeader_v2` → parse, http, header, v2.

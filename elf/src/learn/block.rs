@@ -2,7 +2,7 @@
 //! normal. Up to [`MOST_EXACT`] rules with their whole covariance, beyond that with variances only.
 //! Decides nothing.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::{BASE, MOST_EXACT, PRIOR_SD};
 
@@ -13,7 +13,7 @@ pub(super) const USUAL: usize = 0;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
     /// The place of each rule, by its number.
-    places: BTreeMap<u64, usize>,
+    places: HashMap<u64, usize>,
     mean: Vec<f64>,
     spread: Spread,
     tallies: Vec<Tally>,
@@ -53,7 +53,7 @@ pub struct Belief {
 impl Default for Block {
     fn default() -> Self {
         Self {
-            places: BTreeMap::new(),
+            places: HashMap::new(),
             mean: vec![BASE.0],
             spread: Spread::Full(vec![vec![BASE.1]]),
             tallies: vec![Tally::default()],

@@ -2,7 +2,7 @@
 //! usual success; each rule in its prompt is believed about in the rule's domain. Domains are taken
 //! to be independent of each other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     Belief, Block, CONTROL, FIRST_TRIES, NOISE, VOTE,
@@ -31,7 +31,7 @@ pub struct Step<'a> {
 pub struct Model {
     blocks: BTreeMap<String, Block>,
     /// The domain of each rule, by its number.
-    domains: BTreeMap<u64, String>,
+    domains: HashMap<u64, String>,
 }
 
 impl Model {

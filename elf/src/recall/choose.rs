@@ -1,15 +1,13 @@
 //! Which of the rules that fit come into the prompt, and in which order.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use sandbox_core::port::Lesson;
 
-use super::Candidate;
+use super::{Candidate, prepared::Said};
 use crate::{
-    index, prompt,
-    redact::Redactor,
+    prompt,
     rule::{Rule, RuleStatus},
-    text,
 };
 
 /// Most lessons of one prompt. Context that is not known to help costs more than its tokens.
@@ -27,12 +25,13 @@ pub(super) fn in_turn<'a, 'b>(best: &'b [Candidate<'a>]) -> Vec<&'b Candidate<'a
     let mut turn: Vec<&Candidate<'_>> = best.iter().filter(pinned).collect();
     let mut new = best.iter().filter(|c| !pinned(c) && c.is_new);
     turn.extend(new.by_ref().take(NEW_FIRST));
-    let mut drawn: Vec<&Candidate<'_>> = best
+    let mut drawn: Vec<(f64, &Candidate<'_>)> = best
         .iter()
         .filter(|c| !pinned(c) && !c.is_new && !c.is_control && c.draw > 0.0)
+        .map(|c| (worth(c), c))
         .collect();
-    drawn.sort_by(|a, b| worth(b).total_cmp(&worth(a)).then(a.order.cmp(&b.order)));
-    turn.extend(drawn);
+    drawn.sort_by(|(x, a), (y, b)| y.total_cmp(x).then(a.order.cmp(&b.order)));
+    turn.extend(drawn.into_iter().map(|(_, candidate)| candidate));
     turn.extend(new);
     turn
 }
@@ -44,48 +43,23 @@ fn worth(candidate: &Candidate<'_>) -> f64 {
 }
 
 /// From the first on, what fits into the budget and says something new.
-pub(super) fn choose(best: &[&Candidate<'_>], budget: usize, redactor: &Redactor) -> Vec<Lesson> {
+pub(super) fn choose(
+    best: &[&Candidate<'_>],
+    budget: usize,
+    said: impl Fn(&Rule) -> Arc<Said>,
+) -> Vec<Lesson> {
     let mut left = budget.saturating_sub(prompt::tokens(prompt::HEADING));
-    let mut chosen: Vec<Lesson> = Vec::new();
-    let mut said: Vec<BTreeSet<String>> = Vec::new();
+    let mut chosen: Vec<Arc<Said>> = Vec::new();
     for candidate in best {
         if chosen.len() == MAX_LESSONS {
             break;
         }
-        let lesson = lesson(candidate.rule, redactor);
-        let cost = prompt::tokens(&prompt::line(&lesson));
-        let shingles = shingles(&lesson.text);
-        if cost > left || said.iter().any(|s| overlap(s, &shingles) >= SAME) {
+        let said = said(candidate.rule);
+        if said.cost > left || chosen.iter().any(|c| c.overlap(&said) >= SAME) {
             continue;
         }
-        left -= cost;
-        chosen.push(lesson);
-        said.push(shingles);
+        left -= said.cost;
+        chosen.push(said);
     }
-    chosen
-}
-
-fn lesson(rule: &Rule, redactor: &Redactor) -> Lesson {
-    let clean = text::one_line(&redactor.clean(&rule.text));
-    Lesson {
-        rule: rule.id.clone(),
-        domain: rule.domain.clone(),
-        text: text::cut(&clean, *text::RULE.end()),
-    }
-}
-
-/// The runs of three words of a text; all of it where it is shorter.
-fn shingles(text: &str) -> BTreeSet<String> {
-    let words = index::words(text);
-    if words.len() < 3 {
-        return BTreeSet::from([words.join(" ")]);
-    }
-    words.windows(3).map(|w| w.join(" ")).collect()
-}
-
-/// Jaccard's measure: shared by all.
-fn overlap(a: &BTreeSet<String>, b: &BTreeSet<String>) -> f64 {
-    let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
-    let shared = count(a.intersection(b).count());
-    shared / count(a.union(b).count()).max(1.0)
+    chosen.iter().map(|said| said.lesson.clone()).collect()
 }

@@ -6,9 +6,11 @@
 //! | `asked` | the query within its bounds |
 //! | `propose` | the rules that fit: by words, files, domain and project, fused |
 //! | `choose` | what comes into the prompt, within its tokens |
+//! | `prepared` | rules as they stand in prompts, kept ready |
 
 mod asked;
 mod choose;
+mod prepared;
 mod propose;
 
 use std::{cmp::Reverse, collections::BTreeSet};
@@ -35,6 +37,7 @@ use crate::{
 };
 
 pub use choose::MAX_LESSONS;
+pub use prepared::Prepared;
 
 /// Tokens of lessons when the query names no number.
 pub const DEFAULT_TOKENS: u32 = 1_500;
@@ -50,6 +53,8 @@ pub struct Known<'a> {
     pub state: &'a State,
     /// Its rules by their words and places.
     pub index: &'a Index,
+    /// Those that stood in prompts lately.
+    pub prepared: &'a Prepared,
     /// Takes out what was stored before it was known for a secret.
     pub redactor: &'a Redactor,
 }
@@ -76,7 +81,9 @@ struct Candidate<'a> {
 pub fn rank(known: Known<'_>, query: &RecallQuery, seat: &Seat, now: Timestamp) -> Kept<Receipt> {
     let asked = Asked::of(query, known.redactor);
     let best = candidates(known, &asked, seat, now)?;
-    let injected = choose(&in_turn(&best), asked.tokens, known.redactor);
+    let injected = choose(&in_turn(&best), asked.tokens, |rule| {
+        known.prepared.get(rule, known.redactor)
+    });
     let given: BTreeSet<&str> = injected.iter().map(|l| l.rule.as_str()).collect();
     let eligible: Vec<String> = best.iter().map(|c| c.rule.id.clone()).collect();
     let withheld = eligible
@@ -102,28 +109,26 @@ fn candidates<'a>(
     now: Timestamp,
 ) -> Kept<Vec<Candidate<'a>>> {
     let seed = seed(seat);
-    let learned = &known.state.learned;
-    let found = propose(known, asked, seed, now)?.into_iter();
-    let mut found: Vec<Candidate<'a>> = found
-        .map(|(rule, score)| Candidate {
-            rule,
-            score,
-            order: mixed(seed ^ rule.number),
-            draw: learned.draw(rule.number, seed).unwrap_or_default(),
-            is_new: learned.is_new(rule.number),
-            is_control: learned.is_control(rule.number, seed),
-        })
-        .collect();
-    let pinned = |c: &Candidate<'_>| Reverse(c.rule.status == RuleStatus::Pinned);
-    found.sort_by(|a, b| {
-        let by_score = b.score.total_cmp(&a.score);
+    let pinned = |rule: &Rule| Reverse(rule.status == RuleStatus::Pinned);
+    let order = |rule: &Rule| mixed(seed ^ rule.number);
+    let mut found = propose(known, asked, seed, now)?;
+    found.sort_by(|(a, x), (b, y)| {
         pinned(a)
             .cmp(&pinned(b))
-            .then(by_score)
-            .then(a.order.cmp(&b.order))
+            .then(y.total_cmp(x))
+            .then_with(|| order(a).cmp(&order(b)))
     });
     found.truncate(MAX_ELIGIBLE);
-    Ok(found)
+    let learned = &known.state.learned;
+    let drawn = found.into_iter().map(|(rule, score)| Candidate {
+        rule,
+        score,
+        order: order(rule),
+        draw: learned.draw(rule.number, seed).unwrap_or_default(),
+        is_new: learned.is_new(rule.number),
+        is_control: learned.is_control(rule.number, seed),
+    });
+    Ok(drawn.collect())
 }
 
 /// Where a seat's order of equals comes from.
