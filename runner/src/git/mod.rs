@@ -9,6 +9,7 @@
 //! | `repo` | clone, open, worktrees |
 //! | `history` | commits between two points, and what they changed |
 //! | `land` | one branch that commits are put on, by compare-and-swap |
+//! | `turn` | taking turns at what git keeps of worktrees |
 //! | `push` | that branch to where the repository came from |
 
 mod call;
@@ -18,6 +19,7 @@ mod push;
 mod remote;
 mod repo;
 mod trouble;
+mod turn;
 
 pub use call::{Bounds, Git, Identity};
 pub use history::{Commit, Stat};

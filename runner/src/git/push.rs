@@ -74,15 +74,21 @@ impl Branch {
         room: &Path,
         theirs: String,
     ) -> Result<(), GitError> {
-        let made = repo.call("make a worktree to land in");
+        let what = "make a worktree to land in";
+        let turn = repo.turn(what).await?;
+        let made = repo.call(what);
         let made = made.args(["worktree", "add", "--quiet", "--detach", "--"]);
         made.args([room.as_os_str(), self.tip.as_ref()])
             .text()
             .await?;
+        drop(turn);
         let new = self.rebased(repo, room, &theirs).await;
-        let call = repo.call("remove the worktree to land in");
+        let what = "remove the worktree to land in";
+        let turn = repo.turn(what).await?;
+        let call = repo.call(what);
         let call = call.args(["worktree", "remove", "--force", "--"]);
         call.args([room.as_os_str()]).text().await?;
+        drop(turn);
         let new = new?;
         if !self.swap(repo, &new).await? {
             return Err(bad(&self.name, "somebody else moved it here meanwhile"));

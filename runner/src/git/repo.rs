@@ -10,6 +10,7 @@ use super::{
     Remote, Token,
     call::{Call, Git, Identity},
     trouble::GitError,
+    turn::Turn,
 };
 
 /// How often it is looked how large a clone has become.
@@ -22,6 +23,8 @@ const REMOVALS: u32 = 50;
 pub struct Repo {
     pub(super) git: Git,
     pub(super) dir: PathBuf,
+    /// What git keeps of it.
+    kept: PathBuf,
     /// Where it came from, with what logs in there.
     pub(super) origin: Option<(Remote, Vec<(&'static str, String)>)>,
 }
@@ -75,6 +78,7 @@ impl Repo {
         Ok(Self {
             git: git.clone(),
             dir: into.to_owned(),
+            kept: into.join(".git"),
             origin: Some((remote.clone(), login)),
         })
     }
@@ -102,18 +106,19 @@ impl Repo {
         let mut lines = text.lines().map(real);
         let (top, kept) = (lines.next().flatten(), lines.next().flatten());
         let is_top = top.is_some_and(|t| t == dir);
-        if !is_top || !kept.is_some_and(|k| k.starts_with(root)) {
-            return Err(GitError::Failed {
+        match kept.filter(|k| is_top && k.starts_with(root)) {
+            Some(kept) => Ok(Self {
+                git: git.clone(),
+                dir: dir.to_owned(),
+                kept,
+                origin: None,
+            }),
+            None => Err(GitError::Failed {
                 what: what.to_owned(),
                 said: "it is not a git repository of its own beneath the tenant's folder"
                     .to_owned(),
-            });
+            }),
         }
-        Ok(Self {
-            git: git.clone(),
-            dir: dir.to_owned(),
-            origin: None,
-        })
     }
 
     /// Whether it was cloned for this job.
@@ -217,6 +222,11 @@ impl Repo {
             .await
     }
 
+    /// A turn at the worktrees.
+    pub(super) async fn turn(&self, what: &str) -> Result<Turn, GitError> {
+        Turn::at(&self.kept, what).await
+    }
+
     /// Makes a worktree with a new branch at this commit.
     ///
     /// # Errors
@@ -227,7 +237,9 @@ impl Repo {
         branch: &str,
         commit: &str,
     ) -> Result<(), GitError> {
-        let call = self.call("make a worktree");
+        let what = "make a worktree";
+        let _turn = self.turn(what).await?;
+        let call = self.call(what);
         let call = call.args([
             "worktree",
             "add",
@@ -248,7 +260,9 @@ impl Repo {
     /// # Errors
     /// Git says no; both stay then, or the branch does.
     pub async fn remove_worktree(&self, at: &Path, branch: &str) -> Result<(), GitError> {
-        let call = self.call("remove a worktree");
+        let what = "remove a worktree";
+        let _turn = self.turn(what).await?;
+        let call = self.call(what);
         let call = call.args(["worktree", "remove", "--force", "--"]);
         call.args([at.as_os_str()]).text().await?;
         let call = self.call("remove the branch of a worktree");

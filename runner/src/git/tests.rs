@@ -347,3 +347,22 @@ fn no_token_of_a_remote_stands_in_its_debug_output() {
     assert!(!format!("{token:?}").contains("secret"));
     assert!(Token::parse(b"two words").is_none() && Token::parse(b" \n").is_none());
 }
+
+#[tokio::test]
+async fn farms_that_make_worktrees_of_one_repository_at_the_same_time_do_not_trip_over_each_other()
+{
+    let rig = Rig::new();
+    let base = rig.open().await.head().await.unwrap();
+    let one = async |farm: usize| {
+        let repo = rig.open().await;
+        for n in 0..10 {
+            let (at, branch) = (
+                rig.path(&format!("f{farm}/agent-1")),
+                format!("f{farm}/{n}"),
+            );
+            repo.add_worktree(&at, &branch, &base).await.unwrap();
+            repo.remove_worktree(&at, &branch).await.unwrap();
+        }
+    };
+    futures::future::join_all((0..8).map(one)).await;
+}
