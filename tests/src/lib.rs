@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod contract;
 pub mod engine;
+pub mod experiment;
 pub mod fixture;
 pub mod flow;
 pub mod model_server;

@@ -194,8 +194,8 @@ mod tests {
         let socket = folder.path().join("node.sock");
         let listener = tokio::net::UnixListener::bind(&socket).unwrap();
         let refuses = || async { (axum::http::StatusCode::FORBIDDEN, "the seat is closed") };
-        let served = axum::serve(listener, axum::Router::new().fallback(refuses));
-        let served = tokio::spawn(served.into_future());
+        let router = axum::Router::new().fallback(refuses);
+        let face = tokio::spawn(axum::serve(listener, router).into_future());
         let node = Node::new(socket, place.work.brief.seat.clone(), "n".to_owned());
         let said = place.work.beat.subscribe();
         let over_at = place.work.over_at.clone();
@@ -211,6 +211,6 @@ mod tests {
             failure.message
         );
         server.left().await;
-        served.abort();
+        face.abort();
     }
 }
