@@ -51,6 +51,39 @@ impl RedisServer {
         Ok(server)
     }
 
+    /// One that keeps all it acknowledges and that others reach; with its port.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn listening() -> Result<(Self, u16)> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?
+            .local_addr()?
+            .port();
+        let listen = format!("--port {port} --bind 127.0.0.1");
+        let options = ["--appendonly yes", "--appendfsync always", &listen];
+        Ok((Self::with(&options).await?, port))
+    }
+
+    /// A replica of the server at this port, once it has what that has.
+    ///
+    /// # Errors
+    /// It does not start, or gets nothing from there.
+    pub async fn replica_of(port: u16) -> Result<Self> {
+        let first = format!("--replicaof 127.0.0.1 {port}");
+        let server = Self::with(&["--appendonly yes", "--appendfsync always", &first]).await?;
+        let begun = std::time::Instant::now();
+        while !server
+            .say(&["INFO", "replication"])?
+            .contains("master_link_status:up")
+        {
+            if begun.elapsed() > PATIENCE {
+                bail!("waited for a replica: it does not reach the server at port {port}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(server)
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn socket(&self) -> PathBuf {

@@ -5,6 +5,7 @@
     reason = "a test says by panicking that it failed"
 )]
 
+mod edges;
 mod faults;
 mod node;
 mod shared;

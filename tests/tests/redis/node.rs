@@ -66,6 +66,35 @@ async fn what_was_acknowledged_while_redis_was_killed_under_load_ends_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_full_server_work_ends_and_its_records_can_be_removed_though_nothing_new_is_taken() {
+    let server = RedisServer::start().await.unwrap();
+    let node = on(&server);
+    let over = node.submit("echo", json!({"message": "over"})).await;
+    node.ended(&over).await;
+    let at_work = node
+        .submit("echo", json!({"message": "at work", "delay": 600}))
+        .await;
+    node.running(&at_work).await;
+    server.say(&["CONFIG", "SET", "maxmemory", "1mb"]).unwrap();
+    let body = json!({"job_type": "echo", "payload": {"message": "new"}});
+    let (status, said) = node.post("/jobs", &body).await;
+    assert!(
+        status >= 500 && said.to_string().contains("full"),
+        "{status} {said}"
+    );
+    let (status, _) = node
+        .post(&format!("/jobs/{at_work}/cancel"), &json!({}))
+        .await;
+    assert_eq!(status, 200);
+    assert_eq!(node.ended(&at_work).await["outcome"], "Cancelled");
+    let remove = node.request(reqwest::Method::DELETE, &format!("/jobs/{over}"));
+    assert_eq!(remove.send().await.unwrap().status().as_u16(), 202);
+    while node.get(&format!("/jobs/{over}")).await.0 != 404 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_folders_node_is_refused_the_same_records() {
     let server = RedisServer::start().await.unwrap();
     let first = on(&server);

@@ -197,36 +197,20 @@ async fn of_two_control_loops_on_one_server_each_job_is_worked_on_once_also_when
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_replica_had_to_confirm_is_there_when_the_primary_is_lost() {
-    let mut primary = listening().await;
-    let replica = RedisServer::with(&[
-        "--appendonly yes",
-        "--appendfsync always",
-        &format!("--replicaof 127.0.0.1 {}", primary.1),
-    ])
-    .await
-    .unwrap();
+    let (mut primary, port) = RedisServer::listening().await.unwrap();
+    let replica = RedisServer::replica_of(port).await.unwrap();
     let confirmed = RedisSettings {
         replicas: 1,
-        ..primary.0.settings()
+        ..primary.settings()
     };
     let store = RedisStore::new(Link::open(&confirmed).await.unwrap());
-    let up = async {
-        while !replica
-            .say(&["INFO", "replication"])
-            .unwrap()
-            .contains("master_link_status:up")
-        {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, up).await.unwrap();
     let mut jobs = Vec::new();
     for n in 0..50 {
         let job = a_job("a", &format!("job-{n}"));
         jobs.push(job.uid().unwrap());
         store.create(job, None).await.unwrap();
     }
-    primary.0.kill().unwrap();
+    primary.kill().unwrap();
     assert_eq!(replica.say(&["REPLICAOF", "NO", "ONE"]).unwrap(), "OK");
     let after = replica.store().await.unwrap();
     for uid in jobs {
@@ -248,19 +232,4 @@ async fn without_the_replica_it_was_to_have_a_write_is_not_acknowledged() {
         matches!(&told, Err(sandbox_core::port::PortError::Unknown(text)) if text.contains("replicas")),
         "{told:?}"
     );
-}
-
-/// A server that replicas reach, with its port.
-async fn listening() -> (RedisServer, u16) {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
-    let listen = format!("--port {port}");
-    let options = [
-        "--appendonly yes",
-        "--appendfsync always",
-        "--bind 127.0.0.1",
-        &listen,
-    ];
-    (RedisServer::with(&options).await.unwrap(), port)
 }

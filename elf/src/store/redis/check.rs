@@ -1,31 +1,59 @@
-//! Whether a Redis server keeps what it acknowledges.
+//! Whether a Redis server keeps what it acknowledges, and lets us do all that we need to.
 
-use redis::aio::ConnectionManager;
+use redis::Script;
 
-use super::link::{LinkError, RedisSettings, failed};
+use super::link::{Link, LinkError, RedisSettings};
 
 /// The oldest release whose scripts are refused as a whole when the memory is full.
 const OLDEST: u32 = 7;
 
-/// Refuses a server that would lose something.
+/// Rights that a refusal names.
+const NAMED: usize = 8;
+
+/// One key of each kind, with signs in the place of uids, tenants and pools. `docs/redis.md` says what
+/// they are, and a test that all of them are here.
+const KEYS: &[&str] = &[
+    "node",
+    "jobs",
+    "jobs:job:x",
+    "jobs:jobs",
+    "jobs:jobs-of:x",
+    "jobs:open",
+    "jobs:names",
+    "jobs:keys",
+    "jobs:waiting:x",
+    "jobs:waiting-many:x",
+    "jobs:held:x",
+    "jobs:pools",
+    "jobs:seq",
+    "jobs:events",
+    "jobs:events-of:x",
+    "elf:x",
+    "elf:x:head",
+    "elf:x:log",
+    "elf:x:rule",
+    "elf:x:trail",
+    "elf:x:job",
+    "elf:x:plan",
+    "elf:x:receipt",
+    "elf:x:outcome",
+    "elf:x:postmortem",
+    "elf:x:secret",
+    "elf:x:rule:by-place",
+];
+
+/// Refuses a server that would lose something, and a user who could not do everything.
 ///
 /// # Errors
 /// `Refused` with what to change, or it cannot be asked.
-pub(super) async fn server(
-    connection: &mut ConnectionManager,
-    settings: &RedisSettings,
-) -> Result<(), LinkError> {
-    let info: String = redis::cmd("INFO")
-        .query_async(connection)
-        .await
-        .map_err(|e| failed("asked Redis who it is", &e))?;
+pub(super) async fn server(link: &Link, settings: &RedisSettings) -> Result<(), LinkError> {
+    let info: String = link
+        .ask("asked Redis who it is", &redis::cmd("INFO"))
+        .await?;
     // Without the right to ask, what INFO says has to do.
-    let synced: Option<Vec<String>> = redis::cmd("CONFIG")
-        .arg("GET")
-        .arg("appendfsync")
-        .query_async(connection)
-        .await
-        .ok();
+    let mut synced = redis::cmd("CONFIG");
+    synced.arg("GET").arg("appendfsync");
+    let synced: Option<Vec<String>> = link.ask("asked Redis when it syncs", &synced).await.ok();
     let synced = synced.and_then(|pair| pair.into_iter().nth(1));
     if synced.is_none() {
         tracing::warn!("Redis does not tell its appendfsync; see to it that it is `always`");
@@ -36,8 +64,31 @@ pub(super) async fn server(
     };
     match told.fault(settings.may_lose_a_second) {
         Some(fault) => Err(LinkError::Refused(format!("checked Redis: {fault}"))),
-        None => Ok(()),
+        None => rights(link).await,
     }
+}
+
+/// Refuses a user who lacks a command or a key: a script that is stopped in its middle leaves half of
+/// what it was to write.
+async fn rights(link: &Link) -> Result<(), LinkError> {
+    let script = Script::new(include_str!("rights.lua"));
+    let mut call = script.prepare_invoke();
+    for key in KEYS {
+        call.arg(link.key(key));
+    }
+    let lacking: Vec<String> = link.invoke("asked Redis for our rights", &call).await?;
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let named = &lacking[..lacking.len().min(NAMED)];
+    let more = match lacking.len() - named.len() {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    Err(LinkError::Refused(format!(
+        "checked Redis: its user lacks {}{more}; give it the rights that docs/redis.md names",
+        named.join(", ")
+    )))
 }
 
 /// What a server says of itself.

@@ -1,22 +1,29 @@
 //! The way to a Redis server: who it is, whether it keeps what it acknowledges, and what its refusals
 //! mean. Knows nothing of what is kept.
 
-use std::{sync::Arc, time::Duration};
-
-use redis::{
-    Client, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError, Script,
-    ServerErrorKind, TlsCertificates,
-    aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
-use super::check;
+use redis::{
+    Client, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError, RedisResult,
+    Script, ScriptInvocation, ServerErrorKind, TlsCertificates, Value, aio::MultiplexedConnection,
+};
+
+use super::{check, line::Line};
 
 /// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// How long an answer may take: a disk that is slow to sync is no reason to give up.
-const ANSWER: Duration = Duration::from_secs(15);
+pub(super) const ANSWER: Duration = Duration::from_secs(15);
 /// How long replicas may take to say that they have a write.
 const REPLICATE: Duration = Duration::from_secs(5);
+/// Connections for writes that wait for replicas: the server does nothing else on one that waits.
+const WAITING_LINES: usize = 16;
 
 /// Which server, and how it is spoken to.
 #[derive(Clone, Default)]
@@ -47,11 +54,13 @@ pub enum LinkError {
 }
 
 /// An open way. Cheap to clone: all share one connection, so that the server syncs its file once for
-/// many writes.
+/// many writes; those that wait for replicas share a few of their own.
 #[derive(Clone)]
 pub struct Link {
     client: Client,
-    connection: ConnectionManager,
+    line: Line,
+    waiting: Arc<[Line]>,
+    turn: Arc<AtomicUsize>,
     prefix: Arc<str>,
     replicas: u32,
 }
@@ -63,19 +72,21 @@ impl Link {
     /// The server cannot be reached or is not fit; the text says what to change.
     pub async fn open(settings: &RedisSettings) -> Result<Self, LinkError> {
         let client = client(settings)?;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(Some(ANSWER))
-            .set_number_of_retries(1);
-        let connection = ConnectionManager::new_with_config(client.clone(), config).await;
-        let mut connection = connection.map_err(|e| failed("connected to Redis", &e))?;
-        check::server(&mut connection, settings).await?;
-        Ok(Self {
-            client,
-            connection,
+        let new_line = || Line::new(&client).map_err(|e| failed("connected to Redis", &e));
+        let waiting = match settings.replicas {
+            0 => 0,
+            _ => WAITING_LINES,
+        };
+        let link = Self {
+            line: new_line()?,
+            waiting: (0..waiting).map(|_| new_line()).collect::<Result<_, _>>()?,
+            turn: Arc::default(),
             prefix: format!("{{{}}}", settings.prefix).into(),
             replicas: settings.replicas,
-        })
+            client,
+        };
+        check::server(&link, settings).await?;
+        Ok(link)
     }
 
     /// The key of this name.
@@ -107,9 +118,10 @@ impl Link {
         what: &str,
         command: &redis::Cmd,
     ) -> Result<T, LinkError> {
-        let mut connection = self.connection.clone();
-        let told = command.query_async(&mut connection).await;
-        told.map_err(|e| failed(what, &e))
+        let told = self
+            .line
+            .run(async |mut way| command.query_async(&mut way).await);
+        told.await.map_err(|e| failed(what, &e))
     }
 
     /// Runs a script that changes nothing, beneath the key of this name.
@@ -123,11 +135,9 @@ impl Link {
         name: &str,
         args: &[Vec<u8>],
     ) -> Result<T, LinkError> {
-        let mut connection = self.connection.clone();
         let mut call = script.key(self.key(name));
         call.arg(args);
-        let told = call.invoke_async(&mut connection).await;
-        told.map_err(|e| failed(what, &e))
+        self.invoke(what, &call).await
     }
 
     /// Runs a script that may write, beneath the key of this name. When the answer comes, the server
@@ -142,20 +152,57 @@ impl Link {
         name: &str,
         args: &[Vec<u8>],
     ) -> Result<T, LinkError> {
-        let told = self.read(what, script, name, args).await?;
-        if self.replicas > 0 {
-            let within = u64::try_from(REPLICATE.as_millis()).unwrap_or(u64::MAX);
-            let mut wait = redis::cmd("WAIT");
-            wait.arg(self.replicas).arg(within);
-            let have: u32 = self.ask("waited for replicas", &wait).await?;
-            if have < self.replicas {
-                return Err(LinkError::Unknown(format!(
-                    "{what}: only {have} of {} replicas have it; it is done if this server stays the first",
-                    self.replicas
-                )));
+        let mut call = script.key(self.key(name));
+        call.arg(args);
+        if self.waiting.is_empty() {
+            return self.invoke(what, &call).await;
+        }
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.waiting.len();
+        let told = self.waiting[turn].run(async |mut way| self.confirmed(&call, &mut way).await);
+        let (told, have) = told.await.map_err(|e| failed(what, &e))?;
+        if have < self.replicas {
+            return Err(LinkError::Unknown(format!(
+                "{what}: only {have} of {} replicas have it; it is done if this server stays the first",
+                self.replicas
+            )));
+        }
+        T::from_redis_value(told).map_err(|e| failed(what, &e.into()))
+    }
+
+    pub(super) async fn invoke<T: FromRedisValue>(
+        &self,
+        what: &str,
+        call: &ScriptInvocation<'_>,
+    ) -> Result<T, LinkError> {
+        let told = self
+            .line
+            .run(async |mut way| call.invoke_async(&mut way).await);
+        told.await.map_err(|e| failed(what, &e))
+    }
+
+    /// Runs a script and asks how many replicas have what this connection has written: both in one
+    /// go, for on another connection, also after a reconnect, the answer would be about nothing.
+    async fn confirmed(
+        &self,
+        call: &ScriptInvocation<'_>,
+        way: &mut impl redis::aio::ConnectionLike,
+    ) -> RedisResult<(Value, u32)> {
+        let within = u64::try_from(REPLICATE.as_millis()).unwrap_or(u64::MAX);
+        let mut both = redis::pipe();
+        both.invoke_script(call)
+            .cmd("WAIT")
+            .arg(self.replicas)
+            .arg(within);
+        both.ignore_errors();
+        loop {
+            let told: (RedisResult<Value>, RedisResult<u32>) = both.query_async(way).await?;
+            match told {
+                (Err(e), _) if e.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                    call.load_async(way).await?;
+                }
+                (told, have) => return Ok((told?, have?)),
             }
         }
-        Ok(told)
     }
 }
 
@@ -199,7 +246,7 @@ pub(super) fn failed(what: &str, e: &RedisError) -> LinkError {
         (_, Some("OOM")) => refused(
             "Redis is full (maxmemory) and refuses writes; nothing was written. Give it more memory or remove finished jobs",
         ),
-        (ErrorKind::Server(ServerErrorKind::ReadOnly), _) | (_, Some("READONLY")) => refused(
+        _ if is_read_only(e) => refused(
             "this Redis is a read-only replica; nothing was written. Point SANDBOX_STORE at the primary",
         ),
         (_, Some("MISCONF")) => refused(
@@ -213,6 +260,11 @@ pub(super) fn failed(what: &str, e: &RedisError) -> LinkError {
         ),
         _ => LinkError::Unknown(format!("{what}: {}; is Redis up?", text_of(e))),
     }
+}
+
+/// Whether it came from a server that others write to now.
+pub(super) fn is_read_only(e: &RedisError) -> bool {
+    e.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) || e.code() == Some("READONLY")
 }
 
 /// Its words without an address in them.

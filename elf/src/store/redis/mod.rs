@@ -8,6 +8,7 @@
 //! | `rule:by-place`, … | the ids of a kind by their place |
 
 mod check;
+mod line;
 pub mod link;
 
 use std::sync::Arc;

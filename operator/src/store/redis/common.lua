@@ -1,4 +1,3 @@
-#!lua
 -- What the writing scripts share. KEYS[1] is the name that all keys begin with. Every script checks all
 -- that may refuse it before it writes anything, so that it is done whole or not at all.
 local p = KEYS[1]

@@ -43,9 +43,15 @@ struct Scripts {
     admission: Script,
 }
 
+/// A full memory refuses what makes a job, at the start of the script. What is written of jobs that are
+/// there is little more than it replaces, and lets work end and records be removed: it goes on.
 macro_rules! writing {
-    ($file:literal) => {
-        Script::new(concat!(include_str!("common.lua"), include_str!($file)))
+    ($head:literal, $file:literal) => {
+        Script::new(concat!(
+            $head,
+            include_str!("common.lua"),
+            include_str!($file)
+        ))
     };
 }
 
@@ -54,9 +60,9 @@ impl RedisStore {
     #[must_use]
     pub fn new(link: Link) -> Self {
         let scripts = Scripts {
-            create: writing!("create.lua"),
-            save: writing!("save.lua"),
-            remove: writing!("remove.lua"),
+            create: writing!("#!lua\n", "create.lua"),
+            save: writing!("#!lua flags=allow-oom\n", "save.lua"),
+            remove: writing!("#!lua flags=allow-oom\n", "remove.lua"),
             list: Script::new(include_str!("list.lua")),
             admission: Script::new(include_str!("admission.lua")),
         };
