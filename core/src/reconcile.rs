@@ -84,7 +84,10 @@ pub async fn reconcile(
             return Ok(Rest::default());
         };
         let limits = admit(ports, &job, round.limits).await?;
-        let seen = look(ports, &job, &answers).await?;
+        let seen = match limits.sites.elsewhere(&job) {
+            Some(_) => unseen(&answers),
+            None => look(ports, &job, &answers).await?,
+        };
         let next = plan(&job, &seen, (round.clock)(), &limits);
         let place = place(&job);
         let all = act_all(ports, job, &next, &mut answers).await?;
@@ -116,7 +119,7 @@ async fn admit(ports: &Ports, job: &AgentJob, limits: &Limits) -> Answer<Limits>
     }
     let backend = job.spec.backend.as_ref();
     let backend = backend.map_or(limits.backend, |b| b.name);
-    let pool = format!("slots/{}", backend.word());
+    let pool = limits.sites.pool(backend);
     let found = ports.store.admission(&pool, job).await?;
     limits.slots_held = found.held;
     limits.ahead = found.ahead;
@@ -124,13 +127,17 @@ async fn admit(ports: &Ports, job: &AgentJob, limits: &Limits) -> Answer<Limits>
     Ok(limits)
 }
 
+fn unseen(answers: &[Answered]) -> Seen {
+    Seen {
+        answers: answers.to_vec(),
+        ..Seen::default()
+    }
+}
+
 /// Gathers what stands at the seat: who has it, what the place shows, and last the report.
 async fn look(ports: &Ports, job: &AgentJob, answers: &[Answered]) -> Result<Seen, ReconcileError> {
     let status = job.status();
-    let mut seen = Seen {
-        answers: answers.to_vec(),
-        ..Seen::default()
-    };
+    let mut seen = unseen(answers);
     if status.attempt == 0 {
         return Ok(seen);
     }
@@ -264,8 +271,12 @@ fn name_place(ports: &Ports, job: &mut AgentJob) {
     if let Some(place) = intent.and_then(|b| ports.backends.get(&b)) {
         let (kind, name) = place.name_of(&seat);
         let kind = kind.word().to_owned();
-        let image = status.backend_ref.take().and_then(|r| r.image);
-        status.backend_ref = Some(BackendRef { kind, name, image });
+        let before = status.backend_ref.take().unwrap_or_default();
+        status.backend_ref = Some(BackendRef {
+            kind,
+            name,
+            ..before
+        });
     }
 }
 

@@ -111,6 +111,10 @@ pub struct BackendRef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub image: Option<String>,
+    /// The site that began it, where several share one store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub site: Option<String>,
 }
 
 /// A result, small and here, or large and elsewhere.

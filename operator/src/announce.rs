@@ -23,6 +23,12 @@ impl Announcing {
         (Self { inner, writes }, told)
     }
 
+    /// What rings also for what others have written.
+    #[must_use]
+    pub fn bell(&self) -> watch::Sender<u64> {
+        self.writes.clone()
+    }
+
     fn tell<T>(&self, answer: Answer<T>) -> Answer<T> {
         if answer.is_ok() {
             self.writes.send_modify(|n| *n += 1);

@@ -12,12 +12,15 @@ use std::{
 use jiff::Timestamp;
 use sandbox_core::{
     Uid,
-    plan::{Limits, Reason},
-    port::Answer,
+    plan::{Limits, Reason, Sites},
+    port::{Answer, Store},
     query::{ListQuery, MAX_PAGE},
     reconcile::{Place, Ports, ReconcileError, Rest, Round, reconcile},
 };
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 
 use crate::sweep;
 
@@ -56,6 +59,8 @@ pub struct Control {
     pub ports: Ports,
     /// The bounds.
     pub limits: Limits,
+    /// Who else has the store, as it is known now.
+    pub sites: watch::Receiver<Sites>,
     /// Says what time it is.
     pub clock: fn() -> Timestamp,
     /// Most reconciles at a time.
@@ -109,6 +114,28 @@ pub async fn run(
     Ok(())
 }
 
+/// The jobs that are not over, oldest first.
+///
+/// # Errors
+/// The store cannot be read.
+pub async fn open_jobs(store: &dyn Store) -> Answer<Vec<Uid>> {
+    let mut query = ListQuery {
+        open_only: true,
+        limit: MAX_PAGE,
+        ..ListQuery::default()
+    };
+    let mut found = Vec::new();
+    loop {
+        let page = store.list(&query).await?;
+        found.extend(page.jobs.iter().filter_map(|j| j.uid().ok()));
+        query.after = page.next;
+        if query.after.is_none() {
+            found.reverse();
+            return Ok(found);
+        }
+    }
+}
+
 impl Desk {
     fn new(control: Control) -> Self {
         Self {
@@ -125,21 +152,10 @@ impl Desk {
     }
 
     async fn take_up_open_jobs(&mut self) -> Answer<()> {
-        let mut query = ListQuery {
-            open_only: true,
-            limit: MAX_PAGE,
-            ..ListQuery::default()
-        };
-        let mut found = Vec::new();
-        loop {
-            let page = self.control.ports.store.list(&query).await?;
-            found.extend(page.jobs.iter().filter_map(|j| j.uid().ok()));
-            query.after = page.next;
-            if query.after.is_none() {
-                break;
-            }
+        let found = open_jobs(&*self.control.ports.store).await?;
+        for uid in found {
+            self.call(uid);
         }
-        found.into_iter().rev().for_each(|uid| self.call(uid));
         Ok(())
     }
 
@@ -170,9 +186,13 @@ impl Desk {
             state.running = true;
             let control = Arc::clone(&self.control);
             self.tasks.spawn(async move {
+                let limits = Limits {
+                    sites: control.sites.borrow().clone(),
+                    ..control.limits.clone()
+                };
                 let round = Round {
                     clock: &control.clock,
-                    limits: &control.limits,
+                    limits: &limits,
                 };
                 let rest = reconcile(&control.ports, &uid, &round).await;
                 (uid, rest)

@@ -14,6 +14,7 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -35,7 +36,7 @@ pub fn built(name: &str) -> PathBuf {
 
 /// A node that serves, or has been killed and can be started again.
 pub struct Node {
-    folder: tempfile::TempDir,
+    folder: Arc<tempfile::TempDir>,
     env: BTreeMap<String, String>,
     user: Option<u32>,
     process: Option<Child>,
@@ -54,7 +55,7 @@ impl Node {
     /// A node that does not serve yet.
     pub fn prepare(env: &[(&str, &str)]) -> Self {
         Self {
-            folder: tempfile::tempdir().unwrap(),
+            folder: Arc::new(tempfile::tempdir().unwrap()),
             env: env
                 .iter()
                 .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
@@ -63,6 +64,29 @@ impl Node {
             process: None,
             url: String::new(),
             client: reqwest::Client::new(),
+        }
+    }
+
+    /// Another node of the same data folder and settings, started.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        let mut node = Self {
+            folder: Arc::clone(&self.folder),
+            env: self.env.clone(),
+            user: self.user,
+            process: None,
+            url: String::new(),
+            client: reqwest::Client::new(),
+        };
+        node.restart();
+        node
+    }
+
+    /// Kills everything that runs in the seats of this node, as the loss of its machine would.
+    pub fn end_work(&self) {
+        let server = self.tmux_server();
+        for pid in self.seat_processes().into_iter().chain(server) {
+            send(pid, Signal::KILL);
         }
     }
 
@@ -306,9 +330,6 @@ pub fn send(pid: u32, signal: Signal) {
 impl Drop for Node {
     fn drop(&mut self) {
         self.kill(Signal::KILL);
-        let server = self.tmux_server();
-        for pid in self.seat_processes().into_iter().chain(server) {
-            send(pid, Signal::KILL);
-        }
+        self.end_work();
     }
 }

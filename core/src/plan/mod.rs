@@ -9,6 +9,7 @@ mod ended;
 mod finish;
 mod gone;
 mod reason;
+mod sites;
 pub mod slots;
 mod stop;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod wait;
 
 pub use finish::{INLINE_RESULT, removal_at};
 pub use reason::Reason;
+pub use sites::Sites;
 pub use wait::over_at;
 
 use std::time::Duration;
@@ -114,6 +116,8 @@ pub struct Limits {
     pub record_within: Duration,
     /// How long the record of a finished job stays when the job does not say.
     pub ttl: Option<Duration>,
+    /// Who else has the store, and which jobs are theirs.
+    pub sites: Sites,
 }
 
 /// One thing to do. Carrying it out needs no further decision.
@@ -221,6 +225,9 @@ pub fn plan(job: &AgentJob, seen: &Seen, now: Timestamp, limits: &Limits) -> Pla
 }
 
 fn decide(view: &View) -> Plan {
+    if let Some(plan) = sites::plan(view) {
+        return plan;
+    }
     let status = view.status;
     match (&status.outcome, &status.intent) {
         (Some(_), _) => finish::plan(view),

@@ -32,6 +32,13 @@ pub enum Reason {
         /// What was attempted and seen.
         why: String,
     },
+    /// Another site has it, and only that one sees it.
+    Elsewhere {
+        /// Which.
+        site: String,
+    },
+    /// No site here offers its back end; another may.
+    NotOffered,
     /// Memory cannot keep the outcome yet.
     WaitingForMemory,
     /// Over, recorded, kept.
@@ -55,6 +62,8 @@ impl std::fmt::Display for Reason {
                 f.write_str("the runner is not to be seen; waiting before it counts as lost")
             }
             Self::Unknown { why } => write!(f, "the back end cannot be asked: {why}"),
+            Self::Elsewhere { site } => write!(f, "at work at site {site}"),
+            Self::NotOffered => f.write_str("its back end is not offered here"),
             Self::WaitingForMemory => f.write_str("waiting for memory to keep the outcome"),
             Self::Finished => f.write_str("finished"),
         }

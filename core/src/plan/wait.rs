@@ -11,8 +11,8 @@ use crate::{
     outcome::{Failure, FailureClass, Outcome},
     plan::finish,
     port::Reservation,
-    spec::span,
-    status::{AgentJobStatus, Intent, condition},
+    spec::{BackendName, span},
+    status::{AgentJobStatus, BackendRef, Intent, condition},
 };
 
 /// Looks again for a slot even if no job gives one back.
@@ -35,6 +35,9 @@ pub(super) fn plan(view: &View) -> Plan {
     }
     if let Some(failure) = nothing_left(view) {
         return finish::conclude(view, Outcome::Failed, Some(failure));
+    }
+    if !view.limits.sites.offer(backend(view)) {
+        return Plan::wait(Reason::NotOffered, None);
     }
     if !room(view).fits(slots(view)) {
         return wait_for_slot(view);
@@ -96,13 +99,19 @@ fn slots(view: &View) -> u32 {
 fn start(view: &View) -> Plan {
     let intent = intent(view);
     let hold = Reservation {
-        pool: format!("slots/{}", intent.backend.word()),
+        pool: view.limits.sites.pool(intent.backend),
         units: intent.slots,
         capacity: view.limits.slots,
     };
     let mut job = view.job.clone();
     let mut status = view.status.clone();
     begin(&mut status, intent.clone(), view.now);
+    // Its name is filled in when it is saved.
+    status.backend_ref = view.limits.sites.own.clone().map(|site| BackendRef {
+        kind: intent.backend.word().to_owned(),
+        site: Some(site),
+        ..BackendRef::default()
+    });
     let text = format!("attempt {} is starting", status.attempt);
     let save = view.save(status.clone(), Some(("Starting", text)));
     job.status = Some(status);
@@ -112,10 +121,14 @@ fn start(view: &View) -> Plan {
     Plan::act_then_wait(actions, Reason::WaitingForClaim, late)
 }
 
-fn intent(view: &View) -> Intent {
+fn backend(view: &View) -> BackendName {
     let backend = view.job.spec.backend.as_ref();
+    backend.map_or(view.limits.backend, |b| b.name)
+}
+
+fn intent(view: &View) -> Intent {
     Intent {
-        backend: backend.map_or(view.limits.backend, |b| b.name),
+        backend: backend(view),
         at: view.now,
         deadline_at: deadline_at(view),
         choice: 0,

@@ -31,6 +31,8 @@ pub struct Services {
     pub seats: Arc<dyn Seats>,
     /// The places, by their names.
     pub backends: Arc<BTreeMap<BackendName, Arc<dyn Backend>>>,
+    /// Our site, where several share one store: the files of others are not here.
+    pub site: Option<String>,
     /// Where a job goes that names no back end.
     pub backend: BackendName,
     /// Has a job looked at after its spec was written.

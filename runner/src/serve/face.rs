@@ -30,6 +30,7 @@ pub(super) fn services(config: &ServeConfig, node: &Node) -> Result<Services> {
         store: node.ports.store.clone(),
         seats: node.ports.seats.clone(),
         backends: node.ports.backends.clone(),
+        site: node.site(),
         backend: config.backend(),
         waker: node.waker.clone(),
         events: node.writes.clone(),

@@ -8,6 +8,7 @@ mod lock;
 mod logs;
 mod memory;
 mod node;
+mod others;
 mod secrets;
 pub mod sockets;
 pub mod stores;

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use sandbox_core::{
-    plan::{Limits, Reason},
+    plan::{Limits, Reason, Sites},
     port::{Backend, Memory, Seats},
     reconcile::{Ports, Rest},
     spec::BackendName,
@@ -28,7 +28,6 @@ use sandbox_operator::{
     watch::Watches,
 };
 use tokio::{
-    net::UnixListener,
     signal::unix::{SignalKind, signal},
     sync::watch,
     task::JoinSet,
@@ -37,8 +36,8 @@ use tokio::{
 use super::{
     containers::{self, Containers},
     face,
-    lock::lock,
-    sockets,
+    others::Others,
+    sockets::{self, Listening, Turn},
     stores::{self, Stores},
 };
 use crate::{
@@ -58,7 +57,7 @@ const RECONCILES: usize = 32;
 /// A part could not be opened; the text says which and what to do.
 pub(super) async fn run(config: ServeConfig) -> Result<()> {
     make_folder(&config.data_dir)?;
-    let _lock = lock(&config.data_dir)?;
+    let mut taken = stores::take(&config)?;
     let run = sockets::folder(&config.data_dir)?;
     let socket = run.join("node.sock");
     let settings = settings(&config, &socket)?;
@@ -66,16 +65,16 @@ pub(super) async fn run(config: ServeConfig) -> Result<()> {
         .write(&config.data_dir)
         .context("wrote runner.json")?;
     let listener = face::listen(&config)?;
-    let node = open(&config, &run, &settings).await?;
+    let mut node = open(&config, &run, &settings).await?;
+    drop(taken.opening.take());
+    let turn = Turn::take(&run)?;
     let services = face::services(&config, &node)?;
     let (stop, stopped) = watch::channel(false);
     let mut parts: JoinSet<Result<()>> = JoinSet::new();
-    parts.spawn(serve_seats(
-        sockets::listen(&socket)?,
-        node.door(&config),
-        stopped.clone(),
-    ));
-    node.containers(&config, &mut parts, &stopped)?;
+    let seats = turn.listen(sockets::listen, socket)?;
+    parts.spawn(serve_seats(seats, node.door(&config), stopped.clone()));
+    node.containers(&config, &mut parts, (&turn, &stopped))?;
+    node.hear_others(&mut parts, stopped.clone());
     parts.spawn(face::serve(&config, services, listener, stopped.clone()));
     parts.spawn(node.sweep(&config, stopped.clone()));
     parts.spawn(node.control(&config, stopped));
@@ -151,11 +150,14 @@ pub(super) struct Node {
     calls: Option<tokio::sync::mpsc::UnboundedReceiver<sandbox_core::Uid>>,
     watches: Watches,
     containers: Option<Containers>,
+    others: Option<Others>,
+    sites: watch::Receiver<Sites>,
 }
 
 async fn open(config: &ServeConfig, run: &Path, settings: &Settings) -> Result<Node> {
-    let Stores { store, elf } = stores::open(config).await?;
+    let Stores { store, elf, shared } = stores::open(config).await?;
     let (store, writes) = Announcing::new(store);
+    let bell = store.bell();
     let seats: Arc<dyn Seats> = Arc::new(
         FileSeats::new(config.data_dir.join("seats"))
             .with_artifacts(config.data_dir.join("artifacts")),
@@ -170,6 +172,14 @@ async fn open(config: &ServeConfig, run: &Path, settings: &Settings) -> Result<N
     if let Some(containers) = &containers {
         backends.insert(BackendName::Container, containers.backend.clone());
     }
+    let offers = backends.keys().copied().collect();
+    let (others, sites) = match shared {
+        Some(shared) => {
+            let (others, sites) = Others::meet(shared, offers, (bell, waker.clone())).await?;
+            (Some(others), sites)
+        }
+        None => (None, watch::channel(Sites::default()).1),
+    };
     let ports = Ports {
         store: Arc::new(store),
         seats,
@@ -184,6 +194,8 @@ async fn open(config: &ServeConfig, run: &Path, settings: &Settings) -> Result<N
         tools: Arc::new(Limited::new(elf.clone(), Rate::default())),
         elf,
         containers,
+        others,
+        sites,
         calls: Some(calls),
     })
 }
@@ -204,6 +216,11 @@ async fn vps(config: &ServeConfig, run: &Path) -> Result<VpsBackend> {
 }
 
 impl Node {
+    /// What others on the same store call us.
+    pub(super) fn site(&self) -> Option<String> {
+        self.sites.borrow().own.clone()
+    }
+
     fn door(&self, config: &ServeConfig) -> SeatDoor {
         let watches = self.watches.clone();
         SeatDoor {
@@ -242,30 +259,48 @@ impl Node {
         &self,
         config: &ServeConfig,
         parts: &mut JoinSet<Result<()>>,
-        stopped: &watch::Receiver<bool>,
+        (turn, stopped): (&Turn, &watch::Receiver<bool>),
     ) -> Result<()> {
         let Some(containers) = &self.containers else {
             return Ok(());
         };
         let sockets = &containers.sockets;
-        let seats = containers::listen(&sockets.join("node.sock"))?;
+        let seats = turn.listen(containers::listen, sockets.join("node.sock"))?;
         let door = SeatDoor {
             may_claim: false,
             ..self.door(config)
         };
         parts.spawn(serve_seats(seats, door, stopped.clone()));
-        let proxy = containers::listen(&sockets.join("proxy.sock"))?;
+        let proxy = turn.listen(containers::listen, sockets.join("proxy.sock"))?;
         let (hosts, backend) = (containers.hosts.clone(), containers.backend.clone());
         let (store, mut stopped) = (self.ports.store.clone(), stopped.clone());
         parts.spawn(async move {
+            let proxied = async {
+                let served = proxy::serve(proxy.await?, hosts).await;
+                served.context("served the containers' proxy")
+            };
             tokio::select! {
-                served = proxy::serve(proxy, hosts) => served.context("served the containers' proxy"),
+                served = proxied => served,
                 () = backend.clone().follow() => Ok(()),
                 () = backend.keep_tidy(store) => Ok(()),
                 _ = stopped.wait_for(|is| *is) => Ok(()),
             }
         });
         Ok(())
+    }
+
+    /// Hears of the others on the same store, where there may be some, until the node stops.
+    fn hear_others(&mut self, parts: &mut JoinSet<Result<()>>, mut stopped: watch::Receiver<bool>) {
+        let Some(others) = self.others.take() else {
+            return;
+        };
+        parts.spawn(async move {
+            tokio::select! {
+                heard = others.hear() => heard,
+                // An error means that the node is gone, which is a reason to stop as well.
+                _ = stopped.wait_for(|is| *is) => Ok(()),
+            }
+        });
     }
 
     fn control(
@@ -276,6 +311,7 @@ impl Node {
         let control = Control {
             ports: self.ports.clone(),
             limits: limits(config),
+            sites: self.sites.clone(),
             clock: Timestamp::now,
             concurrency: RECONCILES,
             at_rest: at_rest(self.watches.clone(), self.ports.clone()),
@@ -308,6 +344,7 @@ fn limits(config: &ServeConfig) -> Limits {
         deadline: config.deadline,
         record_within: Duration::from_mins(10),
         ttl: config.ttl,
+        sites: Sites::default(),
     }
 }
 
@@ -329,10 +366,14 @@ fn at_rest(watches: Watches, ports: Ports) -> control::AtRest {
 }
 
 async fn serve_seats(
-    listener: UnixListener,
+    listening: Listening,
     door: SeatDoor,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<()> {
+    let listener = tokio::select! {
+        listener = listening => listener?,
+        _ = stopped.wait_for(|is| *is) => return Ok(()),
+    };
     let until = async move {
         let _ = stopped.wait_for(|is| *is).await;
     };

@@ -7,11 +7,14 @@ use std::{
         fs::{DirBuilderExt, MetadataExt},
     },
     path::{Path, PathBuf},
+    pin::Pin,
 };
 
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
-use tokio::net::UnixListener;
+use tokio::{net::UnixListener, sync::watch};
+
+use super::lock::turn;
 
 /// A socket's path holds 107 bytes; the longest name we put behind the folder takes 16.
 const LONGEST_FOLDER: usize = 90;
@@ -50,6 +53,60 @@ pub(super) fn listen(socket: &Path) -> Result<UnixListener> {
     // A file that a killed process left behind; the lock says that nobody serves it.
     let _ = std::fs::remove_file(socket);
     UnixListener::bind(socket).with_context(|| format!("listened on {}", socket.display()))
+}
+
+/// Whose turn it is to listen: runners know one socket of their data folder, and of several `serve` of
+/// that folder one listens there. When its process ends, another's turn comes at once.
+pub(super) struct Turn(watch::Receiver<bool>);
+
+/// A listener, once it is our turn.
+pub(super) type Listening = Pin<Box<dyn Future<Output = Result<UnixListener>> + Send>>;
+
+impl Turn {
+    /// Takes the turn, or waits for it beside. It is kept until this process ends.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub(super) fn take(run: &Path) -> Result<Self> {
+        let file = turn(run, "sockets")?;
+        let free = file.try_lock().is_ok();
+        let (ours, is_ours) = watch::channel(free);
+        // Not a task: it blocks as long as another serves, also while the runtime ends.
+        std::thread::spawn(move || {
+            let locked = if free { Ok(()) } else { file.lock() };
+            if let Err(e) = locked {
+                tracing::error!(error = %e, "cannot wait for the turn to listen to runners");
+                return;
+            }
+            ours.send_replace(true);
+            // Locked to the end of the process.
+            std::mem::forget(file);
+        });
+        Ok(Self(is_ours))
+    }
+
+    /// Listens as this function does: at once where it is our turn, else as soon as it is.
+    ///
+    /// # Errors
+    /// The socket cannot be made.
+    pub(super) fn listen(
+        &self,
+        how: fn(&Path) -> Result<UnixListener>,
+        socket: PathBuf,
+    ) -> Result<Listening> {
+        let mut ours = self.0.clone();
+        if *ours.borrow() {
+            let listener = how(&socket)?;
+            return Ok(Box::pin(async move { Ok(listener) }));
+        }
+        Ok(Box::pin(async move {
+            if ours.wait_for(|is| *is).await.is_err() && !*ours.borrow() {
+                // That was told; runners write to their files, and are looked at now and then.
+                std::future::pending::<()>().await;
+            }
+            how(&socket)
+        }))
+    }
 }
 
 /// The same folder for the same data, in every release: a running tmux must be found again.

@@ -1,6 +1,6 @@
 //! Where a node keeps jobs and memory: files of its own, or a Redis server.
 
-use std::{io::Write, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc};
+use std::{fs::File, io::Write, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use sandbox_core::port::Store;
@@ -14,15 +14,46 @@ use sandbox_elf::{
 use sandbox_operator::store::{redis::RedisStore, sqlite::SqliteStore};
 use uuid::Uuid;
 
+use super::{
+    lock::{lock, share, turn},
+    others::Shared,
+};
 use crate::config::{ServeConfig, number, switch};
-
-/// The key that says which data folder's node has this Redis.
-const NODE: &str = "node";
 
 /// What a node keeps its records in.
 pub(super) struct Stores {
     pub store: Arc<dyn Store>,
     pub elf: Arc<Elf>,
+    /// That others have them too.
+    pub shared: Option<Shared>,
+}
+
+/// Who has the data folder, held for as long as it does.
+pub(super) struct Taken {
+    _folder: File,
+    /// Others of the same folder wait until this one has opened its parts.
+    pub opening: Option<File>,
+}
+
+/// Takes the data folder: alone where the records are in it, else with others who see the same.
+///
+/// # Errors
+/// Another `serve` has it in a way that forbids this.
+pub(super) fn take(config: &ServeConfig) -> Result<Taken> {
+    if redis(config)?.is_none() {
+        return Ok(Taken {
+            _folder: lock(&config.data_dir)?,
+            opening: None,
+        });
+    }
+    let opening = turn(&config.data_dir, "opening")?;
+    opening
+        .lock()
+        .context("waited for another `sandbox serve` of this data folder to start")?;
+    Ok(Taken {
+        _folder: share(&config.data_dir)?,
+        opening: Some(opening),
+    })
 }
 
 /// Opens them.
@@ -37,14 +68,21 @@ pub(super) async fn open(config: &ServeConfig) -> Result<Stores> {
         return Ok(Stores {
             store: Arc::new(store),
             elf: Arc::new(elf),
+            shared: None,
         });
     };
     let link = Link::open(&settings).await?;
-    belongs_here(&link, &config.data_dir).await?;
     let elf = Elf::new(Arc::new(RedisLedger::new(link.clone())));
+    let store = RedisStore::new(link.clone());
+    let shared = Shared {
+        store: store.clone(),
+        link,
+        site: site(&config.data_dir)?,
+    };
     Ok(Stores {
-        store: Arc::new(RedisStore::new(link)),
+        store: Arc::new(store),
         elf: Arc::new(elf),
+        shared: Some(shared),
     })
 }
 
@@ -96,41 +134,32 @@ fn read(name: &str, path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("read {name} {}", path.display()))
 }
 
-/// Refuses a Redis that another data folder's node has: jobs of the two would be at work on machines
-/// that cannot see each other's work, and what is not seen is taken for gone. Two nodes never have one
-/// data folder, for it is locked.
-async fn belongs_here(link: &Link, data_dir: &Path) -> Result<()> {
-    let own = node_id(data_dir)?;
-    let key = link.key(NODE);
-    let mut claim = redis::cmd("SET");
-    claim.arg(&key).arg(&own).arg("NX").arg("GET");
-    let before: Option<String> = link.ask("asked Redis whose it is", &claim).await?;
-    if before.is_some_and(|node| node != own) {
-        bail!(
-            "another data folder's node keeps its records on this Redis; give this one its own SANDBOX_REDIS_PREFIX, or that node's --data-dir. If that folder is lost for good: redis-cli DEL '{key}'"
-        );
+/// The name of this data folder among those on one Redis, made once: for people, and told from others.
+fn site(data_dir: &Path) -> Result<String> {
+    let path = data_dir.join("site");
+    if let Ok(name) = std::fs::read_to_string(&path) {
+        return Ok(name.trim().to_owned());
     }
-    Ok(())
-}
-
-/// The name of this data folder, made once.
-fn node_id(data_dir: &Path) -> Result<String> {
-    let path = data_dir.join("node-id");
-    if let Ok(id) = std::fs::read_to_string(&path) {
-        return Ok(id.trim().to_owned());
-    }
-    let id = Uuid::new_v4().to_string();
-    let next = data_dir.join("node-id.next");
-    let mut file = std::fs::OpenOptions::new()
+    let uname = rustix::system::uname();
+    let host = uname.nodename().to_string_lossy();
+    let host: String = host
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(32)
+        .collect();
+    let id = Uuid::new_v4().simple().to_string();
+    let name = format!("{host}-{}", &id[..12]);
+    let next = data_dir.join("site.next");
+    let mut file = File::options()
         .create(true)
         .write(true)
         .truncate(true)
         .mode(0o600)
         .open(&next)
         .context("made the data folder's name")?;
-    file.write_all(id.as_bytes())
+    file.write_all(name.as_bytes())
         .context("wrote the data folder's name")?;
     file.sync_all().context("wrote the data folder's name")?;
     std::fs::rename(&next, &path).context("kept the data folder's name")?;
-    Ok(id)
+    Ok(name)
 }

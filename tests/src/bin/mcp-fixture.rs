@@ -44,6 +44,7 @@ fn services() -> Services {
     };
     let door = Door::with(tools.clone(), around, limits.body);
     Services {
+        site: None,
         store: Arc::new(store),
         seats: Arc::new(MemorySeats::default()),
         backends: Arc::new(BTreeMap::new()),

@@ -7,7 +7,7 @@ use axum::Router;
 use jiff::Timestamp;
 use sandbox_core::{
     AgentJob, Seat,
-    plan::{Limits, Reason},
+    plan::{Limits, Reason, Sites},
     port::{Answer, Backend, Change, Created, Memory, Seats, Store, Write},
     query::{EventQuery, ListQuery},
     reconcile::{Ports, Rest, Round, reconcile},
@@ -326,5 +326,6 @@ pub fn limits(story: &Story) -> Limits {
         deadline: Duration::from_hours(1),
         record_within: Duration::from_mins(10),
         ttl: None,
+        sites: Sites::default(),
     }
 }

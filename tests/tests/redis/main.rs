@@ -8,4 +8,5 @@
 mod edges;
 mod faults;
 mod node;
+mod nodes;
 mod shared;

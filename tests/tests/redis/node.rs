@@ -95,26 +95,6 @@ async fn on_a_full_server_work_ends_and_its_records_can_be_removed_though_nothin
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_folders_node_is_refused_the_same_records() {
-    let server = RedisServer::start().await.unwrap();
-    let first = on(&server);
-    let url = format!("unix://{}", server.socket().display());
-    let second = Node::prepare(&[("SANDBOX_STORE", &url)]);
-    let told = second
-        .command()
-        .stderr(std::process::Stdio::piped())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&told.stderr);
-    assert!(
-        !told.status.success() && said.contains("SANDBOX_REDIS_PREFIX"),
-        "{said}"
-    );
-    let id = first.submit("echo", json!({"message": "still here"})).await;
-    assert_eq!(first.ended(&id).await["status"], "SUCCEEDED");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn doctor_says_whether_redis_keeps_what_it_acknowledges() {
     for (options, word) in [
         (

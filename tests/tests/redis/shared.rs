@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use sandbox_core::{
     Claim, Outcome, Register, Report, Seat, Uid, Usage,
-    plan::Limits,
+    plan::{Limits, Sites},
     port::{Backend, Seats, Store},
     reconcile::Ports,
     spec::BackendName,
@@ -41,6 +41,7 @@ fn limits() -> Limits {
         deadline: Duration::from_hours(1),
         record_within: Duration::from_mins(10),
         ttl: None,
+        sites: Sites::default(),
     }
 }
 
@@ -86,13 +87,20 @@ impl Shared {
                 memory: self.memory.clone(),
             },
             limits: limits(),
+            sites: tokio::sync::watch::channel(Sites::default()).1,
             clock: Timestamp::now,
             concurrency: 8,
             at_rest: Arc::new(|_, _| {}),
         };
         let looks = waker.clone();
         let follow = tokio::spawn(async move {
-            store.follow(|uid| looks.wake(uid)).await.unwrap();
+            let mut others = store.follow().await.unwrap();
+            loop {
+                let written = others.next().await.unwrap();
+                for uid in &written {
+                    looks.wake(uid);
+                }
+            }
         });
         // Nothing tells a node here that a runner has ended, so it looks.
         let (poll, all) = (server.store().await.unwrap(), waker);

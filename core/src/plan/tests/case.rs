@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    super::{Answered, Call, Limits, Plan, Seen, plan},
+    super::{Answered, Call, Limits, Plan, Seen, Sites, plan},
     read::{does, saved},
 };
 use crate::{
@@ -59,6 +59,7 @@ pub fn limits() -> Limits {
         deadline: Duration::from_secs(DEADLINE),
         record_within: Duration::from_secs(RECORD_WITHIN),
         ttl: None,
+        sites: Sites::default(),
     }
 }
 

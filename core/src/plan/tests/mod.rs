@@ -14,4 +14,5 @@ mod prepared;
 mod queued;
 mod read;
 mod retried;
+mod sites;
 mod stopped;

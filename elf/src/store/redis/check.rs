@@ -13,7 +13,9 @@ const NAMED: usize = 8;
 /// One key of each kind, with signs in the place of uids, tenants and pools. `docs/redis.md` says what
 /// they are, and a test that all of them are here.
 const KEYS: &[&str] = &[
-    "node",
+    "nodes",
+    "node:x",
+    "gone:x",
     "jobs",
     "jobs:job:x",
     "jobs:jobs",

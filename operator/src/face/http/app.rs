@@ -76,6 +76,27 @@ impl App {
         intent.or_else(asked).unwrap_or(self.services.backend)
     }
 
+    /// Whether the files of this job's last attempt are here.
+    ///
+    /// # Errors
+    /// 421 when another site has them.
+    pub fn is_here(&self, job: &AgentJob) -> Told<()> {
+        let status = job.status();
+        let site = status.backend_ref.as_ref().and_then(|r| r.site.as_ref());
+        match (site, &self.services.site) {
+            (Some(theirs), Some(own)) if theirs != own => {
+                let text =
+                    format!("its log and files are at site {theirs}; ask a server of that one");
+                Err(Problem::new(
+                    StatusCode::MISDIRECTED_REQUEST,
+                    "elsewhere",
+                    text,
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A place among the streams; given back when it is dropped.
     pub fn stream_permit(&self) -> Told<OwnedSemaphorePermit> {
         let permit = Arc::clone(&self.streams).try_acquire_owned();

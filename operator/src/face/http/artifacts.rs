@@ -50,6 +50,7 @@ pub(super) async fn result(
     }
     let found = result_of(&app, &job).await?;
     if found.is_null() {
+        app.is_here(&job)?;
         return Err(Problem::not_found("the job has no result"));
     }
     Ok(record::json(found.to_string()))
@@ -104,6 +105,7 @@ pub(super) async fn list(
     Id(id): Id,
 ) -> Told<Response> {
     let job = app.job(&tenant, &id).await?;
+    app.is_here(&job)?;
     let uid = job.uid().map_err(|_| Problem::no_job())?;
     let root = app.services.artifacts_root.clone();
     let mut files = blocking(move || Ok(walk(folder(&root, &tenant, &uid).ok()))).await?;
@@ -200,6 +202,7 @@ pub(super) async fn one(
     let named = named.map_err(|_| Problem::not_found("the artifact is not there"));
     let UrlPath((id, path)) = named?;
     let job = app.job(&tenant, &id).await?;
+    app.is_here(&job)?;
     let uid = job.uid().map_err(|_| Problem::no_job())?;
     let inside = inner(&path).map_err(|why| outside(format!("the artifact's path {why}")))?;
     let kind = kind(&inside);

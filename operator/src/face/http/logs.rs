@@ -100,6 +100,7 @@ pub(super) async fn read(
     if attempt == 0 {
         return Ok(nothing);
     }
+    app.is_here(job)?;
     let place = app.services.backends.get(&app.place_of(job));
     let place = place.ok_or_else(|| Problem::unavailable("its back end is not configured here"))?;
     let uid = job.uid().map_err(|_| Problem::no_job())?;

@@ -39,11 +39,11 @@ end
 
 -- Numbers the events that stand at the end of ARGV and keeps them; forgets the oldest.
 local function tell(tenant, uid)
-  local most = take()
+  local most, by = take(), take()
   while next_arg <= #ARGV do
     local seq = string.format('%.0f', redis.call('INCR', p .. ':seq'))
     redis.call('XADD', p .. ':events', 'MAXLEN', '=', most, seq .. '-0',
-      'tenant', tenant, 'uid', uid, 'reason', take(), 'message', take(), 'at', take())
+      'tenant', tenant, 'uid', uid, 'reason', take(), 'message', take(), 'at', take(), 'by', by)
     redis.call('ZADD', p .. ':events-of:' .. uid, seq, seq)
   end
 end

@@ -12,8 +12,14 @@
 //!
 //! Each change is one script, which checks everything before it writes anything.
 
+mod follow;
 mod read;
+pub mod sites;
 mod write;
+
+pub use follow::Follower;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use redis::Script;
@@ -24,15 +30,20 @@ use sandbox_core::{
 };
 use sandbox_elf::store::redis::link::{Link, LinkError};
 
+use uuid::Uuid;
+
 use super::rows::versioned;
 
 /// What every key of this store begins with, after the server's own prefix.
 const NAME: &str = "jobs";
 
 /// Keeps jobs on a Redis server.
+#[derive(Clone)]
 pub struct RedisStore {
     link: Link,
-    scripts: Scripts,
+    scripts: Arc<Scripts>,
+    /// Who we are among those who write, so that nobody is told of its own events.
+    by: Arc<str>,
 }
 
 struct Scripts {
@@ -66,15 +77,19 @@ impl RedisStore {
             list: Script::new(include_str!("list.lua")),
             admission: Script::new(include_str!("admission.lua")),
         };
-        Self { link, scripts }
+        Self {
+            link,
+            scripts: Arc::new(scripts),
+            by: Uuid::new_v4().simple().to_string().into(),
+        }
     }
 
-    /// Tells of every event from now on, whoever caused it, until it is dropped.
+    /// Follows what others write from now on.
     ///
     /// # Errors
-    /// The server cannot be reached any more.
-    pub async fn follow(&self, each: impl FnMut(&Uid) + Send) -> Answer<()> {
-        read::follow(self, each).await
+    /// The server cannot be reached.
+    pub async fn follow(&self) -> Answer<Follower> {
+        Follower::new(self).await
     }
 }
 

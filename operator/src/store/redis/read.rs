@@ -1,6 +1,6 @@
 //! What asks the store and changes nothing.
 
-use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
+use redis::streams::{StreamId, StreamRangeReply};
 use sandbox_core::{
     AgentJob, Uid,
     port::{Admission, Answer, PortError},
@@ -12,11 +12,9 @@ use super::{NAME, RedisStore, job, port, write::stamp};
 use crate::store::rows::{Row, cursor, parse_cursor};
 
 /// Events that are read at a time.
-const EVENTS_AT_ONCE: usize = 1_000;
-/// How long a follower waits for the next event before it asks again, in milliseconds.
-const WAIT: usize = 5_000;
+pub(super) const EVENTS_AT_ONCE: usize = 1_000;
 
-fn key(link: &Link, name: &str) -> String {
+pub(super) fn key(link: &Link, name: &str) -> String {
     link.key(&format!("{NAME}:{name}"))
 }
 
@@ -205,7 +203,7 @@ async fn of_job(store: &RedisStore, uid: &Uid, after: u64, limit: usize) -> Answ
     Ok((events, last))
 }
 
-fn number(entry: &StreamId) -> Option<u64> {
+pub(super) fn number(entry: &StreamId) -> Option<u64> {
     entry.id.split('-').next()?.parse().ok()
 }
 
@@ -227,26 +225,4 @@ fn event(entry: &StreamId) -> Answer<Event> {
             entry.id
         ))
     })
-}
-
-/// Tells of every event from now on, on a connection of its own: the command waits.
-pub(super) async fn follow(store: &RedisStore, mut each: impl FnMut(&Uid) + Send) -> Answer<()> {
-    let link = &store.link;
-    let mut connection = link.apart().await.map_err(port)?;
-    let mut from = format!("{}-0", kept(store).await?.newest);
-    loop {
-        let mut read = redis::cmd("XREAD");
-        read.arg("COUNT").arg(EVENTS_AT_ONCE).arg("BLOCK").arg(WAIT);
-        read.arg("STREAMS").arg(key(link, "events")).arg(&from);
-        let told: Result<Option<StreamReadReply>, _> = read.query_async(&mut connection).await;
-        let told = told.map_err(|e| {
-            PortError::Unknown(format!("followed the events on Redis: {}", e.category()))
-        })?;
-        for entry in told.into_iter().flat_map(|t| t.keys).flat_map(|k| k.ids) {
-            if let Ok(event) = event(&entry) {
-                each(&event.uid);
-            }
-            from = entry.id;
-        }
-    }
 }

@@ -51,8 +51,8 @@ impl Args {
         })
     }
 
-    fn events(self, events: &[NewEvent]) -> Self {
-        let bounded = self.text(KEEP_EVENTS);
+    fn events(self, store: &RedisStore, events: &[NewEvent]) -> Self {
+        let bounded = self.text(KEEP_EVENTS).text(&store.by);
         events.iter().fold(bounded, |args, e| {
             args.text(&e.reason).text(&e.message).text(e.at)
         })
@@ -85,7 +85,7 @@ pub(super) async fn create(
         .text(key.unwrap_or_default())
         .text(stamp(row.submitted_at))
         .row(&body(&job)?, &row)
-        .events(&[submitted(&job)]);
+        .events(store, &[submitted(&job)]);
     let script = &store.scripts.create;
     let told: Vec<String> = store
         .link
@@ -120,7 +120,7 @@ async fn save(
         .text(&row.name)
         .row(&body(&job)?, &row)
         .holds(holds)
-        .events(events);
+        .events(store, events);
     let script = &store.scripts.save;
     let told: Vec<String> = store
         .link
@@ -146,7 +146,7 @@ async fn remove(
         .text(uid)
         .text(version)
         .text(EVENTS_AFTER_REMOVAL)
-        .events(events);
+        .events(store, events);
     let script = &store.scripts.remove;
     let told: Vec<String> = store
         .link

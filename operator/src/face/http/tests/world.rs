@@ -78,6 +78,7 @@ impl World {
             store: Arc::new(store),
             seats: Arc::new(MemorySeats::default()),
             backends: Arc::new(BTreeMap::from([(BackendName::Vps, vps)])),
+            site: None,
             backend: BackendName::Vps,
             waker,
             events,
@@ -186,6 +187,7 @@ impl World {
                     kind: "vps".to_owned(),
                     name: "memory-1".to_owned(),
                     image: None,
+                    site: None,
                 });
             })
             .await;
