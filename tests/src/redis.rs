@@ -118,6 +118,18 @@ impl RedisServer {
         Ok(Arc::new(RedisStore::new(self.link().await?)))
     }
 
+    /// A store of jobs on it that nobody has used before, beneath this prefix.
+    ///
+    /// # Errors
+    /// As [`RedisServer::link`].
+    pub async fn store_beneath(&self, prefix: &str) -> Result<Arc<RedisStore>> {
+        let settings = RedisSettings {
+            prefix: prefix.to_owned(),
+            ..self.settings()
+        };
+        Ok(Arc::new(RedisStore::new(Link::open(&settings).await?)))
+    }
+
     /// A ledger of memory on it.
     ///
     /// # Errors

@@ -11,10 +11,14 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use sandbox_tests::flow::{
-    drive::{Run, play},
-    killed::{Blow, Kill, Side},
-    story::{self, Story},
+use sandbox_tests::{
+    flow::{
+        drive::{Run, play, play_in},
+        killed::{Blow, Kill, Side},
+        story::{self, Story},
+        world::World,
+    },
+    redis::RedisServer,
 };
 
 /// Runs of each story with two deaths.
@@ -112,6 +116,48 @@ stories! {
     waits_in_vain_for_a_runner
     is_suspended_and_resumed
     is_forgotten_in_time
+}
+
+/// Of the deaths before and after each call of the store, one in so many, with the records on a real Redis.
+async fn dies_on_redis(one_in: usize) {
+    let server = RedisServer::start().await.unwrap();
+    let mut runs = 0;
+    let mut play_on = async |story: &Story, kills: Vec<Kill>| {
+        runs += 1;
+        let store = server.store_beneath(&format!("run-{runs}")).await.unwrap();
+        play_in(story, kills, World::on(story, store)).await
+    };
+    let mut places = 0;
+    for (_, story) in story::all() {
+        let plain = play_on(&story, Vec::new()).await;
+        judge(&story, &plain, &[]);
+        let calls = (0..).zip(&plain.passed);
+        let calls = calls.filter(|(_, name)| name.starts_with("store."));
+        let sides = calls.flat_map(|(call, _)| [(call, Side::Before), (call, Side::After)]);
+        for (call, side) in sides {
+            places += 1;
+            if places % one_in != 0 {
+                continue;
+            }
+            let blow = Blow::Dies;
+            let kill = Kill { call, side, blow };
+            let run = play_on(&story, vec![kill]).await;
+            assert_eq!(run.deaths, 1, "{kill:?} was not reached");
+            judge(&story, &run, &[kill]);
+        }
+    }
+    assert!(runs >= 12 + places / one_in, "{runs} of {places}");
+}
+
+#[tokio::test]
+async fn a_slice_of_all_ends_the_same_with_the_records_on_redis() {
+    dies_on_redis(7).await;
+}
+
+#[tokio::test]
+#[ignore = "half a minute; its slice runs always"]
+async fn all_end_the_same_with_the_records_on_redis() {
+    dies_on_redis(1).await;
 }
 
 fn here(path: &str) -> PathBuf {

@@ -50,7 +50,11 @@ pub struct Run {
 
 /// Plays a story in which the node dies at these calls.
 pub async fn play(story: &Story, kills: Vec<Kill>) -> Run {
-    let world = World::new(story);
+    play_in(story, kills, World::new(story)).await
+}
+
+/// The same in this world, in which nothing has happened.
+pub async fn play_in(story: &Story, kills: Vec<Kill>, world: World) -> Run {
     let fate = Fate::new(kills);
     let mut drive = Drive::new(story, &world, fate);
     loop {

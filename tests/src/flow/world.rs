@@ -58,9 +58,15 @@ impl World {
     /// A world in which nothing has happened.
     #[must_use]
     pub fn new(story: &Story) -> Self {
+        Self::on(story, Arc::new(MemoryStore::default()))
+    }
+
+    /// The same with jobs in this store, which is empty.
+    #[must_use]
+    pub fn on(story: &Story, jobs: Arc<dyn Store>) -> Self {
         let started = Started::default();
         Self {
-            store: Arc::new(MemoryStore::default()),
+            store: jobs,
             seats: Arc::new(MemorySeats::default()),
             place: Arc::new(Place::new(&started, story.refused)),
             ledger: Arc::default(),

@@ -6,6 +6,7 @@ use rustix::process::Signal;
 use sandbox_tests::{
     engine::{Engine, IMAGE},
     node::Node,
+    redis::RedisServer,
 };
 use serde_json::{Value, json};
 
@@ -45,6 +46,32 @@ async fn a_runner_reports_while_the_server_is_dead_and_is_found_again() {
     let job = node.ended(&id).await;
     assert_eq!(job["outcome"], "Succeeded", "{job:#}");
     assert_eq!((node.starts(&id).len(), &job["attempt"]), (1, &json!(1)));
+}
+
+#[tokio::test]
+async fn work_in_a_container_is_taken_over_by_the_other_node_of_the_folder_when_one_dies() {
+    let (engine, redis) = (Engine::shared(), RedisServer::start().await.unwrap());
+    let url = format!("unix://{}", redis.socket().display());
+    let mut first = node_on(engine, &[("SANDBOX_STORE", &url)]);
+    let second = first.beside();
+    let ends = first.submit_spec(echo("4s", &json!({}))).await;
+    let cancelled = first.submit_spec(echo("10m", &json!({}))).await;
+    for id in [&ends, &cancelled] {
+        second.running(id).await;
+    }
+    first.kill(Signal::KILL);
+    let job = second.ended(&ends).await;
+    assert_eq!(job["outcome"], "Succeeded", "{job:#}");
+    second
+        .post(&format!("/jobs/{cancelled}/cancel"), &json!({}))
+        .await;
+    let job = second.ended(&cancelled).await;
+    assert_eq!(job["outcome"], "Cancelled", "{job:#}");
+    for id in [&ends, &cancelled] {
+        assert_eq!(second.starts(id).len(), 1);
+        let left = ["ps", "-aq", "--filter", &format!("name=aj-{id}")];
+        assert_eq!(engine.done(&left), "");
+    }
 }
 
 #[tokio::test]
