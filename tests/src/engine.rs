@@ -23,6 +23,8 @@ use crate::node::built;
 pub const IMAGE: &str = concat!("multi-agent-sandbox/runner:", env!("CARGO_PKG_VERSION"));
 /// The image of the server in tests.
 pub const OPERATOR: &str = concat!("multi-agent-sandbox/operator:", env!("CARGO_PKG_VERSION"));
+/// The image of Redis in tests.
+pub const REDIS: &str = "multi-agent-sandbox/redis-of-tests:7";
 /// The longest an engine may take to come up.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -173,6 +175,17 @@ impl Engine {
         static MADE: OnceLock<()> = OnceLock::new();
         MADE.get_or_init(|| self.ours("operator", OPERATOR));
         OPERATOR
+    }
+
+    /// An image of Debian's Redis with the user and the folder that Redis' own image has, made at the
+    /// first call.
+    pub fn redis(&self) -> &'static str {
+        static MADE: OnceLock<()> = OnceLock::new();
+        let lines = "FROM debian:bookworm-slim\nRUN apt-get update -q \
+            && apt-get install -y -q --no-install-recommends redis-server \
+            && mkdir -p /data && chown 999:999 /data\nVOLUME /data\nWORKDIR /data\n";
+        MADE.get_or_init(|| self.image(REDIS, lines, &[]));
+        REDIS
     }
 
     /// The image as a file that another engine can load.

@@ -48,7 +48,7 @@ async fn nobody_comes_in_from_outside_or_without_a_key() {
         .filter_map(|p| p.as_array());
     let hosts: Vec<_> = published.flatten().map(|p| p["HostIp"].clone()).collect();
     assert_eq!(hosts, [json!("127.0.0.1")]);
-    for service in ["control", "gate"] {
+    for service in ["control", "gate", "redis"] {
         let host = stack.inspect(service)["HostConfig"].clone();
         assert_eq!(host["CapDrop"], json!(["ALL"]), "{service}");
         assert_eq!(
@@ -57,12 +57,17 @@ async fn nobody_comes_in_from_outside_or_without_a_key() {
         );
     }
     assert_eq!(stack.inspect("control")["Config"]["User"], "10001:10001");
+    let redis = stack.inspect("redis")["NetworkSettings"]["Networks"].clone();
+    assert_eq!(
+        redis.as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["none"]
+    );
 }
 
 #[tokio::test]
 async fn the_service_is_told_healthy_by_the_engine() {
     let stack = Stack::up(&[]).await;
-    for service in ["gate", "control"] {
+    for service in ["gate", "control", "redis"] {
         let container = stack.container(service);
         let status = ["inspect", "-f", "{{.State.Health.Status}}", &container];
         // `docker events` would miss what was before; its own waiting is what `inspect` shows.
@@ -93,6 +98,32 @@ async fn a_job_goes_on_while_the_service_is_down_and_nothing_is_lost() {
     assert_eq!(job["outcome"], "Succeeded", "{job:#}");
     assert_eq!((stack.starts(&id), &job["attempt"]), (1, &json!(1)));
     assert_eq!(stack.ended(&before).await["outcome"], "Succeeded");
+}
+
+#[tokio::test]
+async fn redis_killed_in_the_middle_of_work_loses_nothing_and_starts_nothing_twice() {
+    let stack = Stack::up(&[]).await;
+    let submit = async |n: u32| {
+        let payload = json!({"message": n.to_string(), "delay": 2});
+        stack.submit("echo", payload).await
+    };
+    let mut ids = Vec::new();
+    for n in 0..4 {
+        ids.push(submit(n).await);
+    }
+    stack.until(&ids[0], |job| job["status"] == "RUNNING").await;
+    stack.compose(&["kill", "-s", "KILL", "redis"]);
+    stack.compose(&["up", "-d", "--no-build"]);
+    ids.push(submit(4).await);
+    for id in &ids {
+        let job = stack.ended(id).await;
+        assert_eq!(job["outcome"], "Succeeded", "{job:#}");
+        assert_eq!(
+            (stack.starts(id), &job["attempt"]),
+            (1, &json!(1)),
+            "{job:#}"
+        );
+    }
 }
 
 /// Two agents that each commit a file.

@@ -32,7 +32,11 @@ impl Stack {
         let socket = engine.host.trim_start_matches("unix://").to_owned();
         let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
         let port = free.unwrap().port().to_string();
-        let own = [("DOCKER_SOCKET", socket.as_str()), ("PORT", port.as_str())];
+        let own = [
+            ("DOCKER_SOCKET", socket.as_str()),
+            ("PORT", port.as_str()),
+            ("SANDBOX_REDIS_IMAGE", engine.redis()),
+        ];
         let env = own.iter().chain(env);
         let stack = Self {
             engine,
