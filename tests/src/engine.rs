@@ -166,7 +166,8 @@ impl Engine {
         stripped(&built("sandbox"), &folder.path().join("sandbox"));
         let file = root().join("images").join(name).join("Dockerfile");
         let (file, context) = (file.to_str().unwrap(), folder.path().to_str().unwrap());
-        let words = ["build", "-q", "--network", "host", "--target", "binary"];
+        let words = "build -q --network host --target binary --build-arg BINARY=sandbox";
+        let words: Vec<&str> = words.split(' ').collect();
         self.done(&[&words[..], &["-t", tag, "-f", file, context]].concat());
     }
 

@@ -104,7 +104,7 @@ async fn a_job_goes_on_while_the_service_is_down_and_nothing_is_lost() {
 async fn redis_killed_in_the_middle_of_work_loses_nothing_and_starts_nothing_twice() {
     let stack = Stack::up(&[]).await;
     let submit = async |n: u32| {
-        let payload = json!({"message": n.to_string(), "delay": 2});
+        let payload = json!({"message": n.to_string(), "delay": 8});
         stack.submit("echo", payload).await
     };
     let mut ids = Vec::new();
