@@ -29,6 +29,9 @@ pub enum ElfError {
     /// The tenant has as many rules as there may be.
     #[error("added a rule: there are {0} already, which is the most; retire and export some")]
     Full(usize),
+    /// The tenant has as many plans as an import may fill up.
+    #[error("took over a plan: there are {0} already, which is the most")]
+    ManyPlans(usize),
     /// A plan whose end was told otherwise before.
     #[error("told how plan {0} went: postmortem {1} has told it already; give one without a plan")]
     Reviewed(u64, u64),

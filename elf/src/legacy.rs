@@ -1,15 +1,16 @@
 //! What an older program remembered, as entries of ours. Pure. Its numbers were made in ways that prove
 //! nothing, so nothing is learned from them: a confidence is a weak claim, an end is history.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use jiff::Timestamp;
 use sandbox_core::{Outcome, Seat, Usage};
 
 use crate::{
     ElfError, NewRule, decide,
-    entry::{Ended, Entry, Legacy, RuleAdded, SourceKind},
+    entry::{Ended, Entry, Legacy, RuleAdded, Source, SourceKind},
     label::Label,
+    plan::{Intent, MAX_PLANS, Plan, Planned, Review, Reviewed},
     redact::Redactor,
     state::State,
     text,
@@ -57,6 +58,29 @@ pub struct OldTrail {
     pub at: Timestamp,
 }
 
+/// A plan of an older program, with the first postmortem of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldPlan {
+    /// What was meant.
+    pub intent: Intent,
+    /// When.
+    pub made: Timestamp,
+    /// How it went; its `plan_id` is not read.
+    pub review: Option<OldReview>,
+}
+
+/// A postmortem of an older program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldReview {
+    /// How it went; its `plan_id` is not read.
+    pub review: Review,
+    /// When that was told.
+    pub told: Timestamp,
+}
+
+/// Postmortems that the ledger has, without their plans' numbers, and when they were told.
+pub type Told = HashSet<(Review, Option<Timestamp>)>;
+
 /// What an older program remembered, or a piece of it.
 #[derive(Clone, Debug, Default)]
 pub struct Old {
@@ -66,6 +90,10 @@ pub struct Old {
     pub ends: Vec<OldEnd>,
     /// Trails.
     pub trails: Vec<OldTrail>,
+    /// Plans.
+    pub plans: Vec<OldPlan>,
+    /// Postmortems without a plan.
+    pub reviews: Vec<OldReview>,
 }
 
 /// What came of it.
@@ -77,18 +105,28 @@ pub struct Imported {
     pub ends: u64,
     /// Trails that are new.
     pub trails: u64,
+    /// Plans that are new.
+    pub plans: u64,
+    /// Postmortems that are new.
+    pub reviews: u64,
     /// What was known before.
     pub known: u64,
-    /// Rules that cannot be kept: the text as it was, and why.
+    /// What cannot be kept: its text as it was, and why.
     pub refused: Vec<(String, String)>,
 }
 
-/// The entries of what is not known yet.
+/// The entries of what is not known yet, where these postmortems are.
 #[must_use]
-pub fn import(known: (&State, &Redactor), old: &Old, now: Timestamp) -> (Vec<Entry>, Imported) {
+pub fn import(
+    known: (&State, &Redactor),
+    told: &Told,
+    old: &Old,
+    now: Timestamp,
+) -> (Vec<Entry>, Imported) {
     let mut import = Import {
         state: known.0,
         redactor: known.1,
+        told,
         now,
         entries: Vec::new(),
         new: BTreeSet::new(),
@@ -97,12 +135,15 @@ pub fn import(known: (&State, &Redactor), old: &Old, now: Timestamp) -> (Vec<Ent
     old.rules.iter().for_each(|rule| import.rule(rule));
     old.ends.iter().for_each(|end| import.end(end));
     old.trails.iter().for_each(|trail| import.trail(trail));
+    old.plans.iter().for_each(|plan| import.plan(plan));
+    old.reviews.iter().for_each(|review| import.review(review));
     (import.entries, import.seen)
 }
 
 struct Import<'a> {
     state: &'a State,
     redactor: &'a Redactor,
+    told: &'a Told,
     now: Timestamp,
     entries: Vec<Entry>,
     /// Ids of rules, seats and trails that are among the entries.
@@ -118,12 +159,14 @@ impl Import<'_> {
                 self.seen.rules += 1;
             }
             Ok(None) => self.seen.known += 1,
-            Err(e) => {
-                let text = text::cut(&text::one_line(&old.rule.text), 80);
-                let text = self.redactor.clean(&text);
-                self.seen.refused.push((text, e.to_string()));
-            }
+            Err(e) => self.refuse("rule", &old.rule.text, &e),
         }
+    }
+
+    fn refuse(&mut self, what: &str, text: &str, why: &ElfError) {
+        let text = self.redactor.clean(&text::one_line(text));
+        let named = format!("{what} {:?}", text::cut(&text, 80));
+        self.seen.refused.push((named, why.to_string()));
     }
 
     /// The entry of a rule; nothing where a rule says the same, also one that was retired.
@@ -211,5 +254,78 @@ impl Import<'_> {
             at,
         });
         self.seen.trails += 1;
+    }
+
+    /// A plan with what became of it. One that is known may have been reviewed since.
+    fn plan(&mut self, old: &OldPlan) {
+        let made = old.made.min(self.now);
+        let kept = old.intent.kept(self.redactor).and_then(|intent| {
+            let told = old.review.as_ref();
+            let review = told.map(|r| r.review.kept(self.redactor, Some(&intent)));
+            Ok((intent, review.transpose()?))
+        });
+        let (intent, review) = match kept {
+            Ok(kept) => kept,
+            Err(e) => return self.refuse("plan", &old.intent.title, &e),
+        };
+        let same = |p: &&Plan| p.intent == intent && p.created_at == made;
+        let stands = self.state.plans.values().find(same);
+        let number = match stands {
+            Some(plan) => plan.number,
+            None => self.state.head + self.entries.len() as u64 + 1,
+        };
+        if stands.is_some() {
+            self.seen.known += 1;
+        } else if self.planned() >= MAX_PLANS {
+            return self.refuse("plan", &intent.title, &ElfError::ManyPlans(MAX_PLANS));
+        } else {
+            self.entries.push(Entry::Planned(Box::new(Planned {
+                intent,
+                source: Source::agent(None),
+                made: Some(made),
+            })));
+            self.seen.plans += 1;
+        }
+        if let (Some(review), Some(told)) = (review, &old.review) {
+            let is_over = stands.is_some_and(|p| p.review.is_some());
+            self.reviewed(review, (!is_over).then_some(number), told.told);
+        }
+    }
+
+    fn planned(&self) -> usize {
+        let new = usize::try_from(self.seen.plans).unwrap_or(usize::MAX);
+        self.state.plans.len().saturating_add(new)
+    }
+
+    /// A postmortem without a plan.
+    fn review(&mut self, old: &OldReview) {
+        match old.review.kept(self.redactor, None) {
+            Ok(review) => self.reviewed(review, None, old.told),
+            Err(e) => self.refuse("postmortem", &old.review.title, &e),
+        }
+    }
+
+    /// What it taught is among the older program's rules already.
+    fn reviewed(&mut self, review: Review, plan: Option<u64>, told: Timestamp) {
+        let told = Some(told.min(self.now));
+        let bare = Review {
+            plan_id: None,
+            ..review
+        };
+        let known = self.told.contains(&(bare.clone(), told));
+        if known || !self.new.insert(format!("{told:?} {bare:?}")) {
+            self.seen.known += 1;
+            return;
+        }
+        let review = Review {
+            plan_id: plan,
+            ..bare
+        };
+        self.entries.push(Entry::Reviewed(Box::new(Reviewed {
+            review,
+            source: Source::agent(None),
+            told,
+        })));
+        self.seen.reviews += 1;
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Most plans of a tenant; beyond it the oldest that is over goes, or the oldest of all.
-const MAX_PLANS: usize = 1_000;
+pub const MAX_PLANS: usize = 1_000;
 /// Longest title, in characters, and the shortest.
 const TITLE: std::ops::RangeInclusive<usize> = 3..=200;
 /// Longest text of the longer fields, in characters.
@@ -57,10 +57,13 @@ pub struct Planned {
     pub intent: Intent,
     /// Who.
     pub source: Source,
+    /// When, where an older program kept it before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Timestamp>,
 }
 
 /// How something went, as it is told and as the log keeps it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Review {
     /// The number of its plan.
@@ -89,6 +92,9 @@ pub struct Reviewed {
     pub review: Review,
     /// Who says so.
     pub source: Source,
+    /// When, where an older program kept it before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Timestamp>,
 }
 
 /// A plan as it is held.
@@ -133,7 +139,7 @@ pub fn begun(state: &mut State, planned: &Planned, at: Timestamp) -> Vec<Touched
         number,
         intent: planned.intent.clone(),
         source: planned.source.clone(),
-        created_at: at,
+        created_at: planned.made.unwrap_or(at),
         review: None,
     };
     state.plans.insert(number, plan);
@@ -159,7 +165,7 @@ pub fn ended(state: &mut State, reviewed: &Reviewed, at: Timestamp) -> Vec<Touch
     let Some(plan) = plan.filter(|p| p.review.is_none()) else {
         return Vec::new();
     };
-    plan.review = Some((place, at));
+    plan.review = Some((place, reviewed.told.unwrap_or(at)));
     vec![Touched::Plan(plan.number)]
 }
 
@@ -179,7 +185,11 @@ pub fn plan(
         return Ok((Vec::new(), stands.number));
     }
     let source = source.clone();
-    let entry = Entry::Planned(Box::new(Planned { intent, source }));
+    let entry = Entry::Planned(Box::new(Planned {
+        intent,
+        source,
+        made: None,
+    }));
     Ok((vec![entry], state.head + 1))
 }
 
@@ -213,7 +223,7 @@ pub fn review(
         .plan_id
         .map(|number| found(state, number))
         .transpose()?;
-    let review = told.kept(redactor, plan)?;
+    let review = told.kept(redactor, plan.map(|p| &p.intent))?;
     if let Some((plan, (number, _))) = plan.and_then(|p| Some((p, p.review?))) {
         if stands != Some(&review) {
             return Err(ElfError::Reviewed(plan.number, number));
@@ -226,7 +236,11 @@ pub fn review(
     let (rule_entry, rule) = rule.unzip();
     let answer = kept(number, &review, plan, rule);
     let source = by.clone();
-    let entry = Entry::Reviewed(Box::new(Reviewed { review, source }));
+    let entry = Entry::Reviewed(Box::new(Reviewed {
+        review,
+        source,
+        told: None,
+    }));
     Ok((std::iter::once(entry).chain(rule_entry).collect(), answer))
 }
 
@@ -271,7 +285,11 @@ fn rule_of(
 }
 
 impl Intent {
-    fn kept(&self, redactor: &Redactor) -> Result<Self, ElfError> {
+    /// Cleaned and redacted.
+    ///
+    /// # Errors
+    /// Something in it cannot be kept.
+    pub(crate) fn kept(&self, redactor: &Redactor) -> Result<Self, ElfError> {
         let block = |field, text: &str, most| block(redactor, field, text, 0..=most);
         Ok(Self {
             title: line(redactor, "title", &self.title)?,
@@ -285,14 +303,21 @@ impl Intent {
 }
 
 impl Review {
-    fn kept(&self, redactor: &Redactor, plan: Option<&Plan>) -> Result<Self, ElfError> {
+    /// Cleaned and redacted, with what its plan says where it says nothing.
+    ///
+    /// # Errors
+    /// Something in it cannot be kept.
+    pub(crate) fn kept(
+        &self,
+        redactor: &Redactor,
+        plan: Option<&Intent>,
+    ) -> Result<Self, ElfError> {
         let block = |field, text: &str, least| block(redactor, field, text, least..=LONG);
-        let planned = plan.map(|p| &p.intent);
-        let title = match planned.filter(|_| self.title.trim().is_empty()) {
+        let title = match plan.filter(|_| self.title.trim().is_empty()) {
             Some(intent) => intent.title.clone(),
             None => line(redactor, "title", &self.title)?,
         };
-        let domain = match planned.filter(|_| self.domain.trim().is_empty()) {
+        let domain = match plan.filter(|_| self.domain.trim().is_empty()) {
             Some(intent) => intent.domain.clone(),
             None => slug(&self.domain)?,
         };

@@ -1,4 +1,4 @@
-//! A memory of the ancestor: rules, ends of jobs, trails. What it has no rows of ours for is counted.
+//! A memory of the ancestor: rules, ends of jobs, trails, plans. What it has no rows of ours for is counted.
 
 use anyhow::Result;
 use jiff::Timestamp;
@@ -20,9 +20,9 @@ use super::{
 /// Things that are written at a time.
 const PIECE: usize = 500;
 /// Tables whose rows have no place here.
-const NO_PLACE: [&str; 3] = ["learnings", "plans", "postmortems"];
+const NO_PLACE: [&str; 1] = ["learnings"];
 
-type Read<T> = Result<T, (String, String)>;
+pub(super) type Read<T> = Result<T, (String, String)>;
 
 impl Desk<'_> {
     /// Brings in what is not known yet.
@@ -58,6 +58,7 @@ impl Desk<'_> {
         }) {
             self.take(source, &tenant, piece).await?;
         }
+        self.plans(source, &tenant).await?;
         for table in NO_PLACE.into_iter().filter(|t| source.has(t)) {
             let rows = source.rows(table, |_| ()).0.len();
             if rows > 0 {
@@ -69,7 +70,7 @@ impl Desk<'_> {
         Ok(())
     }
 
-    fn all<T>(
+    pub(super) fn all<T>(
         &mut self,
         source: &Source,
         table: &'static str,
@@ -94,27 +95,30 @@ impl Desk<'_> {
         found
     }
 
-    async fn take(&mut self, source: &Source, tenant: &Tenant, old: Old) -> Result<()> {
+    pub(super) async fn take(&mut self, source: &Source, tenant: &Tenant, old: Old) -> Result<()> {
         let Imported {
             rules,
             ends,
             trails,
+            plans,
+            reviews,
             known,
             refused,
         } = self.elf.import(tenant, old).await?;
         self.told.count("rules", "on trial", rules);
         self.told.count("outcomes", "as history", ends);
         self.told.count("trails", "fading", trails);
+        self.told.count("plans", "with their times", plans);
+        self.told.count("postmortems", "with their times", reviews);
         self.told.count("memory", "known already", known);
-        for (rule, why) in refused {
-            self.told
-                .passed_over(&source.file, &format!("rule {rule:?}"), &why);
+        for (what, why) in refused {
+            self.told.passed_over(&source.file, &what, &why);
         }
         Ok(())
     }
 }
 
-fn pieces<T>(all: Vec<T>, old: impl Fn(Vec<T>) -> Old) -> Vec<Old> {
+pub(super) fn pieces<T>(all: Vec<T>, old: impl Fn(Vec<T>) -> Old) -> Vec<Old> {
     let mut pieces = Vec::new();
     let mut all = all.into_iter();
     loop {
@@ -126,7 +130,7 @@ fn pieces<T>(all: Vec<T>, old: impl Fn(Vec<T>) -> Old) -> Vec<Old> {
     }
 }
 
-fn named<T>(what: &str, row: &Cells<'_>, read: Result<T, String>) -> Read<T> {
+pub(super) fn named<T>(what: &str, row: &Cells<'_>, read: Result<T, String>) -> Read<T> {
     let id = row.text("id").ok().flatten().unwrap_or_default();
     read.map_err(|why| (format!("{what} {}", cut(&id)), why))
 }

@@ -6,6 +6,7 @@
 //! | `table` | reads a database that nobody may change, whatever stands in it |
 //! | `jobs` | from its rows to jobs |
 //! | `memory` | from its rows to what memory takes over |
+//! | `plans` | the same of its plans and postmortems |
 //! | `told` | what was found, counted, and what was passed over and why |
 //!
 //! A dry run does all of it on copies of our own databases, so that what it says is what happens. Nothing
@@ -14,6 +15,7 @@
 mod find;
 mod jobs;
 mod memory;
+mod plans;
 mod table;
 mod told;
 
@@ -128,12 +130,19 @@ impl Desk<'_> {
             known = true;
             self.jobs(&source).await?;
         }
-        if source.has_any(&["heuristics", "job_outcomes", "trails"]) {
+        if source.has_any(&[
+            "heuristics",
+            "job_outcomes",
+            "trails",
+            "plans",
+            "postmortems",
+        ]) {
             known = true;
             self.memory(&source, client).await?;
         }
         if !known {
-            let why = "it has no table jobs, heuristics, job_outcomes or trails";
+            let why =
+                "it has no table jobs, heuristics, job_outcomes, trails, plans or postmortems";
             self.told.passed_over(file, "", why);
         }
         Ok(())

@@ -83,6 +83,11 @@ fn memory(file: &Path) -> Connection {
             confidence REAL DEFAULT 0.5, times_validated INTEGER DEFAULT 0, times_violated INTEGER DEFAULT 0,
             is_golden INTEGER DEFAULT 0, project_path TEXT, created_at TEXT, updated_at TEXT);
         CREATE TABLE learnings (id INTEGER PRIMARY KEY, type TEXT, title TEXT);
+        CREATE TABLE plans (id INTEGER PRIMARY KEY, task_id TEXT UNIQUE, title TEXT, description TEXT,
+            approach TEXT, risks TEXT, expected_outcome TEXT, domain TEXT, status TEXT DEFAULT 'active',
+            created_at TEXT, completed_at TEXT);
+        CREATE TABLE postmortems (id INTEGER PRIMARY KEY, plan_id INTEGER, title TEXT, actual_outcome TEXT,
+            divergences TEXT, went_well TEXT, went_wrong TEXT, lessons TEXT, domain TEXT, created_at TEXT);
         CREATE TABLE trails (id INTEGER PRIMARY KEY, location TEXT, location_type TEXT DEFAULT 'file',
             scent TEXT, strength REAL DEFAULT 1.0, agent_id TEXT, message TEXT, tags TEXT,
             created_at TEXT, expires_at TEXT);
@@ -115,7 +120,15 @@ fn filled(file: &Path) {
         INSERT INTO trails (location, scent, created_at, expires_at) VALUES
             ('src/a.py', 'success', '2025-11-01T10:00:09', '2999-01-01T00:00:00'),
             ('src/b.py', 'success', '2025-11-01T10:00:09', '2025-11-02T10:00:09');
-        INSERT INTO learnings (title) VALUES ('never read');"
+        INSERT INTO learnings (title) VALUES ('never read');
+        INSERT INTO plans (id, title, approach, domain, status, created_at) VALUES
+            (4, 'Move the queue', 'One table at a time', 'data lakes', 'completed', '2025-10-01T09:00:00'),
+            (5, 'Drop the old index', '', '', 'active', '2025-10-02 09:00:00'),
+            (6, 'Nobody said how it went', '', '', 'completed', '2025-10-03 09:00:00');
+        INSERT INTO postmortems (plan_id, title, actual_outcome, lessons, domain, created_at) VALUES
+            (4, NULL, 'It took twice as long', 'Copy first, then switch', NULL, '2025-10-05T09:00:00'),
+            (4, 'A second word', 'It was undone later', '', '', '2025-10-06T09:00:00'),
+            (NULL, NULL, 'The token ghp_0123456789abcdefghijABCDEFGHIJ012345 leaked', '', '', '2025-10-07T09:00:00');"
     ))
     .unwrap();
 }
@@ -164,6 +177,9 @@ fn a_dry_run_tells_what_an_import_does_and_touches_neither_side() {
         "outcomes: 6 as history",
         "trails: 2 fading",
         "keys: 2 of 2 clients",
+        "plans: 4 with their times",
+        "postmortems: 6 with their times",
+        "plan 6: it is completed, and no postmortem says how",
         "1 learnings: memory has no place for them",
     ] {
         assert!(dry.contains(line), "{line} is not in {dry}");
@@ -179,8 +195,8 @@ fn a_second_import_adds_nothing() {
     done(apply(from.path(), &data));
     let again = done(apply(from.path(), &data));
     assert!(again.contains("jobs: 6 there already\n"), "{again}");
-    assert!(again.contains("memory: 14 known already"), "{again}");
-    for new in ["rules:", "outcomes:", "trails:"] {
+    assert!(again.contains("memory: 24 known already"), "{again}");
+    for new in ["rules:", "outcomes:", "trails:", "plans:", "postmortems:"] {
         assert!(!again.contains(new), "{again}");
     }
 }
@@ -268,6 +284,37 @@ async fn an_old_golden_rule_is_on_trial_and_its_old_confidence_is_a_weak_claim()
         counts,
         [3, 0, 3, 0, 0],
         "old ends are history and teach nothing"
+    );
+}
+
+#[tokio::test]
+async fn old_plans_are_listed_with_their_old_times_and_over_where_their_postmortem_says_so() {
+    let from = ancestor();
+    let mut node = Node::prepare(&[]);
+    done(apply(from.path(), &node.data()));
+    node.restart();
+    let asked = json!({"kind": "call", "tool": "elf_list_plans", "arguments": {"status": "all"}});
+    let (status, told) = node.post("/elf/ask", &asked).await;
+    assert_eq!(status, 200, "{told}");
+    let told = told.to_string();
+    for seen in [
+        "move-the-queue-20251001-0900",
+        "drop-the-old-index-20251002-0900",
+        "One table at a time",
+    ] {
+        assert!(told.contains(seen), "{seen}: {told}");
+    }
+    let asked =
+        json!({"kind": "call", "tool": "elf_list_plans", "arguments": {"status": "active"}});
+    let active = node.post("/elf/ask", &asked).await.1.to_string();
+    assert!(
+        active.contains("Drop the old index") && !active.contains("Move the queue"),
+        "{active}"
+    );
+    let rules = crate::rig::rules(&node).await.to_string();
+    assert!(
+        !rules.contains("Copy first"),
+        "what they taught is among the old rules: {rules}"
     );
 }
 
