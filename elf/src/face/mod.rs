@@ -2,11 +2,13 @@
 //! not there is an error.
 
 mod ask;
+pub mod book;
 pub mod diary;
 pub mod import;
 pub mod shown;
 mod teach;
 
+pub use book::{Context, Dossier, Event, ShownPlan, What};
 pub use shown::{
     Export, Heuristic, HeuristicQuery, OutcomePage, RulePage, RuleQuery, ShownOutcome, ShownRule,
     Stats,

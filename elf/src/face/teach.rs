@@ -66,6 +66,24 @@ impl Elf {
         .await
     }
 
+    /// Makes a pinned rule, by id or number, an ordinary one again; leaves any other as it is.
+    ///
+    /// # Errors
+    /// As [`Elf::pin`].
+    pub async fn unpin(&self, tenant: &Tenant, id: &str) -> Result<ShownRule, ElfError> {
+        let asked = id.to_owned();
+        let set = self.write(tenant, move |live, _| {
+            let rule = known(live, &asked)?;
+            let pinned = rule.status == RuleStatus::Pinned;
+            let entry = pinned.then(|| Entry::Activated {
+                rule: rule.id.clone(),
+            });
+            Ok((entry.into_iter().collect(), rule.id.clone()))
+        });
+        let id = set.await?;
+        self.get_rule(tenant, &id).await
+    }
+
     /// Counts an opinion of the seat about a rule that stood in its prompt: the first one.
     ///
     /// # Errors

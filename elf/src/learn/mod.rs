@@ -16,11 +16,13 @@
 //! Knows nothing of texts, tenants, stores or prompts.
 
 mod block;
+mod explain;
 mod model;
 pub mod normal;
 mod verdict;
 
 pub use block::{Belief, Block};
+pub use explain::{Condition, Explained};
 pub use model::{Model, Step};
 pub use verdict::{GOLDEN, LOST, Verdict, missing};
 

@@ -7,9 +7,9 @@ pub const GOLDEN: f64 = 0.975;
 /// It stops being golden when that is less sure than this. Between the two it stays what it was.
 pub const LOST: f64 = 0.80;
 /// The least effect of a golden rule: three points of success.
-const LEAST_EFFECT: f64 = 0.03;
+pub(super) const LEAST_EFFECT: f64 = 0.03;
 /// Prompts that a golden rule stood in, and that it fitted and was kept out of: its control.
-const LEAST: (u64, u64) = (15, 10);
+pub(super) const LEAST: (u64, u64) = (15, 10);
 /// The middle 90 % of a normal, in standard deviations.
 const NINETY: f64 = 1.644_853_626_951_472_2;
 

@@ -49,6 +49,8 @@ pub struct Services {
     pub limits: HttpLimits,
     /// The shared memory as people read it; the routes of it answer 503 without.
     pub elf: Option<Arc<dyn ElfFace>>,
+    /// The same as people look into it; the routes of it answer 503 without.
+    pub book: Option<Arc<sandbox_elf::Elf>>,
     /// Its tools; `/elf/ask` answers 503 without.
     pub tools: Option<Arc<dyn Tools>>,
     /// The same by the Model Context Protocol; `/mcp` answers 503 without.

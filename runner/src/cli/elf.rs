@@ -1,9 +1,12 @@
 //! `sandbox elf`: what the shared memory knows, and teaching it by hand.
 
+mod look;
+
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
+use reqwest::Url;
 use serde_json::{Value, json};
 
 use super::{
@@ -25,7 +28,8 @@ pub struct Elf {
 enum Command {
     /// Count what is known
     Stats,
-    /// List rules
+    /// List rules, most trusted first
+    #[command(alias = "list")]
     Rules {
         /// Only of this domain
         #[arg(long)]
@@ -38,6 +42,65 @@ enum Command {
     Show {
         /// Its number or id
         rule: String,
+        /// With what is believed of it, why, and what happened to it
+        #[arg(long)]
+        history: bool,
+    },
+    /// Say why a rule is golden or is not, and what it lacks
+    Explain {
+        /// Its number or id
+        rule: String,
+    },
+    /// Put a rule into every prompt that it fits
+    Pin {
+        /// Its number or id
+        rule: String,
+    },
+    /// Make a pinned rule an ordinary one again
+    Unpin {
+        /// Its number or id
+        rule: String,
+    },
+    /// Make a pinned or retired rule an ordinary one again
+    Activate {
+        /// Its number or id
+        rule: String,
+    },
+    /// Find rules by their words
+    Search {
+        /// The words
+        words: String,
+        /// Only of this domain
+        #[arg(long)]
+        domain: Option<String>,
+        /// Most rows
+        #[arg(long, default_value_t = 10)]
+        limit: u32,
+    },
+    /// Show what a job would be given now; nothing is written
+    Context(Work),
+    /// Show files that work went through lately, strongest first
+    Trails {
+        /// Only this file, or files below this folder
+        path: Option<String>,
+        /// Most rows
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// List plans, newest first
+    Plans {
+        /// active, completed or all
+        #[arg(long, default_value = "active")]
+        status: String,
+        /// Most rows
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// Write all that memory knows to standard output, one JSON object a line
+    Export {
+        /// Begin after this place of the log
+        #[arg(long, default_value_t = 0)]
+        after: u64,
     },
     /// Take a rule out of every prompt
     Retire {
@@ -56,18 +119,38 @@ enum Command {
         attempt: Option<u32>,
     },
     /// Teach a rule
-    Add {
-        /// What it is about, such as rust or auth
-        domain: String,
-        /// The rule, one line
-        rule: String,
-        /// Why
-        #[arg(long, default_value = "")]
-        explanation: String,
-        /// Only for this project
-        #[arg(long)]
-        project: Option<String>,
-    },
+    Add(Taught),
+}
+
+/// What a job would ask.
+#[derive(clap::Args)]
+struct Work {
+    /// What the work is about
+    task: String,
+    /// Whose lessons are wanted most
+    #[arg(long)]
+    domain: Option<String>,
+    /// The project of the work
+    #[arg(long)]
+    project: Option<String>,
+    /// A file that the work is at; may be given again
+    #[arg(long = "file")]
+    files: Vec<String>,
+}
+
+/// A rule that is taught.
+#[derive(clap::Args)]
+struct Taught {
+    /// What it is about, such as rust or auth
+    domain: String,
+    /// The rule, one line
+    rule: String,
+    /// Why
+    #[arg(long, default_value = "")]
+    explanation: String,
+    /// Only for this project
+    #[arg(long)]
+    project: Option<String>,
 }
 
 impl Elf {
@@ -76,47 +159,107 @@ impl Elf {
     /// # Errors
     /// The server cannot be asked, or refuses.
     pub async fn run(self, api: &Api) -> Result<ExitCode> {
+        let output = self.output;
         match self.command {
-            Command::Stats => document(&api.get("/elf/stats").await?, self.output)?,
-            Command::Rules { domain, limit } => rules(api, domain, limit, self.output).await?,
-            Command::Show { rule } => {
-                let found = api
-                    .get(&format!("/elf/heuristics/{}", named(&rule)?))
-                    .await?;
-                document(&found, self.output)?;
+            Command::Stats => document(&api.get("/elf/stats").await?, output)?,
+            Command::Rules { domain, limit } => {
+                let asked = [("domain", domain), ("limit", Some(limit.to_string()))];
+                rules(api, &path("/elf/heuristics", asked)?, output).await?;
             }
-            Command::Retire { rule, reason } => {
-                let path = format!("/elf/heuristics/{}/retire", named(&rule)?);
-                let retired = api.post(&path, &json!({"reason": reason}), &[]).await?;
-                match self.output {
-                    None => out(&format!(
-                        "rule {} is in no prompt any more",
-                        text(&retired["id"])
-                    )),
-                    some => document(&retired, some)?,
-                }
-            }
-            Command::Receipt { job, attempt } => {
-                let attempt = attempt.map(|n| format!("?attempt={n}")).unwrap_or_default();
-                let path = format!("/jobs/{}/receipt{attempt}", api.id(&job).await?);
-                document(&api.get(&path).await?, self.output)?;
-            }
-            Command::Add {
+            Command::Search {
+                words,
                 domain,
-                rule,
-                explanation,
-                project,
+                limit,
             } => {
-                let body = json!({"domain": domain, "rule": rule, "explanation": explanation, "project_path": project});
-                let made = api.post("/elf/heuristics", &body, &[]).await?;
-                match self.output {
-                    None => out(&format!("rule {} is known", text(&made["id"]))),
-                    some => document(&made, some)?,
-                }
+                let limit = Some(limit.to_string());
+                let asked = [("query", Some(words)), ("domain", domain), ("limit", limit)];
+                rules(api, &path("/elf/search", asked)?, output).await?;
             }
+            Command::Show { rule, history } => {
+                let shelf = if history { "rules" } else { "heuristics" };
+                let path = format!("/elf/{shelf}/{}", named(&rule)?);
+                document(&api.get(&path).await?, output)?;
+            }
+            Command::Explain { rule } => look::explain(api, named(&rule)?, output).await?,
+            Command::Pin { rule } => stand(api, &rule, "pin", output).await?,
+            Command::Unpin { rule } => stand(api, &rule, "unpin", output).await?,
+            Command::Activate { rule } => stand(api, &rule, "activate", output).await?,
+            Command::Retire { rule, reason } => retire(api, &rule, &reason, output).await?,
+            Command::Trails { path, limit } => look::trails(api, path, limit, output).await?,
+            Command::Plans { status, limit } => look::plans(api, status, limit, output).await?,
+            Command::Export { after } => look::export(api, after).await?,
+            Command::Receipt { job, attempt } => {
+                let asked = [("attempt", attempt.map(|n| n.to_string()))];
+                let at = format!("/jobs/{}/receipt", api.id(&job).await?);
+                document(&api.get(&path(&at, asked)?).await?, output)?;
+            }
+            Command::Context(work) => context(api, work, output).await?,
+            Command::Add(rule) => add(api, rule, output).await?,
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+async fn context(api: &Api, work: Work, output: Option<Output>) -> Result<()> {
+    let asked = [
+        ("task", Some(work.task)),
+        ("domain", work.domain),
+        ("project_path", work.project),
+        ("files", Some(work.files.join(","))),
+    ];
+    look::context(api, &path("/elf/context", asked)?, output).await
+}
+
+async fn add(api: &Api, rule: Taught, output: Option<Output>) -> Result<()> {
+    let body = json!({
+        "domain": rule.domain, "rule": rule.rule, "explanation": rule.explanation, "project_path": rule.project,
+    });
+    let made = api.post("/elf/heuristics", &body, &[]).await?;
+    match output {
+        None => out(&format!("rule {} is known", text(&made["id"]))),
+        some => document(&made, some)?,
+    }
+    Ok(())
+}
+
+async fn retire(api: &Api, rule: &str, reason: &str, output: Option<Output>) -> Result<()> {
+    let path = format!("/elf/rules/{}/retire", named(rule)?);
+    let retired = api.post(&path, &json!({"reason": reason}), &[]).await?;
+    match output {
+        None => out(&format!(
+            "rule {} is in no prompt any more",
+            text(&retired["id"])
+        )),
+        some => document(&retired, some)?,
+    }
+    Ok(())
+}
+
+/// Changes where a rule stands.
+async fn stand(api: &Api, rule: &str, how: &str, output: Option<Output>) -> Result<()> {
+    let path = format!("/elf/rules/{}/{how}", named(rule)?);
+    let stands = api.post(&path, &json!({}), &[]).await?;
+    match output {
+        None => out(&format!(
+            "rule {} is {}",
+            text(&stands["number"]),
+            text(&stands["status"])
+        )),
+        some => document(&stands, some)?,
+    }
+    Ok(())
+}
+
+/// A path with what is asked, in the signs of an address.
+fn path<const N: usize>(path: &str, asked: [(&str, Option<String>); N]) -> Result<String> {
+    let mut url = Url::parse("http://server/")?.join(path)?;
+    for (name, value) in asked {
+        if let Some(value) = value {
+            url.query_pairs_mut().append_pair(name, &value);
+        }
+    }
+    let query = url.query().map(|q| format!("?{q}")).unwrap_or_default();
+    Ok(format!("{path}{query}"))
 }
 
 /// A rule's number or id, which becomes part of a path.
@@ -128,18 +271,8 @@ fn named(rule: &str) -> Result<&str> {
     Ok(rule)
 }
 
-async fn rules(
-    api: &Api,
-    domain: Option<String>,
-    limit: u32,
-    output: Option<Output>,
-) -> Result<()> {
-    let domain = domain.map(|d| format!("&domain={d}"));
-    let path = format!(
-        "/elf/heuristics?limit={limit}{}",
-        domain.unwrap_or_default()
-    );
-    let found = api.get(&path).await?;
+async fn rules(api: &Api, path: &str, output: Option<Output>) -> Result<()> {
+    let found = api.get(path).await?;
     let rows = found["heuristics"].as_array().cloned().unwrap_or_default();
     let row = |r: &Value| {
         ["id", "domain", "confidence", "rule"]

@@ -38,6 +38,7 @@ pub(super) fn services(config: &ServeConfig, node: &Node) -> Result<Services> {
         workspace_root: config.workspace_root.clone(),
         artifacts_root: config.data_dir.join("artifacts"),
         elf: Some(Arc::new(Faced(node.elf.clone()))),
+        book: Some(node.elf.clone()),
         mcp: Some(Door::of_memory(node.tools.clone(), limits.body)),
         tools: Some(node.tools.clone()),
         limits,

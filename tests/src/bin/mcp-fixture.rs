@@ -56,6 +56,7 @@ fn services() -> Services {
         artifacts_root: std::env::temp_dir(),
         limits,
         elf: None,
+        book: None,
         tools: Some(tools),
         mcp: Some(door),
     }

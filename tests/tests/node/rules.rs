@@ -53,3 +53,96 @@ async fn a_taught_rule_is_answered_as_it_is_listed_and_a_retired_one_is_in_no_pr
     let missing = says(&node, &["elf", "show", "99"]).unwrap_err();
     assert!(missing.contains("404"), "{missing}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_says_why_it_is_not_golden_and_what_became_of_it() {
+    let node = Node::start(&[]);
+    let add = ["elf", "add", "rust", "Run clippy before each commit"];
+    says(&node, &add).unwrap();
+    let chat = json!({"prompt": "clippy before a commit", "domain": "rust"});
+    let job = node.submit("claude_chat", chat).await;
+    node.ended(&job).await;
+    let said = says(&node, &["elf", "explain", "1"]).unwrap();
+    assert!(
+        said.contains("It is not golden: 4 of 4 conditions lack"),
+        "{said}"
+    );
+    assert!(said.contains("lacks  It stood in the prompts of"), "{said}");
+    let shown = says(&node, &["elf", "show", "1", "--history", "-o", "json"]).unwrap();
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    let history = shown["history"].as_array().unwrap().iter();
+    let events: Vec<&str> = history.map(|e| e["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["said", "given", "ended"], "{shown:#}");
+    assert_eq!(shown["history"][1]["seat"], format!("{job}/1"));
+    assert_eq!(
+        (&shown["complete"], &shown["source"]["kind"]),
+        (&json!(true), &json!("human"))
+    );
+    let (status, receipt) = node.get(&format!("/elf/receipts/{job}")).await;
+    assert_eq!(
+        (status, &receipt["injected"][0]["rule"]),
+        (200, &shown["id"]),
+        "{receipt}"
+    );
+    assert_eq!(node.get("/elf/receipts/nobody").await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_job_would_be_given_is_shown_and_nothing_is_written() {
+    let node = Node::start(&[]);
+    for (domain, rule) in [
+        ("rust", "Run clippy before each commit"),
+        ("sql", "Quote every identifier"),
+    ] {
+        says(&node, &["elf", "add", domain, rule]).unwrap();
+    }
+    let log = || says(&node, &["elf", "export"]).unwrap();
+    let before = log();
+    let asked = ["elf", "context", "run clippy & commit", "--domain", "rust"];
+    let given = says(&node, &asked).unwrap();
+    assert!(
+        given.contains("Run clippy") && !given.contains("Quote"),
+        "{given}"
+    );
+    assert!(given.contains("1 of 1 rules that fit"), "{given}");
+    let found = says(&node, &["elf", "search", "quote identifier"]).unwrap();
+    assert!(
+        found.contains("Quote every") && !found.contains("clippy"),
+        "{found}"
+    );
+    assert_eq!(log(), before);
+    assert_eq!(
+        before.lines().count(),
+        2,
+        "one line for each entry of the log"
+    );
+    let rest = says(&node, &["elf", "export", "--after", "1"]).unwrap();
+    assert_eq!(before.lines().nth(1), rest.lines().next());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pinned_rule_can_be_unpinned_and_a_retired_one_is_only_activated() {
+    let node = Node::start(&[]);
+    says(
+        &node,
+        &["elf", "add", "rust", "Run clippy before each commit"],
+    )
+    .unwrap();
+    let how = |word: &str| says(&node, &["elf", word, "1"]).unwrap().trim().to_owned();
+    assert_eq!(how("pin"), "rule 1 is pinned");
+    let pinned = node.get("/elf/rules?status=pinned").await.1;
+    assert_eq!(
+        pinned["rules"].as_array().map(Vec::len),
+        Some(1),
+        "{pinned}"
+    );
+    assert_eq!(how("unpin"), "rule 1 is active");
+    how("retire");
+    assert_eq!(how("unpin"), "rule 1 is retired");
+    assert_eq!(how("activate"), "rule 1 is active");
+    assert_eq!(node.get("/elf/plans?status=done").await.0, 422);
+    assert_eq!(node.get("/elf/rules?status=odd").await.0, 422);
+    let plans = says(&node, &["elf", "plans", "-o", "json"]).unwrap();
+    assert_eq!(plans.trim(), "[]");
+    says(&node, &["elf", "trails", "src"]).unwrap();
+}

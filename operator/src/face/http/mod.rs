@@ -6,6 +6,7 @@ mod app;
 mod artifacts;
 pub mod auth;
 mod beneath;
+mod book;
 mod dashboard;
 mod dialect;
 mod elf;

@@ -10,7 +10,7 @@ use axum::{
 use schemars::{Schema, SchemaGenerator};
 
 use super::{
-    agents, app::App, artifacts, dashboard, dialect::record, elf, events, gate, health, jobs,
+    agents, app::App, artifacts, book, dashboard, dialect::record, elf, events, gate, health, jobs,
     jobs::amend, logs, mcp, metrics, openapi, problem::Problem, workspace,
 };
 
@@ -88,6 +88,7 @@ const PROJECT: Param = query(
     "string",
     "This project's, and those of none.",
 );
+const AFTER: Param = query("after", "integer", "Continues after a page: its next.");
 const ATTEMPT: Param = query("attempt", "integer", "Which attempt; the last when absent.");
 const KEY: Param = Param {
     name: "Idempotency-Key",
@@ -163,6 +164,36 @@ routes! {
     get "/elf/heuristics/{id}" "One rule of the memory, by its number or id." [] => Json(record::anything), elf::rule;
     post "/elf/heuristics/{id}/retire" "Takes a rule out of every prompt." [] body elf::retirement => Json(record::anything), elf::retire;
     get "/elf/golden-rules" "The memory's golden rules." [PROJECT, LIMIT] => Json(record::anything), elf::golden_rules;
+    get "/elf/rules" "Rules with all that is known of them, in the order in which they were first said." [
+        DOMAIN, PROJECT, LIMIT, AFTER,
+        query("status", "string", "Only these: active, pinned or retired.")
+    ] => Json(record::anything), book::rules;
+    get "/elf/rules/{id}" "One rule with its posterior, why it is golden or is not, and what happened to it: at most the newest 200 events." [] => Json(record::anything), book::rule;
+    get "/elf/rules/{id}/explain" "Why a rule is golden or is not: each condition with its figures, and about how many more jobs it takes." [] => Json(record::anything), book::explain;
+    post "/elf/rules/{id}/pin" "Puts a rule into every prompt that it fits." [] => Json(record::anything), book::pin;
+    post "/elf/rules/{id}/unpin" "Makes a pinned rule an ordinary one again." [] => Json(record::anything), book::unpin;
+    post "/elf/rules/{id}/activate" "Makes a pinned or retired rule an ordinary one again." [] => Json(record::anything), book::activate;
+    post "/elf/rules/{id}/retire" "Takes a rule out of every prompt." [] body elf::retirement => Json(record::anything), elf::retire;
+    get "/elf/search" "Rules whose words fit, best first." [
+        query("query", "string", "2 to 500 characters."), DOMAIN, LIMIT
+    ] => Json(record::anything), book::search;
+    get "/elf/context" "What a job would be given now, and what would be kept back. Nothing is written." [
+        query("task", "string", "What the work is about."),
+        query("domain", "string", "Whose lessons are wanted most."),
+        query("project_path", "string", "The project of the work."),
+        query("files", "string", "Files the work is at, with commas."),
+        query("max_tokens", "integer", "Most tokens of lessons; 1,500 when absent, 4,000 at most.")
+    ] => Json(record::anything), book::context;
+    get "/elf/receipts/{id}" "What an attempt of this job was given, also when its record is gone." [ATTEMPT] => Json(record::anything), book::receipt;
+    get "/elf/trails" "Files that work went through lately, strongest first." [
+        query("path", "string", "Only this file, or files below this folder."), LIMIT
+    ] => Json(record::anything), book::trails;
+    get "/elf/plans" "Plans, newest first." [
+        query("status", "string", "active, completed, or all when absent."), LIMIT
+    ] => Json(record::anything), book::plans;
+    get "/elf/export" "The memory's whole log, one JSON object a line, oldest first." [
+        query("after", "integer", "Begins after this place of the log.")
+    ] => Other("application/x-ndjson"), book::export;
     post "/elf/ask" "Calls a tool of the memory or reads a text of it, as `sandbox mcp` does. Where no key is asked for, X-Client-Id names the client." [] body mcp::asked => Json(record::anything), mcp::ask;
     post "/mcp" "The memory by the Model Context Protocol, streamable HTTP: a message of a client." [] => Other("text/event-stream"), mcp::protocol;
     get "/mcp" "The server's side of a session of the Model Context Protocol." [] => Other("text/event-stream"), mcp::protocol;

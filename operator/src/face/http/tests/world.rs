@@ -73,7 +73,8 @@ impl World {
         let (store, events) = Announcing::new(Arc::new(MemoryStore::default()));
         let (waker, woken) = Waker::new();
         let vps: Arc<dyn Backend> = backend.clone();
-        let tools: Arc<dyn Tools> = Arc::new(memory());
+        let memory = Arc::new(memory());
+        let tools: Arc<dyn Tools> = memory.clone();
         let mut services = Services {
             store: Arc::new(store),
             seats: Arc::new(MemorySeats::default()),
@@ -87,6 +88,7 @@ impl World {
             artifacts_root: dir.path().join("artifacts"),
             limits: HttpLimits::default(),
             elf: Some(Arc::new(Elf)),
+            book: Some(memory),
             tools: Some(tools.clone()),
             mcp: Some(Door::of_memory(tools, HttpLimits::default().body)),
         };

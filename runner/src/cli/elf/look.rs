@@ -1,0 +1,112 @@
+//! What `sandbox elf` shows besides lists of rules. Changes nothing.
+
+use std::io::{ErrorKind, Write};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::{
+    super::{
+        api::Api,
+        shown::{Output, document, out, safe, show, text},
+    },
+    path,
+};
+
+/// Why a rule is golden or is not: a sentence, and one for each condition.
+pub(super) async fn explain(api: &Api, rule: &str, output: Option<Output>) -> Result<()> {
+    let said = api.get(&format!("/elf/rules/{rule}/explain")).await?;
+    if output.is_some() {
+        return document(&said, output);
+    }
+    out(&text(&said["sentence"]));
+    for condition in said["conditions"].as_array().into_iter().flatten() {
+        let mark = if condition["holds"] == true {
+            "holds"
+        } else {
+            "lacks"
+        };
+        out(&format!("  {mark}  {}", text(&condition["sentence"])));
+    }
+    Ok(())
+}
+
+/// What a job would be given, as it would stand in the prompt, and what would be kept back.
+pub(super) async fn context(api: &Api, path: &str, output: Option<Output>) -> Result<()> {
+    let given = api.get(path).await?;
+    if output.is_some() {
+        return document(&given, output);
+    }
+    let block = given["text"].as_str().unwrap_or_default();
+    if block.is_empty() {
+        out("memory would give nothing");
+    }
+    for line in block.lines() {
+        out(&safe(line));
+    }
+    let receipt = &given["receipt"];
+    let many = |field: &str| receipt[field].as_array().map_or(0, Vec::len);
+    out(&format!(
+        "{} of {} rules that fit, about {} tokens",
+        many("injected"),
+        many("eligible"),
+        text(&given["tokens"])
+    ));
+    Ok(())
+}
+
+/// Where work went lately.
+pub(super) async fn trails(
+    api: &Api,
+    below: Option<String>,
+    limit: u32,
+    output: Option<Output>,
+) -> Result<()> {
+    let asked = [("path", below), ("limit", Some(limit.to_string()))];
+    let found = api.get(&path("/elf/trails", asked)?).await?;
+    let rows = found["trails"].as_array().cloned().unwrap_or_default();
+    let row = |t: &Value| {
+        ["path", "mark", "strength", "touches", "at"]
+            .map(|k| text(&t[k]))
+            .to_vec()
+    };
+    let head = &["PATH", "MARK", "STRENGTH", "TOUCHES", "LAST"];
+    show(&rows, output, "path", (head, row))
+}
+
+/// What is meant to be done.
+pub(super) async fn plans(
+    api: &Api,
+    status: String,
+    limit: u32,
+    output: Option<Output>,
+) -> Result<()> {
+    let asked = [("status", Some(status)), ("limit", Some(limit.to_string()))];
+    let found = api.get(&path("/elf/plans", asked)?).await?;
+    let rows = found["plans"].as_array().cloned().unwrap_or_default();
+    let row = |p: &Value| {
+        ["id", "status", "domain", "created_at", "title"]
+            .map(|k| text(&p[k]))
+            .to_vec()
+    };
+    let head = &["ID", "STATUS", "DOMAIN", "CREATED", "TITLE"];
+    show(&rows, output, "id", (head, row))
+}
+
+/// All that memory knows, as it comes: JSON escapes what could move a cursor.
+pub(super) async fn export(api: &Api, after: u64) -> Result<()> {
+    let asked = [("after", Some(after.to_string()))];
+    let mut answer = api.raw(&path("/elf/export", asked)?).await?;
+    let mut out = std::io::stdout().lock();
+    while let Some(piece) = answer
+        .chunk()
+        .await
+        .context("read the export; it is not whole")?
+    {
+        match out.write_all(&piece) {
+            Err(e) if e.kind() == ErrorKind::BrokenPipe => return Ok(()),
+            done => done.context("wrote the export")?,
+        }
+    }
+    out.flush().context("wrote the export")
+}
