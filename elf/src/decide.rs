@@ -16,6 +16,7 @@ use crate::{
     state::State,
     text::{self, MAX_DOMAIN, MAX_EXPLANATION, MAX_PROJECT, RULE},
     trail::{Mark, millionths},
+    trouble,
 };
 
 /// Most files of one attempt.
@@ -47,8 +48,10 @@ pub fn record(
     } = lessons;
     (ended.lessons, ended.dropped) = (ids, dropped);
     let trail = trail(&ended);
+    let repeated = trouble::rule(state, &ended);
     std::iter::once(Entry::Outcome(Box::new(ended)))
         .chain(entries)
+        .chain(repeated)
         .chain(trail)
         .collect()
 }
@@ -157,7 +160,7 @@ impl<'a> Lessons<'a> {
             return;
         }
         match self.state.rules.get(&id) {
-            Some(rule) if self.was_in_prompt(rule.number) => {}
+            Some(rule) if self.is_no_news(rule.number) => {}
             Some(_) => self.entries.push(aliased(&id, &self.source, &self.files)),
             None if self.is_full() => {
                 self.dropped += 1;
@@ -179,15 +182,16 @@ impl<'a> Lessons<'a> {
             files: self.files.clone(),
             legacy: None,
             claimed: None,
+            similar: Vec::new(),
+            proof: None,
         }))
     }
 
-    fn was_in_prompt(&self, number: u64) -> bool {
+    /// Whether it stood in the prompt, or was stated here before.
+    fn is_no_news(&self, number: u64) -> bool {
         let seat = self.source.seat.as_ref();
         let attempt = seat.and_then(|s| self.state.attempt(s));
-        attempt
-            .and_then(|a| a.injected.as_ref())
-            .is_some_and(|i| i.contains(&number))
+        attempt.is_some_and(|a| a.given().contains(&number) || a.stated.contains(&number))
     }
 
     fn is_full(&self) -> bool {
@@ -276,5 +280,7 @@ pub fn checked(redactor: &Redactor, rule: &NewRule) -> Result<RuleAdded, ElfErro
         files: Vec::new(),
         legacy: None,
         claimed: None,
+        similar: Vec::new(),
+        proof: None,
     })
 }

@@ -11,8 +11,9 @@ use crate::{
     trail::Mark,
 };
 
-/// The version of [`Entry`] that this program writes, and the newest that it reads.
-pub const VERSION: u32 = 1;
+/// The version of [`Entry`] that this program writes, and the newest that it reads. 2 has rules of the
+/// runner, of which 1 knows nothing.
+pub const VERSION: u32 = 2;
 
 /// One line of a tenant's log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -131,6 +132,12 @@ pub struct RuleAdded {
     /// What whoever stated it said of it, where they did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed: Option<Claimed>,
+    /// Ids of rules that say nearly the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub similar: Vec<String>,
+    /// The hash of what it was made of, where no mind made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<String>,
 }
 
 /// What is said of a rule by whoever states it. It proves nothing.
@@ -202,6 +209,8 @@ pub enum SourceKind {
     Human,
     /// An agent at work.
     Agent,
+    /// The runner, from how work ended.
+    Runner,
 }
 
 impl SourceKind {
@@ -211,6 +220,7 @@ impl SourceKind {
         match self {
             Self::Human => "human",
             Self::Agent => "agent",
+            Self::Runner => "runner",
         }
     }
 }

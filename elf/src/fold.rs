@@ -11,6 +11,7 @@ use crate::{
     rule::{Rule, RuleStatus},
     state::{self, Attempt, Cast, State, Taught},
     trail::{Heat, Mark, TrailKey},
+    trouble,
 };
 
 /// Most trails of a tenant; beyond it the faintest go.
@@ -76,9 +77,12 @@ fn rule_added(state: &mut State, added: &RuleAdded, at: Timestamp) -> Vec<Touche
         return rule_aliased(state, &added.id, &added.source, &added.files, at);
     }
     let rule = Rule::new((state.rules.next(), state.head), added, at);
+    let number = rule.number;
     state::take_up(&mut state.learned, &rule);
     state.rules.add(rule);
-    vec![Touched::Rule(added.id.clone())]
+    let mut touched = vec![Touched::Rule(added.id.clone())];
+    touched.extend(stated(state, &added.source, number));
+    touched
 }
 
 fn rule_aliased(
@@ -88,7 +92,21 @@ fn rule_aliased(
     files: &[String],
     at: Timestamp,
 ) -> Vec<Touched> {
-    changed(state, id, |rule| rule.said(source, files, at))
+    let number = state.rules.get(id).map(|r| r.number);
+    let mut touched = changed(state, id, |rule| rule.said(source, files, at));
+    touched.extend(number.and_then(|number| stated(state, source, number)));
+    touched
+}
+
+/// Notes which seat stated a rule, so that it does not count there again.
+fn stated(state: &mut State, source: &Source, number: u64) -> Option<Touched> {
+    let seat = source.seat.as_ref()?;
+    let attempt = attempt(state, seat);
+    if attempt.stated.contains(&number) {
+        return None;
+    }
+    attempt.stated.push(number);
+    Some(Touched::Job(seat.uid.clone()))
 }
 
 fn set(state: &mut State, id: &str, status: RuleStatus, at: Timestamp) -> Vec<Touched> {
@@ -139,7 +157,10 @@ fn ended_at(state: &mut State, ended: &Ended) -> Vec<Touched> {
     }
     attempt.label = Some(ended.label);
     attempt.lesson = taught(ended, seq);
+    attempt.trouble = trouble::key(ended);
     let attempt = attempt.clone();
+    let key = attempt.trouble.as_deref();
+    state.troubles.add(key, &ended.seat.uid);
     if let Some(taught) = &attempt.lesson {
         state::learn(&mut state.learned, &attempt, taught);
     }

@@ -15,8 +15,10 @@ pub mod label;
 pub mod learn;
 pub mod legacy;
 pub mod lesson;
+mod likeness;
 mod live;
 mod memory;
+mod near;
 pub mod plan;
 pub mod prompt;
 pub mod recall;
@@ -29,6 +31,7 @@ pub mod store;
 pub mod text;
 pub mod tools;
 pub mod trail;
+mod trouble;
 
 pub use elf::Elf;
 pub use error::ElfError;

@@ -8,7 +8,7 @@ use sandbox_core::{
     port::{Answer, AttemptOutcome, Memory, RecallQuery, Receipt},
 };
 
-use crate::{Elf, ElfError, decide, entry::Entry, recall};
+use crate::{Elf, ElfError, decide, entry::Entry, near, recall};
 
 #[async_trait]
 impl Memory for Elf {
@@ -56,7 +56,8 @@ impl Elf {
         let tenant = outcome.tenant.clone();
         self.write(&tenant, move |live, now| {
             let known = (&live.state, &live.redactor);
-            Ok((decide::record(known, &seat, &told, now), ()))
+            let entries = decide::record(known, &seat, &told, now);
+            Ok((near::settle(live.known(), entries).0, ()))
         })
         .await
     }

@@ -41,6 +41,12 @@ pub struct Rule {
     /// What whoever stated it said of it, where they did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed: Option<Claimed>,
+    /// Ids of rules that said nearly the same when it was first said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub similar_to: Vec<String>,
+    /// The hash of what it was made of, where no mind made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<String>,
     /// What those without a seat think of it: the last word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opinion: Option<bool>,
@@ -154,6 +160,8 @@ impl Rule {
             source: added.source.clone(),
             legacy: added.legacy,
             claimed: added.claimed,
+            similar_to: added.similar.clone(),
+            proof: added.proof.clone(),
             opinion: None,
             status: RuleStatus::Active,
             evidence: 0,

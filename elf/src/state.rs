@@ -14,6 +14,7 @@ use crate::{
     rule::{Rule, Seats},
     rules::Rules,
     trail::{Heat, TrailKey},
+    trouble::Troubles,
 };
 
 /// Everything that is known of one tenant.
@@ -29,6 +30,8 @@ pub struct State {
     pub jobs: BTreeMap<Uid, Job>,
     /// Plans by number.
     pub plans: BTreeMap<u64, Plan>,
+    /// Which jobs failed alike. Follows from the attempts and is not written down.
+    pub troubles: Troubles,
     /// What is believed of the rules. Follows from rules and attempts; never written down.
     pub learned: Model,
 }
@@ -59,6 +62,12 @@ pub struct Attempt {
     /// What those votes were, where they teach.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cast: Vec<Cast>,
+    /// Numbers of the rules that were stated there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stated: Vec<u64>,
+    /// The key of its failure, where it is one that can repeat itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// A vote that teaches.
@@ -166,10 +175,14 @@ impl State {
         for rule in self.rules.values_mut() {
             rule.seats = Seats::default();
         }
+        self.troubles = Troubles::default();
         let jobs = std::mem::take(&mut self.jobs);
-        for attempt in jobs.values().flat_map(|job| job.attempts.values()) {
-            self.count_given(attempt);
-            self.count_end(attempt);
+        for (uid, job) in &jobs {
+            for attempt in job.attempts.values() {
+                self.count_given(attempt);
+                self.count_end(attempt);
+                self.troubles.add(attempt.trouble.as_deref(), uid);
+            }
         }
         self.jobs = jobs;
     }
@@ -225,7 +238,7 @@ pub fn take_up(model: &mut Model, rule: &Rule) {
     let claimed = match (percent, rule.source.kind) {
         (Some(percent), _) => prior(f64::from(percent.min(100)) / 100.0),
         (None, SourceKind::Human) => prior(1.0),
-        (None, SourceKind::Agent) => prior(0.5),
+        (None, SourceKind::Agent | SourceKind::Runner) => prior(0.5),
     };
     model.add(rule.number, &rule.domain, claimed);
 }

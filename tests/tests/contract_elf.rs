@@ -77,6 +77,14 @@ promises! {
         an_end_told_by_hand_counts_once_and_speaks_for_no_seat
         votes_alone_never_make_a_rule_golden
         an_opinion_of_a_visitor_is_one_opinion_and_teaches_nothing;
+    sources:
+        what_says_nearly_the_same_is_evidence_of_the_first_whose_text_stays
+        what_is_only_similar_stands_for_itself_and_names_the_other
+        a_seat_that_says_it_again_in_other_words_is_no_evidence
+        the_opposite_and_another_figure_are_rules_of_their_own
+        the_same_failure_of_three_jobs_is_a_rule_on_trial_with_its_proof
+        each_further_job_that_fails_so_is_evidence_until_a_person_retires_the_rule
+        of_two_rules_that_contradict_each_other_one_is_given_and_both_get_their_turn;
     tools:
         every_tool_answers_flat_and_wrapped_as_its_schema_says
         what_no_tool_can_use_is_a_failure_that_names_it_and_writes_nothing

@@ -9,6 +9,7 @@ use crate::{
     Elf, ElfError, NewRule, Rule, decide,
     entry::{Claimed, Ended, Entry, RuleAdded, Source},
     live::Live,
+    near,
     plan::{self, Intent, Kept, Plan, Review},
     recall::Known,
     rows,
@@ -59,7 +60,7 @@ impl Elf {
             let mut added = decide::checked(&live.redactor, &rule)?;
             added.source = by.0.clone();
             added.claimed = Some(by.1);
-            stated(live, added)
+            near::taught(live.known(), stated(live, added)?)
         });
         let id = stated.await?;
         self.heuristic(tenant, &id).await
@@ -97,7 +98,11 @@ impl Elf {
         let stands = self.review_of(tenant, review.plan_id).await?;
         self.write(tenant, move |live, _| {
             let known = (&live.state, &live.redactor);
-            plan::review(known, &review, &by, stands.as_ref())
+            let (entries, mut kept) = plan::review(known, &review, &by, stands.as_ref())?;
+            let (entries, mut aliases) = near::settle(live.known(), entries);
+            let other = kept.rule.as_ref().and_then(|id| aliases.remove(id));
+            kept.rule = other.or(kept.rule);
+            Ok((entries, kept))
         })
         .await
     }
@@ -213,9 +218,16 @@ fn stated(live: &Live, added: RuleAdded) -> Result<(Vec<Entry>, String), ElfErro
     let (entry, id) = decide::taught(state, added)?;
     let heard = seat.is_some_and(|seat| {
         let rule = state.rules.get(&id);
-        rule.is_some_and(|r| r.source.seat.as_ref() == Some(&seat) || was_given(live, &seat, r))
+        rule.is_some_and(|r| was_stated(live, &seat, r) || was_given(live, &seat, r))
     });
     Ok((if heard { Vec::new() } else { vec![entry] }, id))
+}
+
+fn was_stated(live: &Live, seat: &Seat, rule: &Rule) -> bool {
+    let attempt = live.state.attempt(seat);
+    // What an older release wrote down says only who was first.
+    let first = rule.source.seat.as_ref() == Some(seat);
+    first || attempt.is_some_and(|a| a.stated.contains(&rule.number))
 }
 
 fn was_given(live: &Live, seat: &Seat, rule: &Rule) -> bool {

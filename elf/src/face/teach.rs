@@ -4,7 +4,7 @@ use sandbox_core::{Seat, Tenant};
 
 use super::ShownRule;
 use crate::{
-    Elf, ElfError, NewRule, Rule, decide, entry::Entry, live::Live, rule::RuleStatus, text,
+    Elf, ElfError, NewRule, Rule, decide, entry::Entry, live::Live, near, rule::RuleStatus, text,
 };
 
 /// Longest reason for a retirement, in characters.
@@ -19,7 +19,7 @@ impl Elf {
     pub async fn add_rule(&self, tenant: &Tenant, rule: NewRule) -> Result<ShownRule, ElfError> {
         let taught = self.write(tenant, move |live, _| {
             let (entry, id) = decide::teach(&live.state, &live.redactor, &rule)?;
-            Ok((vec![entry], id))
+            near::taught(live.known(), (vec![entry], id))
         });
         let id = taught.await?;
         self.get_rule(tenant, &id).await

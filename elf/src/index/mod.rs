@@ -6,14 +6,17 @@
 //! |---|---|
 //! | `words` | what counts as a word |
 //! | `text` | BM25 over the words of rules |
+//! | `twins` | which rules may say nearly the same |
 //! | `places` | which rules belong to a file, a folder, a domain, a project |
 
 mod places;
 mod text;
+mod twins;
 mod words;
 
 pub use places::Places;
 pub use text::{Hit, TextIndex};
+pub use twins::Twins;
 pub use words::words;
 
 use crate::{
@@ -25,6 +28,7 @@ use crate::{
 pub struct Index {
     text: TextIndex,
     places: Places,
+    twins: Twins,
 }
 
 impl Index {
@@ -35,7 +39,11 @@ impl Index {
     pub fn new() -> Kept<Self> {
         let text = TextIndex::new().map_err(|e| broken(&e))?;
         let places = Places::default();
-        Ok(Self { text, places })
+        Ok(Self {
+            text,
+            places,
+            twins: Twins::default(),
+        })
     }
 
     /// An index of these rules.
@@ -54,6 +62,7 @@ impl Index {
             // The explanation often has the words of the failure that the rule does not repeat.
             let text = format!("{} {} {}", rule.domain, rule.text, rule.explanation);
             self.text.add(rule.number, &text);
+            self.twins.add(rule);
         }
     }
 
@@ -61,6 +70,12 @@ impl Index {
     #[must_use]
     pub const fn places(&self) -> &Places {
         &self.places
+    }
+
+    /// Which rules may say nearly the same.
+    #[must_use]
+    pub const fn twins(&self) -> &Twins {
+        &self.twins
     }
 
     /// The wanted rules whose words fit this text best.

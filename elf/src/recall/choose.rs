@@ -20,13 +20,14 @@ const SAME: f64 = 0.8;
 /// In which order lessons may come: what people pinned; a few that are new; what is drawn to help, by
 /// its worth for each token; then the rest of the new. What is drawn to harm does not come, nor what is
 /// kept back for its control.
-pub(super) fn in_turn<'a, 'b>(best: &'b [Candidate<'a>]) -> Vec<&'b Candidate<'a>> {
+pub(super) fn in_turn<'a, 'b>(best: &[&'b Candidate<'a>]) -> Vec<&'b Candidate<'a>> {
     let pinned = |c: &&Candidate<'_>| c.rule.status == RuleStatus::Pinned;
-    let mut turn: Vec<&Candidate<'_>> = best.iter().filter(pinned).collect();
-    let mut new = best.iter().filter(|c| !pinned(c) && c.is_new);
+    let mut turn: Vec<&'b Candidate<'a>> = best.iter().copied().filter(pinned).collect();
+    let mut new = best.iter().copied().filter(|c| !pinned(c) && c.is_new);
     turn.extend(new.by_ref().take(NEW_FIRST));
-    let mut drawn: Vec<(f64, &Candidate<'_>)> = best
+    let mut drawn: Vec<(f64, &'b Candidate<'a>)> = best
         .iter()
+        .copied()
         .filter(|c| !pinned(c) && !c.is_new && !c.is_control && c.draw > 0.0)
         .map(|c| (worth(c), c))
         .collect();

@@ -5,11 +5,13 @@
 //! |---|---|
 //! | `asked` | the query within its bounds |
 //! | `propose` | the rules that fit: by words, files, domain and project, fused |
+//! | `exclusive` | of rules that say the opposite, at most one |
 //! | `choose` | what comes into the prompt, within its tokens |
 //! | `prepared` | rules as they stand in prompts, kept ready |
 
 mod asked;
 mod choose;
+mod exclusive;
 mod prepared;
 mod propose;
 
@@ -81,7 +83,7 @@ struct Candidate<'a> {
 pub fn rank(known: Known<'_>, query: &RecallQuery, seat: &Seat, now: Timestamp) -> Kept<Receipt> {
     let asked = Asked::of(query, known.redactor);
     let best = candidates(known, &asked, seat, now)?;
-    let injected = choose(&in_turn(&best), asked.tokens, |rule| {
+    let injected = choose(&in_turn(&exclusive::kept(&best)), asked.tokens, |rule| {
         known.prepared.get(rule, known.redactor)
     });
     let given: BTreeSet<&str> = injected.iter().map(|l| l.rule.as_str()).collect();

@@ -3,13 +3,12 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use sandbox_core::port::Lesson;
 
-use crate::{index, prompt, redact::Redactor, rule::Rule, text};
+use crate::{likeness, prompt, redact::Redactor, rule::Rule, text};
 
 /// Most rules that are kept ready; some kilobytes each.
 const MOST: usize = 2_048;
@@ -57,31 +56,13 @@ impl Said {
         };
         Self {
             cost: prompt::tokens(&prompt::line(&lesson)),
-            shingles: shingles(&lesson.text),
+            shingles: likeness::shingles(&lesson.text),
             lesson,
         }
     }
 
     /// How much of it the other says too, 0 to 1 (Jaccard's measure).
     pub fn overlap(&self, other: &Self) -> f64 {
-        let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
-        let shared = self.shingles.intersection(&other.shingles).count();
-        let all = self.shingles.len() + other.shingles.len() - shared;
-        count(shared) / count(all).max(1.0)
+        likeness::overlap(&self.shingles, &other.shingles)
     }
-}
-
-fn shingles(text: &str) -> BTreeSet<u64> {
-    let words = index::words(text);
-    if words.len() < 3 {
-        return BTreeSet::from([hash(&words)]);
-    }
-    words.windows(3).map(hash).collect()
-}
-
-/// The same within a process, and for nothing outside of it.
-fn hash(words: &[String]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    words.hash(&mut hasher);
-    hasher.finish()
 }

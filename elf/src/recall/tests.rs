@@ -66,6 +66,8 @@ impl World {
             files: files.iter().map(|f| (*f).to_owned()).collect(),
             legacy: None,
             claimed: None,
+            similar: Vec::new(),
+            proof: None,
         })));
         id
     }

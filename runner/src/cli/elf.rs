@@ -176,8 +176,8 @@ impl Elf {
                 rules(api, &path("/elf/search", asked)?, output).await?;
             }
             Command::Show { rule, history } => {
-                let shelf = if history { "rules" } else { "heuristics" };
-                let path = format!("/elf/{shelf}/{}", named(&rule)?);
+                let table = if history { "rules" } else { "heuristics" };
+                let path = format!("/elf/{table}/{}", named(&rule)?);
                 document(&api.get(&path).await?, output)?;
             }
             Command::Explain { rule } => look::explain(api, named(&rule)?, output).await?,

@@ -94,6 +94,8 @@ fn rule(seq: u64, chance: &mut u64) -> Entry {
         files: vec![format!("src/m{}/f{}.rs", seq % 50, seq % 1_000)],
         legacy: None,
         claimed: None,
+        similar: Vec::new(),
+        proof: None,
     }))
 }
 

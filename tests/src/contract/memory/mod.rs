@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod recall;
 pub mod record;
 pub mod rules;
+pub mod sources;
 pub mod tools;
 
 use std::sync::{

@@ -301,6 +301,6 @@ async fn harvest(world: &World, name: &str, n: u32) -> String {
     seen.push(format!("{:?}", elf.outcomes(&of, None, 50).await));
     seen.push(elf.export(&of, 0).await.unwrap().lines);
     let stats = elf.stats(&of).await.unwrap();
-    assert_eq!((stats.total_outcomes, stats.total_heuristics), (5, 10));
+    assert_eq!((stats.total_outcomes, stats.total_heuristics), (5, 11));
     seen.concat()
 }

@@ -1,0 +1,28 @@
+//! Rules that say the opposite of each other: of these the best draw may come into the prompt, and the
+//! others are kept back. Each is so the other's control, and the outcomes decide.
+
+use super::Candidate;
+use crate::{likeness::Stance, rule::RuleStatus};
+
+/// Those that may come, in the same order. What a person pinned goes before any draw.
+pub(super) fn kept<'a, 'b>(best: &'b [Candidate<'a>]) -> Vec<&'b Candidate<'a>> {
+    let stances: Vec<Stance> = best.iter().map(|c| Stance::of(&c.rule.text)).collect();
+    let mut by_draw: Vec<usize> = (0..best.len()).collect();
+    let pinned = |c: &Candidate<'_>| c.rule.status == RuleStatus::Pinned;
+    by_draw.sort_by(|x, y| {
+        let (a, b) = (&best[*x], &best[*y]);
+        pinned(b)
+            .cmp(&pinned(a))
+            .then(b.draw.total_cmp(&a.draw))
+            .then(a.order.cmp(&b.order))
+    });
+    let mut may: Vec<usize> = Vec::with_capacity(best.len());
+    for place in by_draw {
+        let stance = &stances[place];
+        if !may.iter().any(|other| stances[*other].contradicts(stance)) {
+            may.push(place);
+        }
+    }
+    may.sort_unstable();
+    may.into_iter().map(|place| &best[place]).collect()
+}
