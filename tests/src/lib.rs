@@ -13,4 +13,5 @@ pub mod model_server;
 pub mod node;
 pub mod redis;
 pub mod retrieval;
+pub mod secrets;
 pub mod sim;

@@ -38,11 +38,13 @@ pub fn is_random(run: &str) -> bool {
     is_drawn(longest) || is_base64(run)
 }
 
-/// Base64 with its signs inside: judged without them.
+/// Base64 with its signs inside: judged without them. So long, it has capitals; a path with a digest
+/// in it seldom has.
 fn is_base64(run: &str) -> bool {
     let solid: String = run.chars().filter(char::is_ascii_alphanumeric).collect();
     let signs = run.len() - solid.len();
-    signs * 10 <= run.len() && run.len() >= ONE_CASE && is_drawn(&solid)
+    let capitals = solid.bytes().any(|b| b.is_ascii_uppercase());
+    signs * 10 <= run.len() && run.len() >= ONE_CASE && capitals && is_drawn(&solid)
 }
 
 fn is_drawn(part: &str) -> bool {

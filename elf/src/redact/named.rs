@@ -5,16 +5,26 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
+use super::marks;
+
 /// The name, what joins it to its value, and the value.
 const NAMED: &str = r#"(?ix)
     \b ( [a-z0-9_.\-]* (?: passw(?:or)?d | passphrase | pwd | secret | token | credential
-        | api[_\-]?key | access[_\-]?key | private[_\-]?key | signing[_\-]?key | encryption[_\-]?key )
+        | api[_\-]?key | access[_\-]?key | private[_\-]?key | signing[_\-]?key | encryption[_\-]?key
+        | [_\-]key\b | [a-z]key\b )
         [a-z0-9_\-]* )
     ( ["']? \s* (?: :=|=>|=|: ) \s* ["'`]? )
-    ( [^\s"'`,;)\]}]{8,} )"#;
+    ( [^\s"'`,;)\]}]{6,} )"#;
+
+/// The name and the value with no more than a space between them.
+const SPOKEN: &str = r#"(?ix)
+    \b ( (?: password | passphrase | secret | token | (?:api|access|secret|private|auth) [\ _\-]? key )
+        (?: \s+ (?: is | was | key | token ) )? \s* [:=]? \s* ["'`]? )
+    ( [a-z0-9+/=_.\-]{16,} )"#;
 
 /// A pattern that does not compile would find nothing; a test finds something with it.
 static REGEX: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(NAMED).ok());
+static SPOKEN_REGEX: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(SPOKEN).ok());
 
 /// Words that stand for a value that is not there.
 const NO_VALUE: &[&str] = &[
@@ -28,8 +38,58 @@ const NO_VALUE: &[&str] = &[
     "required-field",
 ];
 
+/// What makes a name speak of a secret; a mere `key` may as well be one of a map.
+const SECRETIVE: &[&str] = &[
+    "passw",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "credential",
+    "apikey",
+    "api_key",
+    "api-key",
+    "accesskey",
+    "access_key",
+    "access-key",
+    "privatekey",
+    "private_key",
+    "private-key",
+    "signingkey",
+    "signing_key",
+    "signing-key",
+    "encryptionkey",
+    "encryption_key",
+    "encryption-key",
+];
+
 /// Replaces what `mark` is given.
 pub fn replace(text: &str, mark: impl Fn(&str, &str) -> String) -> String {
+    marks::outside(&assigned(text, &mark), |piece| spoken(piece, &mark))
+}
+
+fn spoken(text: &str, mark: impl Fn(&str, &str) -> String) -> String {
+    let Some(regex) = SPOKEN_REGEX.as_ref() else {
+        return text.to_owned();
+    };
+    let one = |found: &Captures<'_>| -> String {
+        let (before, value) = (&found[1], &found[2]);
+        if !is_key(value) {
+            return found[0].to_owned();
+        }
+        format!("{before}{}", mark("named-secret", value))
+    };
+    regex.replace_all(text, one).into_owned()
+}
+
+/// Sixteen letters and more, with digits among them: no word, and no name of a file.
+fn is_key(value: &str) -> bool {
+    let digits = value.bytes().filter(u8::is_ascii_digit).count();
+    let letters = value.bytes().filter(u8::is_ascii_alphabetic).count();
+    value.len() >= 16 && digits >= 3 && letters >= 3 && !value.starts_with(['/', '.'])
+}
+
+fn assigned(text: &str, mark: impl Fn(&str, &str) -> String) -> String {
     let Some(regex) = REGEX.as_ref() else {
         return text.to_owned();
     };
@@ -50,16 +110,33 @@ pub fn replace(text: &str, mark: impl Fn(&str, &str) -> String) -> String {
 /// too, only what is no word.
 fn is_value(name: &str, join: &str, value: &str) -> bool {
     let lower = value.to_lowercase();
+    let name_says_little = !SECRETIVE.iter().any(|w| name.to_lowercase().contains(w));
+    if name_says_little {
+        return is_key(value) && !is_reference(value);
+    }
     let bare = lower.trim_end_matches(['.', '!', '?', ':']);
     if is_reference(value) || NO_VALUE.contains(&bare) || repeats_name(name, bare) {
         return false;
+    }
+    if value.len() < 8 {
+        return is_odd(bare);
     }
     let assigned = join.contains('=') && !join.contains("=>");
     let quoted = join.ends_with(['"', '\'']);
     if assigned && !join.contains(' ') || quoted {
         return !is_identifier_path(bare);
     }
-    is_odd(bare)
+    is_odd(bare) || is_scrambled(value.trim_end_matches(['.', '!', '?', ':']))
+}
+
+/// Capitals where names have none, or a digit between both cases: names joined by capitals have four letters a word
+/// and more, what is drawn has two or three.
+fn is_scrambled(value: &str) -> bool {
+    let starts = |w: &[u8]| !w[0].is_ascii_uppercase() && w[1].is_ascii_uppercase();
+    let lower = value.bytes().any(|b| b.is_ascii_lowercase());
+    let words = 1 + value.as_bytes().windows(2).filter(|w| starts(w)).count();
+    let name = value.bytes().all(|b| b.is_ascii_alphabetic());
+    lower && words > 1 && (!name || value.len() < 4 * words)
 }
 
 /// Code or a variable that fetches the value from elsewhere.

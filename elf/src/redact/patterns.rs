@@ -28,13 +28,39 @@ fn random(secret: &str) -> bool {
         && secret.bytes().any(|b| b.is_ascii_lowercase())
 }
 
+/// Letters with a digit, or in both cases: of 20 that are drawn, one time in thirty none is a digit.
+fn drawn(secret: &str) -> bool {
+    let both = secret.bytes().any(|b| b.is_ascii_uppercase())
+        && secret.bytes().any(|b| b.is_ascii_lowercase());
+    both || mixed(secret)
+}
+
+/// A value as it is sent, not what stands for one.
+fn credential(secret: &str) -> bool {
+    let lower = secret.to_lowercase();
+    let stands_for = ["your", "token", "example", "placeholder", "secret", "xxx"];
+    mixed(secret) || drawn(secret) && !stands_for.iter().any(|w| lower.contains(w))
+}
+
 /// A password, not the place of one: `user:password@host` and `${NAME}` in examples are kept.
 fn no_placeholder(secret: &str) -> bool {
     let lower = secret.to_lowercase();
     let dummy = [
-        "password", "pass", "pw", "pwd", "secret", "token", "***", "xxx", "xxxx",
+        "password", "pass", "pw", "pwd", "secret", "token", "xxx", "xxxx",
     ];
-    !dummy.contains(&lower.as_str()) && !secret.starts_with(['$', '<', '{', '%', '*'])
+    let letters = secret.bytes().any(|b| b.is_ascii_alphanumeric());
+    letters && !dummy.contains(&lower.as_str()) && !secret.starts_with(['$', '<', '{', '%'])
+}
+
+/// Not a checksum, and not the number of something, with what it is before it.
+fn no_digest(secret: &str) -> bool {
+    let known = [
+        "sha", "md5", "commit", "rev", "blob", "tree", "build", "id", "hash", "digest", "checksum",
+        "etag", "run", "job", "req", "trace", "span", "uuid", "img", "image", "layer", "cache",
+        "tmp",
+    ];
+    let lower = secret.to_lowercase();
+    mixed(secret) && !known.iter().any(|word| lower.starts_with(word))
 }
 
 const fn p(kind: &'static str, regex: &'static str) -> Pattern {
@@ -45,7 +71,7 @@ const fn with(kind: &'static str, regex: &'static str, holds: fn(&str) -> bool) 
     Pattern { kind, regex, holds }
 }
 
-/// Every format. Those that enclose others come first.
+/// Every format. Those that enclose others come first, those that say least last.
 pub const TABLE: &[Pattern] = &[
     p(
         "private-key",
@@ -54,7 +80,7 @@ pub const TABLE: &[Pattern] = &[
     p("age-key", r"AGE-SECRET-KEY-1[0-9A-Z]{58}"),
     with(
         "url-password",
-        r"\b[a-zA-Z][a-zA-Z0-9+.\-]*://[^\s/:@?#]*:([^\s/@]+)@",
+        r"\b[a-zA-Z][a-zA-Z0-9+.\-]*://[^\s/:@?#]*:([^\s/]+)@",
         no_placeholder,
     ),
     with(
@@ -76,13 +102,13 @@ pub const TABLE: &[Pattern] = &[
     ),
     with(
         "authorization",
-        r#"(?i)\bauthorization["']?\s*[:=]\s*["']?(?:(?:bearer|basic|token|digest|apikey|negotiate)\s+)?([^\s"',;]{12,})"#,
-        mixed,
+        r#"(?i)\bauthorization["']?\s*[:=]\s*["']?(?:[a-z][a-z0-9_\-]*\s+)?([^\s"',;]{12,})"#,
+        credential,
     ),
     with(
         "bearer",
         r"(?i)\bbearer\s+([A-Za-z0-9._~+/=\-]{16,})",
-        mixed,
+        credential,
     ),
     with(
         "cookie",
@@ -119,9 +145,9 @@ pub const TABLE: &[Pattern] = &[
     with(
         "gitlab-token",
         r"\bgl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat|ffct)-[A-Za-z0-9_\-.]{20,}",
-        mixed,
+        drawn,
     ),
-    with("slack-token", r"\bxox[abeoprs]-[A-Za-z0-9\-]{10,}", mixed),
+    with("slack-token", r"\bxox[abeoprs]-[A-Za-z0-9\-]{10,}", drawn),
     p(
         "slack-app-token",
         r"\bxapp-\d-[A-Za-z0-9]+-\d+-[a-f0-9]{16,}",
@@ -129,16 +155,50 @@ pub const TABLE: &[Pattern] = &[
     with(
         "stripe-key",
         r"\b[srp]k_(?:live|test|prod)_[A-Za-z0-9]{10,}",
-        mixed,
+        drawn,
     ),
     p("stripe-webhook", r"\bwhsec_[A-Za-z0-9+/=]{24,}"),
+    with("alibaba-access-key", r"\bLTAI[A-Za-z0-9]{12,26}\b", drawn),
+    p("cloudflare-key", r"\bv1\.0-[0-9a-f]{24}-[0-9a-f]{140,160}"),
+    p("heroku-token", r"\bHRKU-[A-Za-z0-9_\-]{36,}"),
+    with("netlify-token", r"\bnf[pcou]_[A-Za-z0-9]{36,}", drawn),
+    p("pulumi-token", r"\bpul-[0-9a-f]{40}\b"),
+    with("render-key", r"\brnd_[A-Za-z0-9]{24,}", drawn),
+    with("square-token", r"\bEAAA[A-Za-z0-9_\-]{56,}", drawn),
+    with(
+        "netrc-password",
+        r"(?i)\blogin\s+\S+\s+password\s+(\S{6,})",
+        no_placeholder,
+    ),
+    with(
+        "sql-password",
+        r#"(?i)\bidentified\s+by\s+["']([^"'\s]{6,})["']"#,
+        no_placeholder,
+    ),
+    with(
+        "xml-secret",
+        r"(?i)<[a-z]*(?:password|secret|token)>([^<>\s]{6,})</",
+        credential,
+    ),
+    p(
+        "password-hash",
+        r"\$(?:1|2[abxy]|5|6|7|8|9|y|argon2(?:id|i|d))\$[A-Za-z0-9./=,+$\-]{20,}",
+    ),
+    p(
+        "dynatrace-token",
+        r"\bdt0[a-z]\d{2}\.[A-Z2-7]{24}\.[A-Z2-7]{64}",
+    ),
+    p(
+        "teams-webhook",
+        r"\boffice\.com/webhook(?:b2)?/([A-Za-z0-9@\-]{36,}/IncomingWebhook/[A-Za-z0-9/\-]{32,})",
+    ),
     p("npm-token", r"\bnpm_[A-Za-z0-9]{36}"),
     p("pypi-token", r"\bpypi-AgE[A-Za-z0-9_\-]{16,}"),
     p("cargo-token", r"\bcio[A-Za-z0-9]{32}\b"),
     p("rubygems-key", r"\brubygems_[a-f0-9]{48}"),
     p("nuget-key", r"\boy2[a-z0-9]{43}\b"),
-    with("anthropic-key", r"\bsk-ant-[A-Za-z0-9_\-]{16,}", mixed),
-    with("openrouter-key", r"\bsk-or-[A-Za-z0-9_\-]{20,}", mixed),
+    with("anthropic-key", r"\bsk-ant-[A-Za-z0-9_\-]{16,}", drawn),
+    with("openrouter-key", r"\bsk-or-[A-Za-z0-9_\-]{20,}", drawn),
     with(
         "openai-key",
         r"\bsk-(?:proj-|svcacct-|admin-)?[A-Za-z0-9_\-]{20,}",
@@ -206,6 +266,21 @@ pub const TABLE: &[Pattern] = &[
         "artifactory-token",
         r"\b(?:AKCp[A-Za-z0-9]{50,}|cmVmdGtu[A-Za-z0-9]{50,})",
     ),
-    with("tailscale-key", r"\btskey-[a-z]+-[A-Za-z0-9\-]{20,}", mixed),
+    with("tailscale-key", r"\btskey-[a-z]+-[A-Za-z0-9\-]{20,}", drawn),
     p("onepassword-token", r"\bops_eyJ[A-Za-z0-9+/=_\-]{50,}"),
+    // A word for a key, and the number of one: vendors' own prefixes are too many to list.
+    p(
+        "prefixed-key",
+        r"(?i)\b(?:[a-z]{0,8}(?:sk|pk|pat|api|key|tok|at)\d{0,2})[_\-](?:[a-z0-9]{2,8}[_\-]){0,2}[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b",
+    ),
+    with(
+        "prefixed-key",
+        r"\b[A-Za-z][A-Za-z0-9]{1,11}_(?:[A-Za-z0-9]{2,8}_)?[0-9a-f]{32,128}(?:_[0-9a-f]{8,10})?\b",
+        no_digest,
+    ),
+    with(
+        "prefixed-key",
+        r"\b(?:sk|pk|rk|ico|key|PRIVATE|xkeysib)-[0-9a-f]{32,128}(?:-[A-Za-z0-9]{8,20})?\b",
+        mixed,
+    ),
 ];

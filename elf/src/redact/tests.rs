@@ -28,6 +28,7 @@ fn samples() -> Vec<(&'static str, String)> {
     all.extend(services());
     all.extend(enclosed());
     all.extend(valued());
+    all.extend(named());
     all
 }
 
@@ -107,6 +108,30 @@ fn services() -> Vec<(&'static str, String)> {
         ("onepassword-token", format!("ops_eyJ{}", m(80))),
         ("age-key", format!("AGE-SECRET-KEY-1{}", &UPPER[..58])),
         ("jwt", format!("eyJ{}.eyJ{}.{}", m(20), m(40), m(43))),
+        ("alibaba-access-key", format!("LTAI5t{}", m(18))),
+        (
+            "cloudflare-key",
+            format!("v1.0-{}-{}", h(24), h(64).repeat(3).split_at(146).0),
+        ),
+        ("heroku-token", format!("HRKU-AA{}", m(58))),
+        ("netlify-token", format!("nfp_{}", m(36))),
+        ("pulumi-token", format!("pul-{}", h(40))),
+        ("render-key", format!("rnd_{}", m(28))),
+        ("square-token", format!("EAAA{}", m(60))),
+        (
+            "dynatrace-token",
+            format!(
+                "dt0c01.{0}.{0}{0}{1}",
+                "ABCDEFGH234567ABCDEFGH23", "ABCDEFGH234567AB"
+            ),
+        ),
+        ("prefixed-key", format!("sqp_{}", h(40))),
+        ("prefixed-key", format!("ab_pt_{}_{}", h(32), h(10))),
+        ("prefixed-key", format!("sk-{}", h(32))),
+        (
+            "prefixed-key",
+            "RGAPI-0b1c2d3e-1111-4222-8333-0123456789ab".to_owned(),
+        ),
     ]
 }
 
@@ -177,6 +202,12 @@ fn valued() -> Vec<(&'static str, String)> {
             "azure-sas",
             format!("https://x.example/c?sv=2020&sig=|{}|", m(43)),
         ),
+    ]
+}
+
+fn named() -> Vec<(&'static str, String)> {
+    let m = mixed;
+    vec![
         ("named-secret", "password=|correcthorse|".to_owned()),
         ("named-secret", "DB_PASSWORD: |hunter2!x99|".to_owned()),
         ("named-secret", "api_key = '|abcdefghij|'".to_owned()),
@@ -185,6 +216,39 @@ fn valued() -> Vec<(&'static str, String)> {
             "named-secret",
             "\"private_key\": \"|k3y-m4t3r14l|\"".to_owned(),
         ),
+        ("named-secret", format!("DEEPGRAM_KEY=|{}|", &HEX[..32])),
+        (
+            "named-secret",
+            format!("the access key |{}| was old", &HEX[..32]),
+        ),
+        ("named-secret", "jdbc:x?user=a&password=|s3cr3t|".to_owned()),
+        ("named-secret", "password: |TshMGygMggqMz|".to_owned()),
+        (
+            "netrc-password",
+            "machine a.example login me password |012345abcdef|".to_owned(),
+        ),
+        (
+            "sql-password",
+            "CREATE USER 'a'@'%' IDENTIFIED BY '|hunter2x|'".to_owned(),
+        ),
+        ("password-hash", format!("|$6$abcd1234${}|", m(40))),
+        (
+            "teams-webhook",
+            format!(
+                "https://x.webhook.office.com/webhookb2/|{0}@{0}/IncomingWebhook/{1}/{0}|",
+                "0b1c2d3e-1111-4222-8333-0123456789ab",
+                hex(32)
+            ),
+        ),
+        (
+            "xml-secret",
+            "<password>|Pr0d_D3pl0y!|</password>".to_owned(),
+        ),
+        (
+            "url-password",
+            "mysql://app:|m42p!o@2wd|@db.example:3306/x".to_owned(),
+        ),
+        ("gitlab-token", "glpat-StoPXuRrEGyNnDllNzpA".to_owned()),
         ("high-entropy", format!("it printed |{}| once", m(32))),
         (
             "high-entropy",
