@@ -68,7 +68,7 @@ fn ended(redactor: &Redactor, seat: &Seat, told: &AttemptOutcome, now: Timestamp
             MAX_JOB_TYPE,
         ),
         project: told.project.as_deref().and_then(|p| redactor.project(p)),
-        domain: told.domain.as_deref().and_then(text::domain),
+        domain: told.domain.as_deref().and_then(|d| redactor.domain(d)),
         outcome: told.outcome,
         class: told.class,
         label: Label::of(told.outcome, told.class),
@@ -142,7 +142,7 @@ impl<'a> Lessons<'a> {
 
     fn take(&mut self, told: &[String]) {
         for (place, line) in told.iter().enumerate() {
-            match lesson::parse(line).filter(|_| place < MAX_LESSONS) {
+            match lesson::parse(line, |d| self.redactor.domain(d)).filter(|_| place < MAX_LESSONS) {
                 Some(learned) => self.one(learned),
                 None => self.dropped = self.dropped.saturating_add(1),
             }
@@ -259,7 +259,7 @@ pub fn taught(state: &State, added: RuleAdded) -> Result<(Entry, String), ElfErr
 pub fn checked(redactor: &Redactor, rule: &NewRule) -> Result<RuleAdded, ElfError> {
     let domain = text::line("domain", &rule.domain, 1..=MAX_DOMAIN)?;
     let no_slug = || ElfError::invalid("domain", "it has no letter a to z and no digit");
-    let domain = text::domain(&domain).ok_or_else(no_slug)?;
+    let domain = redactor.domain(&domain).ok_or_else(no_slug)?;
     let text = clean_rule(redactor, &text::line("rule", &rule.text, RULE)?);
     let explanation = text::block("explanation", &rule.explanation, 0..=MAX_EXPLANATION)?;
     let given = rule

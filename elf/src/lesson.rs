@@ -19,14 +19,15 @@ pub struct Learned {
 
 /// Reads one marker. Nothing when the domain has no letter or digit, or is longer than 100; when
 /// the text is shorter than 5 or longer than 500 characters, has more than one line or characters
-/// that a reader cannot see; or when there is another marker in it.
+/// that a reader cannot see; or when there is another marker in it. `slug` makes a domain of what is
+/// said to be one.
 #[must_use]
-pub fn parse(line: &str) -> Option<Learned> {
+pub fn parse(line: &str, slug: impl Fn(&str) -> Option<String>) -> Option<Learned> {
     let (domain, said) = line.trim().strip_prefix(MARK)?.split_once(']')?;
     if domain.chars().count() > text::MAX_DOMAIN || said.contains(MARK) {
         return None;
     }
-    let domain = text::domain(domain)?;
+    let domain = slug(domain)?;
     let text = text::line("lesson", said, text::RULE).ok()?;
     Some(Learned { domain, text })
 }
@@ -34,6 +35,10 @@ pub fn parse(line: &str) -> Option<Learned> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(line: &str) -> Option<Learned> {
+        super::parse(line, text::domain)
+    }
 
     #[test]
     fn a_marker_gives_its_domain_as_a_slug_and_its_text() {

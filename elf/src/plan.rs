@@ -200,6 +200,8 @@ pub struct Kept {
     pub number: u64,
     /// Its title.
     pub title: String,
+    /// What is true now, as it is kept.
+    pub actual_outcome: String,
     /// Its plan, as it is afterwards.
     pub plan: Option<Plan>,
     /// The rule that its lessons made or said again.
@@ -253,6 +255,7 @@ fn kept(number: u64, review: &Review, plan: Option<&Plan>, rule: Option<String>)
     Kept {
         number,
         title: review.title.clone(),
+        actual_outcome: review.actual_outcome.clone(),
         plan: plan.cloned(),
         rule,
     }
@@ -297,7 +300,7 @@ impl Intent {
             approach: block("approach", &self.approach, LONG)?,
             risks: block("risks", &self.risks, SHORT)?,
             expected_outcome: block("expected_outcome", &self.expected_outcome, SHORT)?,
-            domain: slug(&self.domain)?,
+            domain: slug(redactor, &self.domain)?,
         })
     }
 }
@@ -319,7 +322,7 @@ impl Review {
         };
         let domain = match plan.filter(|_| self.domain.trim().is_empty()) {
             Some(intent) => intent.domain.clone(),
-            None => slug(&self.domain)?,
+            None => slug(redactor, &self.domain)?,
         };
         Ok(Self {
             plan_id: self.plan_id,
@@ -351,13 +354,13 @@ fn block(
 }
 
 /// A domain as a slug, or none; one that was named and is no name at all is refused.
-fn slug(said: &str) -> Result<String, ElfError> {
+fn slug(redactor: &Redactor, said: &str) -> Result<String, ElfError> {
     let said = text::line("domain", said, 0..=text::MAX_DOMAIN)?;
     if said.is_empty() {
         return Ok(said);
     }
     let no_slug = || ElfError::invalid("domain", "it has no letter a to z and no digit");
-    text::domain(&said).ok_or_else(no_slug)
+    redactor.domain(&said).ok_or_else(no_slug)
 }
 
 /// The job of an end that was told under this name, apart from every job that ran here: who tells an

@@ -39,7 +39,7 @@ impl Asked {
         let tokens = query.max_tokens.unwrap_or(DEFAULT_TOKENS).min(MAX_TOKENS);
         Self {
             words: format!("{} {}", &query.text[..end], files.join(" ")),
-            domain: query.domain.as_deref().and_then(text::domain),
+            domain: query.domain.as_deref().and_then(|d| redactor.domain(d)),
             project: query.project.as_deref().and_then(|p| redactor.project(p)),
             files,
             tokens: tokens as usize,

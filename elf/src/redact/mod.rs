@@ -87,6 +87,13 @@ impl Redactor {
         Some(text::cut(&self.clean(&named), text::MAX_PROJECT))
     }
 
+    /// A domain as it is kept: see [`text::domain`]. A slug is in lower case and without signs, and no secret can be
+    /// told any more, so they are taken out before.
+    #[must_use]
+    pub fn domain(&self, text: &str) -> Option<String> {
+        text::domain(&self.clean(text))
+    }
+
     fn replace(&self, text: &str, pattern: &Pattern, regex: &Regex) -> String {
         let one = |found: &Captures<'_>| -> String {
             let whole = found.get(0).map_or("", |m| m.as_str());

@@ -245,7 +245,7 @@ fn analysis(kept: &Kept, told: &Review) -> Option<given::Analysis> {
     Some(given::Analysis {
         plan_title: intent.title.clone(),
         expected_outcome: intent.expected_outcome.clone(),
-        actual_outcome: told.actual_outcome.trim().to_owned(),
+        actual_outcome: kept.actual_outcome.clone(),
         had_divergences: !told.divergences.trim().is_empty(),
         lessons_captured: !told.lessons.trim().is_empty(),
     })

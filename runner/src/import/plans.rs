@@ -149,5 +149,7 @@ fn said(row: &Cells<'_>, column: &str) -> Result<String, String> {
 
 /// The ancestor took any text for a domain; one that is no name here is left out.
 fn domain(row: &Cells<'_>) -> Result<String, String> {
-    Ok(text::domain(&said(row, "domain")?).unwrap_or_default())
+    // As it was said: in a slug no secret can be told any more.
+    let said = text::cut(&text::one_line(&said(row, "domain")?), text::MAX_DOMAIN);
+    Ok(text::domain(&said).map(|_| said).unwrap_or_default())
 }
