@@ -184,6 +184,7 @@ impl<'a> Lessons<'a> {
             claimed: None,
             similar: Vec::new(),
             proof: None,
+            suspect: None,
         }))
     }
 
@@ -282,5 +283,6 @@ pub fn checked(redactor: &Redactor, rule: &NewRule) -> Result<RuleAdded, ElfErro
         claimed: None,
         similar: Vec::new(),
         proof: None,
+        suspect: None,
     })
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     label::Label,
     plan::{Planned, Reviewed},
+    suspect,
     trail::Mark,
 };
 
@@ -138,6 +139,20 @@ pub struct RuleAdded {
     /// The hash of what it was made of, where no mind made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<String>,
+    /// Why it is held back until a person has looked, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspect: Option<String>,
+}
+
+impl RuleAdded {
+    /// Held back where it gives orders rather than a lesson. Decided once, before it is written down: a
+    /// later release may judge otherwise, and the same log must give the same rules.
+    #[must_use]
+    pub fn judged(mut self) -> Self {
+        let found = suspect::reason(&self.text).or_else(|| suspect::reason(&self.explanation));
+        self.suspect = found.map(str::to_owned);
+        self
+    }
 }
 
 /// What is said of a rule by whoever states it. It proves nothing.

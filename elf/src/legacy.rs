@@ -184,7 +184,7 @@ impl Import<'_> {
         // Agents stated most of them, and nobody knows which.
         added.source.kind = SourceKind::Agent;
         added.legacy = Some(old.legacy);
-        Ok(Some(Entry::RuleAdded(Box::new(added))))
+        Ok(Some(Entry::RuleAdded(Box::new(added.judged()))))
     }
 
     fn end(&mut self, old: &OldEnd) {

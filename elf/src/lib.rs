@@ -28,6 +28,7 @@ pub mod rule;
 pub mod rules;
 pub mod state;
 pub mod store;
+pub mod suspect;
 pub mod text;
 pub mod tools;
 pub mod trail;

@@ -79,7 +79,7 @@ pub fn settle(known: Known<'_>, entries: Vec<Entry>) -> (Vec<Entry>, Aliases) {
             .take(MOST)
             .collect();
         new.push((added.id.clone(), added.domain.clone(), said));
-        settled.push(Entry::RuleAdded(added));
+        settled.push(Entry::RuleAdded(Box::new(added.judged())));
     }
     for entry in &mut settled {
         rename(entry, &aliases);

@@ -47,6 +47,9 @@ pub struct Rule {
     /// The hash of what it was made of, where no mind made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<String>,
+    /// Why it was held back, where it was; it stays when a person lets it go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspect: Option<String>,
     /// What those without a seat think of it: the last word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opinion: Option<bool>,
@@ -109,6 +112,8 @@ pub enum RuleStatus {
     Pinned,
     /// Never; kept as a tombstone.
     Retired,
+    /// Not until a person has looked at it: it gives orders rather than a lesson.
+    Quarantined,
 }
 
 /// A rule that a person teaches.
@@ -163,7 +168,11 @@ impl Rule {
             similar_to: added.similar.clone(),
             proof: added.proof.clone(),
             opinion: None,
-            status: RuleStatus::Active,
+            suspect: added.suspect.clone(),
+            status: match added.suspect {
+                Some(_) => RuleStatus::Quarantined,
+                None => RuleStatus::Active,
+            },
             evidence: 0,
             lessons: 0,
             seats: Seats::default(),
@@ -202,10 +211,15 @@ impl Rule {
         self.votes_against += u64::from(!helpful);
     }
 
+    /// Whether agents may be told of it at all.
+    #[must_use]
+    pub const fn is_told(&self) -> bool {
+        matches!(self.status, RuleStatus::Active | RuleStatus::Pinned)
+    }
+
     /// Whether it may be given for work in this project.
     #[must_use]
     pub fn is_for(&self, project: Option<&str>) -> bool {
-        self.status != RuleStatus::Retired
-            && (self.project.is_none() || self.project.as_deref() == project)
+        self.is_told() && (self.project.is_none() || self.project.as_deref() == project)
     }
 }

@@ -100,6 +100,7 @@ pub fn rule(state: &State, ended: &Ended) -> Option<Entry> {
             legacy: None,
             claimed: None,
             similar: Vec::new(),
+            suspect: None,
         }))
     })
 }

@@ -59,6 +59,9 @@ promises! {
         odd_numbers_and_texts_are_made_good_not_refused
         trails_fade_and_failures_fade_slower
         a_caller_that_gives_up_breaks_nothing;
+    quarantine:
+        a_rule_that_gives_orders_is_kept_with_its_reason_and_told_to_nobody
+        a_person_lets_a_held_rule_go_or_retires_it_and_its_history_stays;
     rules:
         a_taught_rule_reads_as_the_old_api_shows_it
         a_filter_gives_just_what_it_names

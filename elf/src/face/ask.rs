@@ -206,12 +206,7 @@ fn rows_of(limit: u32) -> usize {
 }
 
 fn stats(state: &State, now: Timestamp) -> Stats {
-    let rules = || {
-        state
-            .rules
-            .values()
-            .filter(|r| r.status != RuleStatus::Retired)
-    };
+    let rules = || state.rules.values().filter(|r| r.is_told());
     let ends = state.ends();
     let seen = state
         .trails
@@ -244,7 +239,7 @@ fn heuristics(
 ) -> Vec<Heuristic> {
     let rules = state.rules.values().map(|r| (r, state.verdict(r)));
     let mut found: Vec<(&Rule, Verdict)> = rules
-        .filter(|(r, v)| r.status != RuleStatus::Retired && v.confidence >= query.min_confidence)
+        .filter(|(r, v)| r.is_told() && v.confidence >= query.min_confidence)
         .filter(|(r, _)| passes(r, query.domain.as_deref(), query.project.as_deref()))
         .filter(|(_, v)| also(v))
         .collect();

@@ -293,8 +293,17 @@ fn explained(rule: &Rule, verdict: &Verdict) -> Explained {
             " A person pinned it: it comes into every prompt that it fits, golden or not."
         }
         RuleStatus::Retired => " A person retired it: it comes into no prompt.",
+        RuleStatus::Quarantined => " It is in quarantine and comes into no prompt: ",
     };
     explained.sentence.push_str(more);
+    if rule.status == RuleStatus::Quarantined {
+        let why = rule
+            .suspect
+            .as_deref()
+            .unwrap_or("a person is to look at it");
+        let sentence = &mut explained.sentence;
+        sentence.extend([why, ". A person can activate or retire it."]);
+    }
     explained
 }
 

@@ -13,7 +13,6 @@ use crate::{
     plan::{self, Intent, Kept, Plan, Review},
     recall::Known,
     rows,
-    rule::RuleStatus,
     store::Kind,
     text,
 };
@@ -275,9 +274,7 @@ fn fitting<'a>(
 ) -> Result<Vec<&'a Rule>, ElfError> {
     let wanted = |number: u64| {
         let rule = known.state.numbered(number);
-        rule.is_some_and(|r| {
-            r.status != RuleStatus::Retired && domain.is_none_or(|d| d == r.domain)
-        })
+        rule.is_some_and(|r| r.is_told() && domain.is_none_or(|d| d == r.domain))
     };
     let hits = known.index.best(words, most, wanted)?;
     let rules = hits

@@ -87,7 +87,7 @@ pub struct Heuristic {
     pub updated_at: String,
     /// Its id, which is the same on every node.
     pub rule_id: String,
-    /// `active`, `pinned` or `retired`.
+    /// `active`, `pinned`, `retired` or `quarantined`.
     pub status: RuleStatus,
     /// How often it was said.
     pub evidence: u64,

@@ -68,6 +68,7 @@ impl World {
             claimed: None,
             similar: Vec::new(),
             proof: None,
+            suspect: None,
         })));
         id
     }

@@ -7,6 +7,7 @@ use crate::{
     face::diary::ToldEnd,
     label::Label,
     plan::{Intent, Kept, Review},
+    rule::RuleStatus,
     text,
 };
 
@@ -30,8 +31,14 @@ pub(super) async fn heuristic(elf: &Elf, asker: &Asker, args: args::Heuristic) -
     };
     let by = (asker.source(), claimed);
     let kept = elf.state_rule(&asker.tenant, rule, by).await?;
+    let held = match kept.status {
+        RuleStatus::Quarantined => {
+            " It reads like orders and is held back until a person has looked."
+        }
+        _ => "",
+    };
     let text = format!(
-        "Rule {} ({}) is known: {}",
+        "Rule {} ({}) is known: {}{held}",
         kept.id, kept.rule_id, kept.rule
     );
     let stated = given::Stated {

@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use super::{Asker, Told, done};
-use crate::{Elf, ElfError, face::HeuristicQuery, text};
+use crate::{Elf, ElfError, face::HeuristicQuery, rule::RuleStatus, text};
 
 /// Most rules or trails of one text.
 const ROWS: u32 = 50;
@@ -32,7 +32,12 @@ pub(super) async fn read(elf: &Elf, asker: &Asker, uri: &str) -> Told {
             };
             there_are(&elf.heuristics(tenant, query).await?).ok_or_else(unknown)?
         }
-        Some(("rule", id)) => done(String::new(), &elf.heuristic(tenant, id).await?),
+        Some(("rule", id)) => {
+            let rule = elf.heuristic(tenant, id).await?;
+            // Agents are told nothing of a rule that a person has not looked at.
+            let held = rule.status == RuleStatus::Quarantined;
+            done(String::new(), (!held).then_some(&rule).ok_or_else(unknown)?)
+        }
         Some(("trail", path)) if !path.is_empty() => {
             let mut trails = elf.trails(tenant, Some(path.to_owned())).await?;
             trails.truncate(ROWS as usize);

@@ -37,6 +37,9 @@ enum Command {
         /// Most rows
         #[arg(long, default_value_t = 50)]
         limit: u32,
+        /// Those that are held back, and why
+        #[arg(long)]
+        quarantined: bool,
     },
     /// Show one rule
     Show {
@@ -61,7 +64,8 @@ enum Command {
         /// Its number or id
         rule: String,
     },
-    /// Make a pinned or retired rule an ordinary one again
+    /// Make a pinned or retired rule, or one in quarantine, an ordinary one
+    #[command(visible_alias = "release")]
     Activate {
         /// Its number or id
         rule: String,
@@ -162,9 +166,20 @@ impl Elf {
         let output = self.output;
         match self.command {
             Command::Stats => document(&api.get("/elf/stats").await?, output)?,
-            Command::Rules { domain, limit } => {
-                let asked = [("domain", domain), ("limit", Some(limit.to_string()))];
-                rules(api, &path("/elf/heuristics", asked)?, output).await?;
+            Command::Rules {
+                domain,
+                limit,
+                quarantined,
+            } => {
+                let limit = ("limit", Some(limit.to_string()));
+                if quarantined {
+                    let held = ("status", Some("quarantined".to_owned()));
+                    let asked = path("/elf/rules", [("domain", domain), limit, held])?;
+                    look::held(api, &asked, output).await?;
+                } else {
+                    let asked = path("/elf/heuristics", [("domain", domain), limit])?;
+                    rules(api, &asked, output).await?;
+                }
             }
             Command::Search {
                 words,

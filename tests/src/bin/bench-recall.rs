@@ -96,6 +96,7 @@ fn rule(seq: u64, chance: &mut u64) -> Entry {
         claimed: None,
         similar: Vec::new(),
         proof: None,
+        suspect: None,
     }))
 }
 

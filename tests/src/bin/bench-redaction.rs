@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::Parser;
 use sandbox_tests::{
     retrieval::{ruff, rustc},
-    secrets::{Found, Sample, by_format, published::published, spoiled},
+    secrets::{Found, Sample, by_format, held_back, published::published, spoiled},
 };
 
 /// Measures how many secrets memory takes out of texts, and how many real texts it spoils
@@ -46,6 +46,11 @@ fn main() -> Result<()> {
     println!("{} of {} real texts changed", changed.len(), texts.len());
     for text in changed {
         println!("{text}");
+    }
+    let held = held_back(&texts);
+    println!("{} of {} real texts held back", held.len(), texts.len());
+    for (text, why) in held {
+        println!("  {why}: {:.60}", text.escape_debug().to_string());
     }
     args.scanner
         .as_ref()

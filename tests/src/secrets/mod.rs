@@ -97,6 +97,13 @@ pub fn spoiled(texts: &[String]) -> Vec<&String> {
     texts.iter().filter(changed).collect()
 }
 
+/// Real texts that memory would hold back as orders, with the reason.
+#[must_use]
+pub fn held_back(texts: &[String]) -> Vec<(&String, &'static str)> {
+    let held = |t: &'_ String| sandbox_elf::suspect::reason(t);
+    texts.iter().filter_map(|t| Some((t, held(t)?))).collect()
+}
+
 /// The samples of a format.
 #[must_use]
 pub fn samples(number: usize, count: usize) -> Vec<Sample> {

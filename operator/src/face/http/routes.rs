@@ -166,13 +166,13 @@ routes! {
     get "/elf/golden-rules" "The memory's golden rules." [PROJECT, LIMIT] => Json(record::anything), elf::golden_rules;
     get "/elf/rules" "Rules with all that is known of them, in the order in which they were first said." [
         DOMAIN, PROJECT, LIMIT, AFTER,
-        query("status", "string", "Only these: active, pinned or retired.")
+        query("status", "string", "Only these: active, pinned, retired or quarantined.")
     ] => Json(record::anything), book::rules;
     get "/elf/rules/{id}" "One rule with its posterior, why it is golden or is not, and what happened to it: at most the newest 200 events." [] => Json(record::anything), book::rule;
     get "/elf/rules/{id}/explain" "Why a rule is golden or is not: each condition with its figures, and about how many more jobs it takes." [] => Json(record::anything), book::explain;
     post "/elf/rules/{id}/pin" "Puts a rule into every prompt that it fits." [] => Json(record::anything), book::pin;
     post "/elf/rules/{id}/unpin" "Makes a pinned rule an ordinary one again." [] => Json(record::anything), book::unpin;
-    post "/elf/rules/{id}/activate" "Makes a pinned or retired rule an ordinary one again." [] => Json(record::anything), book::activate;
+    post "/elf/rules/{id}/activate" "Makes a pinned or retired rule, or one in quarantine, an ordinary one." [] => Json(record::anything), book::activate;
     post "/elf/rules/{id}/retire" "Takes a rule out of every prompt." [] body elf::retirement => Json(record::anything), elf::retire;
     get "/elf/search" "Rules whose words fit, best first." [
         query("query", "string", "2 to 500 characters."), DOMAIN, LIMIT

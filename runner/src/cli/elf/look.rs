@@ -55,6 +55,23 @@ pub(super) async fn context(api: &Api, path: &str, output: Option<Output>) -> Re
     Ok(())
 }
 
+/// Rules that are held back, and why.
+pub(super) async fn held(api: &Api, path: &str, output: Option<Output>) -> Result<()> {
+    let found = api.get(path).await?;
+    let rows = found["rules"].as_array().cloned().unwrap_or_default();
+    let row = |r: &Value| {
+        ["number", "domain", "suspect", "text"]
+            .map(|k| text(&r[k]))
+            .to_vec()
+    };
+    show(
+        &rows,
+        output,
+        "number",
+        (&["ID", "DOMAIN", "WHY", "RULE"], row),
+    )
+}
+
 /// Where work went lately.
 pub(super) async fn trails(
     api: &Api,

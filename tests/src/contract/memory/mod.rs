@@ -11,6 +11,7 @@
 pub mod diary;
 pub mod hostile;
 pub mod ledger;
+pub mod quarantine;
 pub mod recall;
 pub mod record;
 pub mod rules;
