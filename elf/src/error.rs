@@ -45,6 +45,14 @@ pub enum ElfError {
         /// The seat.
         seat: String,
     },
+    /// A vote about a rule that the same job stated.
+    #[error("voted on {rule}: the job of seat {seat} said it itself, so its word proves nothing")]
+    OwnRule {
+        /// The rule's id.
+        rule: String,
+        /// The seat.
+        seat: String,
+    },
     /// The store did not do it, or it is not known whether it did. Asking again is safe.
     #[error(transparent)]
     Store(#[from] LedgerError),

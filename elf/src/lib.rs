@@ -33,6 +33,7 @@ pub mod text;
 pub mod tools;
 pub mod trail;
 mod trouble;
+pub mod trust;
 
 pub use elf::Elf;
 pub use error::ElfError;

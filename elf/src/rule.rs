@@ -9,6 +9,7 @@ use crate::{
     entry::{Claimed, Legacy, RuleAdded, Source, SourceKind},
     label::Label,
     text,
+    trust::Trust,
 };
 
 /// Most files that a rule remembers.
@@ -209,6 +210,18 @@ impl Rule {
         }
         self.votes_for += u64::from(helpful);
         self.votes_against += u64::from(!helpful);
+    }
+
+    /// How far it is trusted before there is evidence.
+    #[must_use]
+    pub const fn trust(&self) -> Trust {
+        Trust::of(self.source.kind, self.legacy.as_ref())
+    }
+
+    /// Whether it may take few places of a prompt while it is unproven. What a person pinned may take any.
+    #[must_use]
+    pub fn is_bounded(&self) -> bool {
+        self.trust().is_bounded() && self.status != RuleStatus::Pinned
     }
 
     /// Whether agents may be told of it at all.

@@ -7,7 +7,6 @@ use sandbox_core::{Seat, Uid};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    entry::SourceKind,
     label::Label,
     learn::{Model, Step, Verdict, prior},
     plan::Plan,
@@ -231,15 +230,14 @@ enum Kept<'a> {
     Vote(Cast),
 }
 
-/// A rule enters the model. What a person states may be a little better than nothing.
+/// A rule enters the model. Whoever states it may claim a little for it, as much as their tier allows.
 pub fn take_up(model: &mut Model, rule: &Rule) {
     let percent = rule.legacy.map(|legacy| legacy.percent);
     let percent = percent.or(rule.claimed.map(|claimed| claimed.percent));
-    let claimed = match (percent, rule.source.kind) {
-        (Some(percent), _) => prior(f64::from(percent.min(100)) / 100.0),
-        (None, SourceKind::Human) => prior(1.0),
-        (None, SourceKind::Agent | SourceKind::Runner) => prior(0.5),
-    };
+    let said = percent.map(|percent| f64::from(percent.min(100)) / 100.0);
+    let trust = rule.trust();
+    let claimed = prior(said.unwrap_or_else(|| trust.usual_claim()));
+    let claimed = claimed.min(trust.most_claimed());
     model.add(rule.number, &rule.domain, claimed);
 }
 

@@ -59,6 +59,10 @@ promises! {
         odd_numbers_and_texts_are_made_good_not_refused
         trails_fade_and_failures_fade_slower
         a_caller_that_gives_up_breaks_nothing;
+    trust:
+        few_untried_rules_of_agents_come_into_a_prompt_and_those_of_people_come_besides
+        a_claim_counts_by_who_makes_it
+        the_job_that_said_a_rule_is_no_witness_of_it;
     quarantine:
         a_rule_that_gives_orders_is_kept_with_its_reason_and_told_to_nobody
         a_person_lets_a_held_rule_go_or_retires_it_and_its_history_stays;

@@ -7,6 +7,7 @@ use crate::{
     learn::Verdict,
     rule::{Rule, RuleStatus},
     trail::{millionths, naive},
+    trust::Trust,
 };
 
 /// Counters.
@@ -146,6 +147,8 @@ pub struct ShownRule {
     /// The rule.
     #[serde(flatten)]
     pub rule: Rule,
+    /// How far it is trusted before there is evidence: `human`, `verdict`, `agent` or `outside`.
+    pub trust: Trust,
     /// How sure it is that it helps, 0 to 1.
     pub confidence: f64,
     /// Whether that is sure enough, the effect large enough and the control real.
@@ -167,6 +170,7 @@ impl ShownRule {
     pub fn of(rule: &Rule, verdict: &Verdict) -> Self {
         Self {
             rule: rule.clone(),
+            trust: rule.trust(),
             confidence: millionths(verdict.confidence),
             is_golden: verdict.golden,
             effect: millionths(verdict.effect),

@@ -87,7 +87,7 @@ impl Elf {
     /// Counts an opinion of the seat about a rule that stood in its prompt: the first one.
     ///
     /// # Errors
-    /// `NotFound`, `NotInjected`, or the store may not have kept it.
+    /// `NotFound`, `NotInjected`, `OwnRule`, or the store may not have kept it.
     pub async fn vote(
         &self,
         tenant: &Tenant,
@@ -148,6 +148,12 @@ fn ballot(live: &Live, seat: &Seat, id: &str, helpful: bool) -> Result<Vec<Entry
             seat: seat.to_string(),
         });
     }
+    if is_own(live, seat, rule) {
+        return Err(ElfError::OwnRule {
+            rule: rule.id.clone(),
+            seat: seat.to_string(),
+        });
+    }
     let voted = attempt.is_some_and(|a| a.votes.contains(&rule.number));
     let vote = Entry::Vote {
         seat: seat.clone(),
@@ -155,4 +161,12 @@ fn ballot(live: &Live, seat: &Seat, id: &str, helpful: bool) -> Result<Vec<Entry
         helpful,
     };
     Ok(if voted { Vec::new() } else { vec![vote] })
+}
+
+/// Whether a seat of the same job said the rule, first or again: nobody is a witness of their own words.
+fn is_own(live: &Live, seat: &Seat, rule: &Rule) -> bool {
+    let first = rule.source.seat.as_ref().map(|s| &s.uid);
+    let job = live.state.jobs.get(&seat.uid);
+    let mut attempts = job.into_iter().flat_map(|j| j.attempts.values());
+    first == Some(&seat.uid) || attempts.any(|a| a.stated.contains(&rule.number))
 }

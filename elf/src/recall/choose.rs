@@ -8,6 +8,7 @@ use super::{Candidate, prepared::Said};
 use crate::{
     prompt,
     rule::{Rule, RuleStatus},
+    trust::UNPROVEN,
 };
 
 /// Most lessons of one prompt. Context that is not known to help costs more than its tokens.
@@ -43,7 +44,8 @@ fn worth(candidate: &Candidate<'_>) -> f64 {
     candidate.draw * candidate.score / f64::from(tokens.max(1))
 }
 
-/// From the first on, what fits into the budget and says something new.
+/// From the first on, what fits into the budget and says something new; of what agents said and nobody has
+/// tried yet, only so many.
 pub(super) fn choose(
     best: &[&Candidate<'_>],
     budget: usize,
@@ -51,15 +53,21 @@ pub(super) fn choose(
 ) -> Vec<Lesson> {
     let mut left = budget.saturating_sub(prompt::tokens(prompt::HEADING));
     let mut chosen: Vec<Arc<Said>> = Vec::new();
+    let mut unproven = 0;
     for candidate in best {
         if chosen.len() == MAX_LESSONS {
             break;
+        }
+        let bounded = candidate.is_new && candidate.rule.is_bounded();
+        if bounded && unproven == UNPROVEN {
+            continue;
         }
         let said = said(candidate.rule);
         if said.cost > left || chosen.iter().any(|c| c.overlap(&said) >= SAME) {
             continue;
         }
         left -= said.cost;
+        unproven += usize::from(bounded);
         chosen.push(said);
     }
     chosen.iter().map(|said| said.lesson.clone()).collect()

@@ -73,7 +73,7 @@ pub(super) struct Heuristic {
     /// What it was learned from.
     #[serde(default)]
     pub source: Origin,
-    /// How sure you are, 0 to 1. It is kept, and moves what is believed by two points at most.
+    /// How sure you are, 0 to 1. It is kept, and moves what is believed by half a point of success at most, for the worse by two.
     #[serde(default = "sure")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub confidence: f64,

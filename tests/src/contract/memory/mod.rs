@@ -17,6 +17,7 @@ pub mod record;
 pub mod rules;
 pub mod sources;
 pub mod tools;
+pub mod trust;
 
 use std::sync::{
     Arc,

@@ -1,6 +1,9 @@
 //! The memory's own learner, chosen from by Thompson's draws.
 
-use sandbox_elf::learn::{Model, Step, prior};
+use sandbox_elf::{
+    learn::{Model, Step, prior},
+    trust::{Trust, UNPROVEN},
+};
 
 use super::{Policy, Seen, best};
 use crate::sim::{
@@ -24,8 +27,10 @@ impl Learner {
 
 impl Policy for Learner {
     fn stated(&mut self, rule: &Rule) {
+        // Agents state the rules of these worlds.
+        let claimed = prior(rule.claimed).min(Trust::Agent.most_claimed());
         self.model
-            .add(rule.number, &rule.domain.to_string(), prior(rule.claimed));
+            .add(rule.number, &rule.domain.to_string(), claimed);
     }
 
     fn choose(&mut self, job: &Job) -> Vec<u64> {
@@ -38,7 +43,16 @@ impl Policy for Learner {
             let first = f64::from(u8::from(self.model.is_new(*n)));
             Some((draw + first, *n))
         });
-        best(drawn.filter(|(draw, _)| *draw > 0.0).collect(), MOST)
+        let (mut drawn, mut unproven) = (
+            best(drawn.filter(|(draw, _)| *draw > 0.0).collect(), usize::MAX),
+            0,
+        );
+        drawn.retain(|n| {
+            unproven += usize::from(self.model.is_new(*n));
+            !self.model.is_new(*n) || unproven <= UNPROVEN
+        });
+        drawn.truncate(MOST);
+        drawn
     }
 
     fn learn(&mut self, seen: &Seen) {
