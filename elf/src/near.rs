@@ -39,8 +39,8 @@ impl Said {
     fn alike(&self, other: &Said) -> f64 {
         let how = overlap(&self.shingles, &other.shingles);
         let differ = || {
-            Stance::of(&self.text).contradicts(&Stance::of(&other.text))
-                || figures(&self.text) != figures(&other.text)
+            figures(&self.text) != figures(&other.text)
+                || Stance::of(&self.text).contradicts(&Stance::of(&other.text))
         };
         if how >= SAME && differ() {
             SIMILAR

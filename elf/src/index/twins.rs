@@ -2,7 +2,8 @@
 //! three-word runs (a bottom-k sketch). Cheap to keep and to ask; whether they do, others measure.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
 };
 
@@ -13,6 +14,8 @@ use crate::{likeness::shingles, rule::Rule};
 const SKETCH: usize = 8;
 /// Most rules of one hash: a run that many rules have tells none from the others.
 const MOST: usize = 16;
+/// Most rules that are worth measuring: what says nearly the same shares most of the sketch.
+const CLOSEST: usize = 8;
 
 /// Rules by their sketches.
 #[derive(Debug, Default)]
@@ -29,11 +32,18 @@ impl Twins {
         }
     }
 
-    /// Numbers of rules of this domain that may say what has these runs.
+    /// Numbers of rules of this domain that may say what has these runs: a few, those that share most first.
     #[must_use]
-    pub fn of(&self, domain: &str, shingles: &BTreeSet<u64>) -> BTreeSet<u64> {
+    pub fn of(&self, domain: &str, shingles: &BTreeSet<u64>) -> Vec<u64> {
+        let mut shared: BTreeMap<u64, usize> = BTreeMap::new();
         let here = sketch(domain, shingles).filter_map(|key| self.0.get(&key));
-        here.flatten().copied().collect()
+        for number in here.flatten() {
+            *shared.entry(*number).or_default() += 1;
+        }
+        let mut numbers: Vec<u64> = shared.keys().copied().collect();
+        numbers.sort_by_key(|number| Reverse(shared.get(number)));
+        numbers.truncate(CLOSEST);
+        numbers
     }
 }
 
