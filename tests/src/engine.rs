@@ -49,9 +49,11 @@ impl Engine {
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Engine> = OnceLock::new();
         SHARED.get_or_init(|| {
-            let found = sandbox_operator::backend::container::engine_host(None);
+            let set = std::env::var("DOCKER_HOST").ok();
+            let is_set = set.is_some();
+            let found = sandbox_operator::backend::container::engine_host(set.as_deref());
             let engine = match found {
-                Some(host) if !may_start() => Self {
+                Some(host) if is_set || !may_start() => Self {
                     host,
                     folder: None,
                     keeper: None,
