@@ -166,11 +166,12 @@ fn network_mode(network: Network, parts: &Parts) -> String {
 
 /// Programs are built and run in temporary folders, so `noexec` would break honest work.
 /// Both are named with an owner: where the image has a folder of that name, its mode is taken over.
-/// Podman knows no owner: there they are for everybody, which inside is one user.
+/// Podman knows no owner by number: its `U` gives a folder to the container's user, whatever the
+/// image's folder of that name is like.
 fn tmpfs(user: User, podman: bool) -> HashMap<String, String> {
     let User { uid, gid } = user;
     let owner = if podman {
-        "mode=1777".to_owned()
+        "mode=0700,U".to_owned()
     } else {
         format!("mode=0700,uid={uid},gid={gid}")
     };
