@@ -25,6 +25,8 @@ pub const IMAGE: &str = concat!("multi-agent-sandbox/runner:", env!("CARGO_PKG_V
 pub const OPERATOR: &str = concat!("multi-agent-sandbox/operator:", env!("CARGO_PKG_VERSION"));
 /// The image of Redis in tests.
 pub const REDIS: &str = "multi-agent-sandbox/redis-of-tests:7";
+/// Says whether the shared engine is Podman (`podman`) or Docker (everything else).
+const ENGINE: &str = "SANDBOX_TEST_ENGINE";
 /// The longest an engine may take to come up.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -49,9 +51,16 @@ impl Engine {
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Engine> = OnceLock::new();
         SHARED.get_or_init(|| {
-            let found = sandbox_operator::backend::container::engine_host(None);
+            if std::env::var_os(ENGINE).is_some_and(|e| e == "podman") {
+                let engine = Self::kept("scripts/podman", tempfile::tempdir().unwrap().keep(), &[]);
+                engine.build();
+                return engine;
+            }
+            let set = std::env::var("DOCKER_HOST").ok();
+            let is_set = set.is_some();
+            let found = sandbox_operator::backend::container::engine_host(set.as_deref());
             let engine = match found {
-                Some(host) if !may_start() => Self {
+                Some(host) if is_set || !may_start() => Self {
                     host,
                     folder: None,
                     keeper: None,
@@ -71,7 +80,11 @@ impl Engine {
     /// As [`Engine::start`], in this folder.
     pub fn start_in(folder: PathBuf, options: &[&str]) -> Self {
         assert!(may_start(), "an engine of one's own needs root and dockerd");
-        let mut child = Command::new(root().join("scripts/engine"))
+        Self::kept("scripts/engine", folder, options)
+    }
+
+    fn kept(keeper: &str, folder: PathBuf, options: &[&str]) -> Self {
+        let mut child = Command::new(root().join(keeper))
             .arg(&folder)
             .args(options)
             .stdin(Stdio::piped())

@@ -108,6 +108,13 @@ impl Container {
         ContainerBackend::new(self.config.clone(), Waker::new().0).unwrap()
     }
 
+    /// Whom it looks at next.
+    pub async fn called(&self) -> Uid {
+        let mut calls = self.calls.lock().await;
+        let call = tokio::time::timeout(Duration::from_mins(1), calls.recv()).await;
+        call.unwrap().unwrap()
+    }
+
     /// A brief of a new job.
     pub fn brief(&self) -> Brief {
         new_brief(BackendName::Container)

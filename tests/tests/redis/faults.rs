@@ -89,6 +89,40 @@ async fn a_wrong_password_is_refused_and_not_repeated() {
     assert!(!text.contains("hunter2"), "{text}");
 }
 
+#[tokio::test]
+async fn a_server_that_cannot_read_its_own_file_back_is_refused_where_its_users_may_be_asked() {
+    let server = RedisServer::start().await.unwrap();
+    Link::open(&server.settings()).await.unwrap();
+    let me = "ACL SETUSER me on >secret-of-me ~* &* +@all";
+    let me: Vec<&str> = me.split(' ').collect();
+    assert_eq!(server.say(&me).unwrap(), "OK");
+    let none = ["ACL", "SETUSER", "default", "-@all"];
+    assert_eq!(server.say(&none).unwrap(), "OK");
+    let socket = server.socket();
+    let text = said(&RedisSettings {
+        url: format!("unix://{}?user=me&pass=secret-of-me", socket.display()),
+        ..server.settings()
+    })
+    .await;
+    assert!(
+        text.contains("`default`") && text.contains("~* +@all"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn where_nothing_listens_the_refusal_says_what_was_seen() {
+    let mut server = RedisServer::start().await.unwrap();
+    server.kill().unwrap();
+    match Link::open(&server.settings()).await {
+        Err(LinkError::Unknown(text)) => {
+            assert!(text.contains("Connection refused"), "{text}");
+        }
+        Err(LinkError::Refused(text)) => panic!("it may come back: {text}"),
+        Ok(_) => panic!("nothing listens there"),
+    }
+}
+
 /// The rights that `docs/redis.md` names are enough, and fewer are told from a fault.
 #[tokio::test]
 async fn a_user_with_the_documented_rights_can_do_everything() {

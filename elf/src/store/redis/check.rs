@@ -64,10 +64,33 @@ pub(super) async fn server(link: &Link, settings: &RedisSettings) -> Result<(), 
         info: &info,
         synced: synced.as_deref(),
     };
-    match told.fault(settings.may_lose_a_second) {
-        Some(fault) => Err(LinkError::Refused(format!("checked Redis: {fault}"))),
-        None => rights(link).await,
+    if let Some(fault) = told.fault(settings.may_lose_a_second) {
+        return Err(LinkError::Refused(format!("checked Redis: {fault}")));
     }
+    reader(link).await?;
+    rights(link).await
+}
+
+/// Refuses a server that could not read its own file back: Redis 7.0.15 does so in the name of `default`, and
+/// drops the changes of scripts that this user could not make. Without the right to ask, nothing is said.
+async fn reader(link: &Link) -> Result<(), LinkError> {
+    let mut users = redis::cmd("ACL");
+    users.arg("LIST");
+    let users: Option<Vec<String>> = link.ask("asked Redis for its users", &users).await.ok();
+    if users.is_none_or(|users| may_read_back(&users)) {
+        return Ok(());
+    }
+    Err(LinkError::Refused(
+        "checked Redis: its user `default` has not all rights, and a restart may drop what scripts wrote; give that user a password and `~* +@all`"
+            .to_owned(),
+    ))
+}
+
+/// Whether `default` may do on every key what a script may: as `ACL LIST` tells it.
+fn may_read_back(users: &[String]) -> bool {
+    let default = users.iter().find(|u| u.starts_with("user default "));
+    let has = |word| default.is_some_and(|u| u.split_whitespace().any(|w| w == word));
+    has("~*") && has("+@all")
 }
 
 /// Refuses a user who lacks a command or a key: a script that is stopped in its middle leaves half of
@@ -155,6 +178,16 @@ mod tests {
 
     fn fault(info: &str, synced: Option<&str>, may_lose: bool) -> Option<String> {
         Told { info, synced }.fault(may_lose)
+    }
+
+    #[test]
+    fn a_server_whose_default_user_has_not_all_rights_cannot_read_its_file_back() {
+        let with = |default: &str| may_read_back(&[format!("user default {default}")]);
+        assert!(with("on nopass sanitize-payload ~* &* +@all"));
+        assert!(with("off sanitize-payload ~* &* +@all"));
+        assert!(!with("off sanitize-payload resetchannels -@all"));
+        assert!(!with("on nopass ~other:* &* +@all"));
+        assert!(!may_read_back(&[]));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! mean. Knows nothing of what is kept.
 
 use std::{
+    error::Error as _,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -269,7 +270,9 @@ pub(super) fn is_read_only(e: &RedisError) -> bool {
 
 /// Its words without an address in them.
 fn text_of(e: &RedisError) -> String {
-    let detail = e.detail().unwrap_or_default();
+    let cause = e.source().map(ToString::to_string);
+    let detail = cause.or_else(|| e.detail().map(ToOwned::to_owned));
+    let detail = detail.unwrap_or_default();
     let detail = detail.lines().next().unwrap_or_default();
     format!("{} {detail}", e.category()).trim().to_owned()
 }

@@ -55,6 +55,7 @@ impl ContainerBackend {
             shown: &image.shown,
             network: &network,
             machine: self.machine,
+            podman: self.engine.is_podman().await?,
             places,
         };
         let name = create::name(&brief.seat);

@@ -51,6 +51,8 @@ pub(super) struct Parts<'a> {
     pub network: &'a str,
     /// Processors of the machine, in thousandths.
     pub machine: u64,
+    /// Whether the engine is Podman.
+    pub podman: bool,
     /// Where our folders are for the engine.
     pub places: &'a Places,
 }
@@ -117,7 +119,7 @@ fn host(conf: &ContainerConfig, brief: &Brief, parts: &Parts) -> HostConfig {
     let memory = signed(resources.bytes().unwrap_or(MEMORY));
     HostConfig {
         mounts: Some(mounts(conf, brief, parts.places)),
-        tmpfs: Some(tmpfs(conf.user)),
+        tmpfs: Some(tmpfs(conf.user, parts.podman)),
         network_mode: Some(network_mode(asked.network, parts)),
         readonly_rootfs: Some(true),
         privileged: Some(false),
@@ -164,9 +166,16 @@ fn network_mode(network: Network, parts: &Parts) -> String {
 
 /// Programs are built and run in temporary folders, so `noexec` would break honest work.
 /// Both are named with an owner: where the image has a folder of that name, its mode is taken over.
-fn tmpfs(user: User) -> HashMap<String, String> {
+/// Podman knows no owner by number: its `U` gives a folder to the container's user, whatever the
+/// image's folder of that name is like.
+fn tmpfs(user: User, podman: bool) -> HashMap<String, String> {
     let User { uid, gid } = user;
-    let options = format!("rw,nosuid,nodev,exec,mode=0700,uid={uid},gid={gid},size=1g");
+    let owner = if podman {
+        "mode=0700,U".to_owned()
+    } else {
+        format!("mode=0700,uid={uid},gid={gid}")
+    };
+    let options = format!("rw,nosuid,nodev,exec,{owner},size=1g");
     let places = ["/tmp", inside::HOME];
     places.map(|p| (p.to_owned(), options.clone())).into()
 }

@@ -102,6 +102,8 @@ fn answered(status: u16, message: String) -> Trouble {
         404 => Trouble::NotFound(message),
         409 => Trouble::Conflict(message),
         400..500 => Trouble::Invalid(message),
+        // Podman's word for a conflict of names.
+        500 if message.contains("name is already in use") => Trouble::Conflict(message),
         _ => Trouble::Failed(message),
     }
 }
@@ -148,6 +150,7 @@ fn innermost(e: &dyn std::error::Error) -> String {
 pub(super) struct Engine {
     host: String,
     client: OnceCell<Docker>,
+    podman: OnceCell<bool>,
 }
 
 impl Engine {
@@ -163,6 +166,7 @@ impl Engine {
         Ok(Self {
             host: host.to_owned(),
             client: OnceCell::new(),
+            podman: OnceCell::new(),
         })
     }
 
@@ -170,6 +174,16 @@ impl Engine {
     /// later than we do is met at the first call that needs it.
     pub(super) async fn client(&self) -> Result<&Docker, Trouble> {
         self.client.get_or_try_init(|| self.connect()).await
+    }
+
+    /// Whether it is Podman that speaks Docker's interface; asked once.
+    pub(super) async fn is_podman(&self) -> Result<bool, Trouble> {
+        let ask = async || {
+            let seen = self.client().await?.version().await?;
+            let parts = seen.components.unwrap_or_default();
+            Ok(parts.iter().any(|part| part.name.starts_with("Podman")))
+        };
+        self.podman.get_or_try_init(ask).await.copied()
     }
 
     async fn connect(&self) -> Result<Docker, Trouble> {
@@ -222,6 +236,12 @@ mod tests {
     fn a_socket_that_may_not_be_used_is_told_with_a_remedy() {
         let text = unreachable("Permission denied", io::ErrorKind::PermissionDenied);
         assert!(text.contains("usermod -aG docker"), "{text}");
+    }
+
+    #[test]
+    fn a_name_that_podman_says_is_in_use_is_a_conflict_and_no_refusal() {
+        let text = "that name is already in use".to_owned();
+        assert!(matches!(answered(500, text), Trouble::Conflict(_)));
     }
 
     #[test]

@@ -17,6 +17,9 @@ use super::{
     engine::Trouble,
 };
 
+/// What an engine calls an end, to a filter: Docker's words, and Podman's, which tells of them in
+/// Docker's words and filters by its own.
+const ENDS: [&str; 4] = ["die", "destroy", "died", "remove"];
 /// How soon an engine that hung up is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -38,10 +41,7 @@ impl ContainerBackend {
         let filters = HashMap::from([
             ("type".to_owned(), vec!["container".to_owned()]),
             ("label".to_owned(), vec![mine]),
-            (
-                "event".to_owned(),
-                vec!["die".to_owned(), "destroy".to_owned()],
-            ),
+            ("event".to_owned(), ENDS.map(str::to_owned).into()),
         ]);
         // What ends during the look is told as well.
         let since = Timestamp::now().as_second().to_string();

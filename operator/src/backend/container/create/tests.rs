@@ -61,6 +61,7 @@ pub(in crate::backend::container) fn made(container: Value) -> Value {
         shown: "runner:1",
         network: "ours",
         machine: 8000,
+        podman: false,
         places: &Places::default(),
     };
     serde_json::to_value(body(&conf(), &brief, &parts)).unwrap_or_default()
