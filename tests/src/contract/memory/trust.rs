@@ -4,6 +4,7 @@ use sandbox_core::FailureClass;
 use sandbox_elf::{
     ElfError,
     entry::{Claimed, Legacy, Origin, Source},
+    face::RuleQuery,
     legacy::{Old, OldRule},
     trust::{Trust, UNPROVEN},
 };
@@ -28,7 +29,7 @@ pub async fn few_untried_rules_of_agents_come_into_a_prompt_and_those_of_people_
     let of_agents = given.iter().filter(|t| t.starts_with("Look")).count();
     assert_eq!((of_agents, given.len()), (UNPROVEN, UNPROVEN + 6));
     // What a person pins may take any place.
-    let kept = elf.list_rules(&a, Default::default()).await.unwrap();
+    let kept = elf.list_rules(&a, RuleQuery::default()).await.unwrap();
     for shown in kept.rules {
         elf.pin(&a, &shown.rule.id).await.unwrap();
     }
@@ -66,7 +67,11 @@ pub async fn a_claim_counts_by_who_makes_it(ground: Ground) {
         ..Old::default()
     };
     elf.import(&a, old).await.unwrap();
-    let rules = elf.list_rules(&a, Default::default()).await.unwrap().rules;
+    let rules = elf
+        .list_rules(&a, RuleQuery::default())
+        .await
+        .unwrap()
+        .rules;
     let tiers: Vec<Trust> = rules.iter().map(|r| r.trust).collect();
     assert_eq!(
         tiers,
