@@ -273,3 +273,22 @@ pub struct Ended {
     /// When it ended, by the runner's clock; never after the row's own time.
     pub at: Timestamp,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the release wrote it whose log had version 1.
+    const FIRST: &str = r#"{"v":1,"seq":1,"at":"2026-11-23T22:29:49.708352326Z","entry":{"kind":"ruleAdded","id":"r-b9433fa35ec2b8a0","domain":"db","text":"Run migrations before deploy","explanation":"","project":null,"source":{"kind":"human","seat":null},"files":[]}}"#;
+
+    #[test]
+    fn a_line_that_an_older_release_wrote_is_read_as_it_was_meant() {
+        let row: Row = serde_json::from_str(FIRST).unwrap();
+        let Entry::RuleAdded(added) = row.entry else {
+            panic!("it was a rule: {:?}", row.entry);
+        };
+        assert_eq!((row.v, added.source.kind), (1, SourceKind::Human));
+        assert!(added.similar.is_empty());
+        assert!(VERSION >= row.v);
+    }
+}
