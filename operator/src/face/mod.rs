@@ -2,6 +2,7 @@
 
 pub mod http;
 pub mod mcp;
+pub mod rate;
 pub mod seat;
 pub mod services;
 

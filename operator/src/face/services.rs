@@ -19,6 +19,7 @@ use crate::{
     face::{
         http::auth::Keys,
         mcp::{Door, Tools},
+        rate::Bounds,
     },
 };
 
@@ -51,6 +52,8 @@ pub struct Services {
     pub elf: Option<Arc<dyn ElfFace>>,
     /// The same as people look into it; the routes of it answer 503 without.
     pub book: Option<Arc<sandbox_elf::Elf>>,
+    /// How often it may be asked and written to, through all faces.
+    pub bounds: Arc<Bounds>,
     /// Its tools; `/elf/ask` answers 503 without.
     pub tools: Option<Arc<dyn Tools>>,
     /// The same by the Model Context Protocol; `/mcp` answers 503 without.

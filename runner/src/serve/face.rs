@@ -39,6 +39,7 @@ pub(super) fn services(config: &ServeConfig, node: &Node) -> Result<Services> {
         artifacts_root: config.data_dir.join("artifacts"),
         elf: Some(Arc::new(Faced(node.elf.clone()))),
         book: Some(node.elf.clone()),
+        bounds: node.bounds.clone(),
         mcp: Some(Door::of_memory(node.tools.clone(), limits.body)),
         tools: Some(node.tools.clone()),
         limits,

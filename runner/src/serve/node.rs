@@ -20,7 +20,8 @@ use sandbox_operator::{
     },
     control::{self, Control, Waker},
     face::{
-        mcp::{Limited, Rate, Tools},
+        mcp::{Limited, Tools},
+        rate::Bounds,
         seat::{SeatDoor, router},
     },
     seats::files::FileSeats,
@@ -147,6 +148,7 @@ pub(super) struct Node {
     pub(super) waker: Waker,
     pub(super) elf: Arc<sandbox_elf::Elf>,
     pub(super) tools: Arc<dyn Tools>,
+    pub(super) bounds: Arc<Bounds>,
     calls: Option<tokio::sync::mpsc::UnboundedReceiver<sandbox_core::Uid>>,
     watches: Watches,
     containers: Option<Containers>,
@@ -186,12 +188,14 @@ async fn open(config: &ServeConfig, run: &Path, settings: &Settings) -> Result<N
         backends: Arc::new(backends),
         memory,
     };
+    let bounds = Arc::new(Bounds::default());
     Ok(Node {
         ports,
         writes,
         watches: Watches::new(waker.clone()),
         waker,
-        tools: Arc::new(Limited::new(elf.clone(), Rate::default())),
+        tools: Arc::new(Limited::new(elf.clone(), bounds.clone())),
+        bounds,
         elf,
         containers,
         others,

@@ -11,7 +11,8 @@ use sandbox_operator::{
     face::{
         HttpLimits, Services,
         http::{Face, auth::Keys},
-        mcp::{Door, Limited, Rate, Tools},
+        mcp::{Door, Limited, Tools},
+        rate::Bounds,
     },
     seats::memory::MemorySeats,
     store::memory::MemoryStore,
@@ -35,7 +36,8 @@ async fn main() -> anyhow::Result<()> {
 fn services() -> Services {
     let (store, events) = Announcing::new(Arc::new(MemoryStore::default()));
     let elf = Elf::new(Arc::new(MemoryLedger::default()));
-    let tools: Arc<dyn Tools> = Arc::new(Limited::new(Arc::new(elf), Rate::default()));
+    let bounds = Arc::new(Bounds::default());
+    let tools: Arc<dyn Tools> = Arc::new(Limited::new(Arc::new(elf), bounds.clone()));
     let limits = HttpLimits::default();
     let changes = broadcast::Sender::new(16);
     let around = move |product| Fixture {
@@ -57,6 +59,7 @@ fn services() -> Services {
         limits,
         elf: None,
         book: None,
+        bounds,
         tools: Some(tools),
         mcp: Some(door),
     }

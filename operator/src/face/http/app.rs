@@ -125,6 +125,20 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
+/// Who is asking to change memory, where they do not so too often.
+pub(super) struct Writer(pub Tenant);
+
+impl FromRequestParts<App> for Writer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Told<Self> {
+        let Caller(tenant) = Caller::from_request_parts(parts, app).await?;
+        let passed = app.services.bounds.write(&tenant, None);
+        passed.map_err(|e| Problem::too_often(&e))?;
+        Ok(Self(tenant))
+    }
+}
+
 /// The one part of a path such as `/jobs/{id}`; a path that is not UTF-8 names nothing.
 pub(super) struct Id(pub String);
 

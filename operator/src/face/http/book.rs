@@ -25,7 +25,7 @@ use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
-    app::{App, Caller, Id},
+    app::{App, Caller, Id, Writer},
     jobs::list::rows,
     problem::{Problem, Told},
     read::Asked,
@@ -89,7 +89,7 @@ pub(super) async fn explain(
 
 pub(super) async fn pin(
     State(app): State<App>,
-    Caller(tenant): Caller,
+    Writer(tenant): Writer,
     Id(id): Id,
 ) -> Told<Response> {
     stands(&app, |elf| async move { elf.pin(&tenant, &id).await }).await
@@ -97,7 +97,7 @@ pub(super) async fn pin(
 
 pub(super) async fn unpin(
     State(app): State<App>,
-    Caller(tenant): Caller,
+    Writer(tenant): Writer,
     Id(id): Id,
 ) -> Told<Response> {
     stands(&app, |elf| async move { elf.unpin(&tenant, &id).await }).await
@@ -105,7 +105,7 @@ pub(super) async fn unpin(
 
 pub(super) async fn activate(
     State(app): State<App>,
-    Caller(tenant): Caller,
+    Writer(tenant): Writer,
     Id(id): Id,
 ) -> Told<Response> {
     stands(&app, |elf| async move { elf.activate(&tenant, &id).await }).await

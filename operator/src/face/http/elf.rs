@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    app::{App, Caller, Id},
+    app::{App, Caller, Id, Writer},
     jobs::list::rows,
     problem::{Problem, Told},
     read::{Asked, Body},
@@ -93,7 +93,7 @@ pub(super) struct Retirement {
 
 pub(super) async fn retire(
     State(app): State<App>,
-    Caller(tenant): Caller,
+    Writer(tenant): Writer,
     Id(id): Id,
     Body(body): Body,
 ) -> Told<Response> {
@@ -128,7 +128,7 @@ pub(super) async fn receipt(
 
 pub(super) async fn learn(
     State(app): State<App>,
-    Caller(tenant): Caller,
+    Writer(tenant): Writer,
     Body(body): Body,
 ) -> Told<Response> {
     let lesson: NewRule =

@@ -16,6 +16,8 @@ use sandbox_core::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::face::rate::TooOften;
+
 /// One field that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FieldError {
@@ -75,6 +77,13 @@ impl Problem {
             errors: Vec::new(),
             retry_after: None,
         }
+    }
+
+    /// Somebody comes too often.
+    pub fn too_often(e: &TooOften) -> Self {
+        let seconds = u32::try_from(e.wait.as_secs()).unwrap_or(u32::MAX);
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_often", e.to_string())
+            .retry_after(seconds.saturating_add(1))
     }
 
     /// The same, to be tried again after this many seconds.

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `handler` | what a client can ask, over any transport |
 //! | `offered` | tools, resources and prompts as the protocol shows them |
-//! | `limit` | how much a tenant may ask in how short a time |
+//! | `limit` | tools that answer nobody too often |
 //! | `sessions` | sessions of older revisions, bounded in number, each its tenant's |
 //! | `visit` | who stands at the door while a request is answered |
 //! | `door` | the HTTP end |
@@ -22,7 +22,7 @@ use sandbox_elf::tools::{Answer, Ask, Asker};
 
 pub use door::{Door, SESSIONS_EACH};
 pub use handler::Handler;
-pub use limit::{Limited, Rate};
+pub use limit::Limited;
 pub use visit::Refusal;
 
 /// Memory's tools, wherever they are.

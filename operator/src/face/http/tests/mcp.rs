@@ -1,12 +1,15 @@
 //! Memory's tools by HTTP: who may ask, for whom, how much, and in which revision.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::sync::Arc;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::world::{Told, World, ask};
-use crate::face::mcp::{Door, Limited, Rate};
+use crate::face::{
+    mcp::{Door, Limited},
+    rate::{Bounds, Rate, Rates},
+};
 
 /// A call of a tool in the revision without sessions.
 fn call(tool: &str, arguments: &Value) -> Value {
@@ -141,12 +144,12 @@ async fn a_foreign_page_and_an_oversize_body_are_turned_away_before_memory_is_as
 #[tokio::test]
 async fn a_tenant_that_asks_too_often_is_told_when_to_come_again_and_others_are_not() {
     let world = World::with(|services| {
-        let rate = Rate {
-            each_second: NonZeroU32::MIN,
-            at_once: NonZeroU32::MIN.saturating_add(1),
+        let rates = Rates {
+            asks: Rate::new(1, 2),
+            ..Rates::default()
         };
         let tools = services.tools.clone().unwrap();
-        let tools = Arc::new(Limited::new(tools, rate));
+        let tools = Arc::new(Limited::new(tools, Arc::new(Bounds::new(rates))));
         services.mcp = Some(Door::of_memory(tools.clone(), 1 << 20));
         services.tools = Some(tools);
     });
@@ -162,6 +165,26 @@ async fn a_tenant_that_asks_too_often_is_told_when_to_come_again_and_others_are_
     assert!(text.as_str().unwrap().contains("ask again in"), "{text}");
     let other = message(&called(&world, "elf_stats", &json!({}), &[]).await);
     assert_eq!(other["result"]["isError"], false);
+}
+
+#[tokio::test]
+async fn who_changes_memory_too_often_is_told_when_to_come_again_and_may_still_read() {
+    let world = World::with(|services| {
+        let rates = Rates {
+            writes: Rate::new(1, 2),
+            ..Rates::default()
+        };
+        services.bounds = Arc::new(Bounds::new(rates));
+    });
+    let mut told = Vec::new();
+    for _ in 0..20 {
+        told.push(world.post("/elf/rules/no-rule/pin", &json!({})).await);
+    }
+    let refused = told.iter().find(|t| t.status == 429);
+    let refused = refused.expect("one of them is too much");
+    refused.is_problem(StatusCode::TOO_MANY_REQUESTS, "too_often");
+    assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!(world.get("/elf/rules").await.status, 200);
 }
 
 #[tokio::test]

@@ -89,6 +89,7 @@ impl World {
             limits: HttpLimits::default(),
             elf: Some(Arc::new(Elf)),
             book: Some(memory),
+            bounds: Arc::default(),
             tools: Some(tools.clone()),
             mcp: Some(Door::of_memory(tools, HttpLimits::default().body)),
         };
