@@ -17,3 +17,10 @@ fn a_real_diagnostic_of_the_compiler_finds_the_explanation_of_its_code() {
         assert!(seen.recall_at_10 >= 0.90, "{}: {seen:?}", set.name);
     }
 }
+
+#[test]
+fn a_situation_in_other_words_than_the_lesson_finds_it_in_two_of_five_cases() {
+    let seen = measure(&rustc::paraphrased().unwrap()).unwrap();
+    assert!(seen.queries >= 200, "{seen:?}");
+    assert!(seen.recall_at_10 >= 0.42, "{seen:?}");
+}

@@ -23,6 +23,7 @@ fn main() -> Result<()> {
     let args = Args::parse();
     let folder = tempfile::tempdir()?;
     let mut sets: Vec<Set> = rustc::sets(folder.path(), 1)?.into();
+    sets.push(rustc::paraphrased()?);
     if let Some(program) = &args.ruff {
         sets.extend(ruff::sets(program)?);
     }

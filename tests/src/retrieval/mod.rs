@@ -4,7 +4,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `ruff` | messages of a Python linter and its explanations; example code and its prose |
-//! | `rustc` | real diagnostics of the Rust compiler and its explanations |
+//! | `rustc` | real diagnostics of the Rust compiler and its explanations; situations in plain words (`paraphrases.tsv`) |
 
 pub mod ruff;
 pub mod rustc;

@@ -41,11 +41,7 @@ pub fn sets(folder: &Path, step: u32) -> Result<[Set; 2]> {
         name: "rustc-message",
         ..Set::default()
     };
-    for number in 1..=LAST {
-        let code = format!("E{number:04}");
-        let Some(text) = explained(&code)? else {
-            continue;
-        };
+    for (number, code, text) in explanations()? {
         let place = labelled.texts.len();
         if number % step == 0
             && let Some((message, labels)) = diagnosed(&code, &text, folder)?
@@ -60,6 +56,41 @@ pub fn sets(folder: &Path, step: u32) -> Result<[Set; 2]> {
         short.texts.push(text);
     }
     Ok([labelled, short])
+}
+
+/// Situations that a person wrote down in other words than the compiler's, each with its code.
+const PARAPHRASES: &str = include_str!("paraphrases.tsv");
+
+/// The set `paraphrase`: a situation in plain words leads to the explanation of its code.
+///
+/// # Errors
+/// The compiler cannot be run, or does not know a code.
+pub fn paraphrased() -> Result<Set> {
+    let known = explanations()?;
+    let place = |code: &str| known.iter().position(|(_, known, _)| known == code);
+    let queries = PARAPHRASES.lines().map(|line| {
+        let (code, query) = line.split_once('\t').context("split a line in two")?;
+        let place = place(code).with_context(|| format!("looked for {code}"))?;
+        Ok((query.to_owned(), place))
+    });
+    Ok(Set {
+        name: "paraphrase",
+        queries: queries.collect::<Result<_>>()?,
+        texts: known
+            .into_iter()
+            .map(|(_, code, text)| text.replace(&code, " "))
+            .collect(),
+    })
+}
+
+/// Every code that is still emitted, with its number and what the compiler says about it.
+fn explanations() -> Result<Vec<(u32, String, String)>> {
+    let all = (1..=LAST).map(|number| {
+        let code = format!("E{number:04}");
+        let text = explained(&code)?;
+        Ok(text.map(|text| (number, code, text)))
+    });
+    all.filter_map(Result::transpose).collect()
 }
 
 /// What the compiler says about a code; nothing of one that it does not know or no longer emits.
