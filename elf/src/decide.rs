@@ -12,7 +12,7 @@ use crate::{
     label::Label,
     lesson::{self, Learned, MAX_LESSONS},
     redact::Redactor,
-    rule::{RuleStatus, id_of},
+    rule::{self, Rule, RuleStatus, id_of},
     state::State,
     text::{self, MAX_DOMAIN, MAX_EXPLANATION, MAX_PROJECT, RULE},
     trail::{Mark, millionths},
@@ -133,7 +133,7 @@ impl<'a> Lessons<'a> {
             },
             project: ended.project.clone(),
             // As many as a rule remembers; the outcome has them all.
-            files: ended.files.iter().take(20).cloned().collect(),
+            files: ended.files.iter().take(rule::MAX_FILES).cloned().collect(),
             ids: Vec::new(),
             dropped: 0,
             entries: Vec::new(),
@@ -160,7 +160,7 @@ impl<'a> Lessons<'a> {
             return;
         }
         match self.state.rules.get(&id) {
-            Some(rule) if self.is_no_news(rule.number) => {}
+            Some(rule) if self.is_no_news(rule) => {}
             Some(_) => self.entries.push(aliased(&id, &self.source, &self.files)),
             None if self.is_full() => {
                 self.dropped += 1;
@@ -189,10 +189,9 @@ impl<'a> Lessons<'a> {
     }
 
     /// Whether it stood in the prompt, or was stated here before.
-    fn is_no_news(&self, number: u64) -> bool {
+    fn is_no_news(&self, rule: &Rule) -> bool {
         let seat = self.source.seat.as_ref();
-        let attempt = seat.and_then(|s| self.state.attempt(s));
-        attempt.is_some_and(|a| a.given().contains(&number) || a.stated.contains(&number))
+        seat.is_some_and(|seat| self.state.has_heard(seat, rule))
     }
 
     fn is_full(&self) -> bool {

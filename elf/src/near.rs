@@ -123,13 +123,8 @@ fn near<'a>(known: Known<'a>, added: &RuleAdded, said: &Said) -> Vec<(f64, &'a R
 
 /// A seat says a rule once, and what stood in its prompt is no news.
 fn evidence(known: Known<'_>, twin: &Rule, added: &RuleAdded) -> Option<Entry> {
-    let attempt = added
-        .source
-        .seat
-        .as_ref()
-        .and_then(|s| known.state.attempt(s));
-    let heard = attempt
-        .is_some_and(|a| a.stated.contains(&twin.number) || a.given().contains(&twin.number));
+    let seat = added.source.seat.as_ref();
+    let heard = seat.is_some_and(|seat| known.state.has_heard(seat, twin));
     (!heard).then(|| Entry::RuleAliased {
         rule: twin.id.clone(),
         source: added.source.clone(),

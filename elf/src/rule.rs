@@ -3,7 +3,6 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::{
     entry::{Claimed, Legacy, RuleAdded, Source, SourceKind},
@@ -13,7 +12,7 @@ use crate::{
 };
 
 /// Most files that a rule remembers.
-const MAX_FILES: usize = 20;
+pub const MAX_FILES: usize = 20;
 
 /// A rule with its counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,18 +136,11 @@ pub struct NewRule {
 /// The id of a rule: rules that say the same about the same have the same id, on every node.
 #[must_use]
 pub fn id_of(project: Option<&str>, domain: &str, rule: &str) -> String {
-    use std::fmt::Write;
-    let mut hash = Sha256::new();
-    for part in [project.unwrap_or_default(), domain, &text::sameness(rule)] {
-        hash.update(part.len().to_be_bytes());
-        hash.update(part);
-    }
-    let digest = hash.finalize();
-    digest.iter().take(8).fold("r-".to_owned(), |mut id, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(id, "{byte:02x}");
-        id
-    })
+    let said = text::sameness(rule);
+    format!(
+        "r-{}",
+        text::digest([project.unwrap_or_default(), domain, &said], 8)
+    )
 }
 
 impl Rule {

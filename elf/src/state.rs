@@ -207,6 +207,18 @@ impl State {
     }
 }
 
+impl State {
+    /// Whether the attempt of this seat knows a rule already: it stood in its prompt, or was stated there.
+    #[must_use]
+    pub fn has_heard(&self, seat: &Seat, rule: &Rule) -> bool {
+        // What an older release wrote down says only who was first.
+        let was_first = rule.source.seat.as_ref() == Some(seat);
+        let heard =
+            |a: &Attempt| a.given().contains(&rule.number) || a.stated.contains(&rule.number);
+        was_first || self.attempt(seat).is_some_and(heard)
+    }
+}
+
 impl Attempt {
     /// Numbers of the rules in its prompt.
     #[must_use]

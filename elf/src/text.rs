@@ -1,6 +1,10 @@
 //! Texts from outside: what is refused, what is cleaned, and the names that are made of them.
 //! Knows no secrets; those are found by [`crate::redact`].
 
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+
 use crate::ElfError;
 
 /// Longest domain, in characters.
@@ -146,6 +150,23 @@ pub fn sameness(text: &str) -> String {
         .filter(|c| !matches!(c, '`' | '"' | '\'' | '“' | '”' | '‘' | '’'))
         .collect();
     bare.trim_end_matches(['.', '!', ';', ',', ' ']).to_owned()
+}
+
+/// The first bytes of a hash over these parts and where each ends, in hexadecimal: the same on every node.
+#[must_use]
+pub fn digest<'a>(parts: impl IntoIterator<Item = &'a str>, bytes: usize) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    let mut hex = String::with_capacity(2 * bytes);
+    for byte in digest.iter().take(bytes) {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
 }
 
 #[cfg(test)]

@@ -1,23 +1,21 @@
 //! Failures that repeat themselves: the same first line at different jobs becomes a rule on trial,
 //! without a model. Pure.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use sandbox_core::{FailureClass, Uid};
-use sha2::{Digest, Sha256};
 
 use crate::{
     decide,
     entry::{Ended, Entry, RuleAdded, Source, SourceKind},
     label::Label,
-    rule::{RuleStatus, id_of},
+    rule::{self, RuleStatus, id_of},
     state::State,
     text,
 };
 
+/// Bytes of a key.
+const KEY: usize = 16;
 /// Jobs that have to fail alike.
 const JOBS: usize = 3;
 /// Jobs that are remembered of each failure; more say nothing new.
@@ -53,7 +51,7 @@ impl Troubles {
 pub fn key(ended: &Ended) -> Option<String> {
     let said = said(ended)?;
     let project = ended.project.as_deref().unwrap_or_default();
-    Some(hash([project, domain(ended), &said]))
+    Some(text::digest([project, domain(ended), &said], KEY))
 }
 
 /// The rule of a failure that is there for the third time, or one more job to speak for it. Nothing
@@ -69,7 +67,7 @@ pub fn rule(state: &State, ended: &Ended) -> Option<Entry> {
         kind: SourceKind::Runner,
         seat: Some(ended.seat.clone()),
     };
-    let files: Vec<String> = ended.files.iter().take(20).cloned().collect();
+    let files: Vec<String> = ended.files.iter().take(rule::MAX_FILES).cloned().collect();
     let text = format!("Jobs here failed again and again with this; find its cause first: {said}");
     let text = text::cut(&text, *text::RULE.end());
     let project = ended.project.as_deref();
@@ -91,8 +89,9 @@ pub fn rule(state: &State, ended: &Ended) -> Option<Entry> {
             domain: domain(ended).to_owned(),
             explanation: text::cut(&seen, text::MAX_EXPLANATION),
             project: ended.project.clone(),
-            proof: Some(hash(
+            proof: Some(text::digest(
                 std::iter::once(said.as_str()).chain(names.iter().map(String::as_str)),
+                KEY,
             )),
             text,
             source,
@@ -146,20 +145,6 @@ fn is_own(word: &str) -> bool {
     let hex = |c: char| c.is_ascii_hexdigit() || c == '-';
     let has_digit = word.chars().any(|c| c.is_ascii_digit());
     has_digit && (word.chars().all(digits) || (word.len() >= ID && word.chars().all(hex)))
-}
-
-fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part.len().to_be_bytes());
-        hash.update(part);
-    }
-    let digest = hash.finalize();
-    digest.iter().take(16).fold(String::new(), |mut id, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(id, "{byte:02x}");
-        id
-    })
 }
 
 #[cfg(test)]

@@ -215,24 +215,9 @@ impl Elf {
 fn stated(live: &Live, added: RuleAdded) -> Result<(Vec<Entry>, String), ElfError> {
     let (state, seat) = (&live.state, added.source.seat.clone());
     let (entry, id) = decide::taught(state, added)?;
-    let heard = seat.is_some_and(|seat| {
-        let rule = state.rules.get(&id);
-        rule.is_some_and(|r| was_stated(live, &seat, r) || was_given(live, &seat, r))
-    });
+    let known = seat.zip(state.rules.get(&id));
+    let heard = known.is_some_and(|(seat, rule)| state.has_heard(&seat, rule));
     Ok((if heard { Vec::new() } else { vec![entry] }, id))
-}
-
-fn was_stated(live: &Live, seat: &Seat, rule: &Rule) -> bool {
-    let attempt = live.state.attempt(seat);
-    // What an older release wrote down says only who was first.
-    let first = rule.source.seat.as_ref() == Some(seat);
-    first || attempt.is_some_and(|a| a.stated.contains(&rule.number))
-}
-
-fn was_given(live: &Live, seat: &Seat, rule: &Rule) -> bool {
-    let attempt = live.state.attempt(seat);
-    let given = attempt.and_then(|a| a.injected.as_ref());
-    given.is_some_and(|numbers| numbers.contains(&rule.number))
 }
 
 fn told_seat(job: &str) -> Result<Seat, ElfError> {

@@ -139,9 +139,7 @@ fn known<'a>(live: &'a Live, id: &str) -> Result<&'a Rule, ElfError> {
 fn ballot(live: &Live, seat: &Seat, id: &str, helpful: bool) -> Result<Vec<Entry>, ElfError> {
     let rule = known(live, id)?;
     let attempt = live.state.attempt(seat);
-    let stood = attempt
-        .and_then(|a| a.injected.as_ref())
-        .is_some_and(|i| i.contains(&rule.number));
+    let stood = attempt.is_some_and(|a| a.given().contains(&rule.number));
     if !stood {
         return Err(ElfError::NotInjected {
             rule: rule.id.clone(),

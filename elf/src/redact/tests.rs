@@ -26,6 +26,7 @@ fn hex(n: usize) -> &'static str {
 fn samples() -> Vec<(&'static str, String)> {
     let mut all = tokens();
     all.extend(services());
+    all.extend(prefixed());
     all.extend(enclosed());
     all.extend(valued());
     all.extend(named());
@@ -108,6 +109,12 @@ fn services() -> Vec<(&'static str, String)> {
         ("onepassword-token", format!("ops_eyJ{}", m(80))),
         ("age-key", format!("AGE-SECRET-KEY-1{}", &UPPER[..58])),
         ("jwt", format!("eyJ{}.eyJ{}.{}", m(20), m(40), m(43))),
+    ]
+}
+
+fn prefixed() -> Vec<(&'static str, String)> {
+    let (m, h) = (mixed, hex);
+    vec![
         ("alibaba-access-key", format!("LTAI5t{}", m(18))),
         (
             "cloudflare-key",

@@ -26,6 +26,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     app::{App, Caller, Id, Writer},
+    elf::Which,
     jobs::list::rows,
     problem::{Problem, Told},
     read::Asked,
@@ -163,12 +164,6 @@ pub(super) async fn context(
         max_tokens: work.max_tokens,
     };
     shown(memory(&app)?.context(&tenant, query).await)
-}
-
-/// Which attempt.
-#[derive(Deserialize)]
-pub(super) struct Which {
-    attempt: Option<u32>,
 }
 
 pub(super) async fn receipt(

@@ -110,7 +110,7 @@ pub(super) fn retirement(g: &mut SchemaGenerator) -> Schema {
 /// Which attempt.
 #[derive(Deserialize)]
 pub(super) struct Which {
-    attempt: Option<u32>,
+    pub attempt: Option<u32>,
 }
 
 pub(super) async fn receipt(
