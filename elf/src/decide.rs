@@ -9,6 +9,7 @@ use sandbox_core::{Seat, port::AttemptOutcome};
 use crate::{
     ElfError, NewRule,
     entry::{Ended, Entry, RuleAdded, Source, SourceKind},
+    kind::RuleKind,
     label::Label,
     lesson::{self, Learned, MAX_LESSONS},
     redact::Redactor,
@@ -154,8 +155,9 @@ impl<'a> Lessons<'a> {
     fn one(&mut self, learned: Learned) {
         let text = clean_rule(self.redactor, &learned.text);
         let project = self.project.as_deref();
-        let id = known_id(self.state, project, &learned.domain, &text);
-        let id = id.unwrap_or_else(|| id_of(project, &learned.domain, &text));
+        let kind = RuleKind::Heuristic;
+        let id = known_id(self.state, kind, project, (&learned.domain, &text));
+        let id = id.unwrap_or_else(|| id_of(kind, project, &learned.domain, &text));
         if self.ids.contains(&id) {
             return;
         }
@@ -166,25 +168,16 @@ impl<'a> Lessons<'a> {
                 self.dropped += 1;
                 return;
             }
-            None => self.entries.push(self.added(&id, learned.domain, text)),
+            None => self.entries.push(self.added(learned.domain, text)),
         }
         self.ids.push(id);
     }
 
-    fn added(&self, id: &str, domain: String, text: String) -> Entry {
+    fn added(&self, domain: String, text: String) -> Entry {
+        let (project, source) = (self.project.clone(), self.source.clone());
         Entry::RuleAdded(Box::new(RuleAdded {
-            id: id.to_owned(),
-            domain,
-            text,
-            explanation: String::new(),
-            project: self.project.clone(),
-            source: self.source.clone(),
             files: self.files.clone(),
-            legacy: None,
-            claimed: None,
-            similar: Vec::new(),
-            proof: None,
-            suspect: None,
+            ..RuleAdded::new(RuleKind::Heuristic, project, (domain, text), source)
         }))
     }
 
@@ -212,21 +205,38 @@ fn aliased(id: &str, source: &Source, files: &[String]) -> Entry {
 }
 
 /// The rule that already says this, for this project or for all.
-pub fn known_id(state: &State, project: Option<&str>, domain: &str, text: &str) -> Option<String> {
-    let ids = [id_of(project, domain, text), id_of(None, domain, text)];
+pub fn known_id(
+    state: &State,
+    kind: RuleKind,
+    project: Option<&str>,
+    (domain, text): (&str, &str),
+) -> Option<String> {
+    let ids = [project, None].map(|project| id_of(kind, project, domain, text));
     ids.into_iter().find(|id| state.rules.contains_key(id))
 }
 
-/// The entry of a rule that a person teaches, or an agent in passing, and the rule's id.
+/// What is written down when a rule takes the place of another, and the new rule's id. It is a rule of its own
+/// however alike the two are.
 ///
 /// # Errors
-/// Something in it cannot be kept, it was retired, or there are too many.
-pub fn teach(
+/// `NotFound` for the other; as [`taught`].
+pub fn supersede(
     state: &State,
-    redactor: &Redactor,
-    rule: &NewRule,
-) -> Result<(Entry, String), ElfError> {
-    taught(state, checked(redactor, rule)?)
+    added: RuleAdded,
+    other: &str,
+) -> Result<(Vec<Entry>, String), ElfError> {
+    let gone = state.rule(other);
+    let gone = gone.ok_or_else(|| ElfError::not_found("rule", other))?;
+    let (entry, id) = taught(state, added.judged())?;
+    if gone.id == id {
+        let problem = "it is that rule itself; say what holds now";
+        return Err(ElfError::invalid("supersedes", problem));
+    }
+    let superseded = Entry::Superseded {
+        rule: gone.id.clone(),
+        by: id.clone(),
+    };
+    Ok((vec![entry, superseded], id))
 }
 
 /// The entry of a rule that was checked, and the rule's id.
@@ -234,7 +244,8 @@ pub fn teach(
 /// # Errors
 /// It was retired, or there are too many.
 pub fn taught(state: &State, added: RuleAdded) -> Result<(Entry, String), ElfError> {
-    let known = known_id(state, added.project.as_deref(), &added.domain, &added.text);
+    let said = (added.domain.as_str(), added.text.as_str());
+    let known = known_id(state, added.kind, added.project.as_deref(), said);
     let Some(id) = known else {
         if state.rules.len() >= MAX_RULES {
             return Err(ElfError::Full(MAX_RULES));
@@ -267,21 +278,12 @@ pub fn checked(redactor: &Redactor, rule: &NewRule) -> Result<RuleAdded, ElfErro
         .as_deref()
         .map(|p| text::line("project", p, 0..=MAX_PROJECT));
     let project = given.transpose()?.and_then(|p| redactor.project(&p));
+    let source = Source {
+        kind: SourceKind::Human,
+        seat: None,
+    };
     Ok(RuleAdded {
-        id: id_of(project.as_deref(), &domain, &text),
-        domain,
-        text,
         explanation: text::cut(&redactor.clean(&explanation), MAX_EXPLANATION),
-        project,
-        source: Source {
-            kind: SourceKind::Human,
-            seat: None,
-        },
-        files: Vec::new(),
-        legacy: None,
-        claimed: None,
-        similar: Vec::new(),
-        proof: None,
-        suspect: None,
+        ..RuleAdded::new(rule.kind, project, (domain, text), source)
     })
 }

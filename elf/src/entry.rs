@@ -6,15 +6,16 @@ use sandbox_core::{FailureClass, Outcome, Seat, Usage, port::Receipt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    kind::RuleKind,
     label::Label,
     plan::{Planned, Reviewed},
-    suspect,
+    rule, suspect,
     trail::Mark,
 };
 
 /// The version of [`Entry`] that this program writes, and the newest that it reads. 2 has rules of the
-/// runner, of which 1 knows nothing.
-pub const VERSION: u32 = 2;
+/// runner, of which 1 knows nothing; 3 has kinds of rules and proposals.
+pub const VERSION: u32 = 3;
 
 /// One line of a tenant's log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -107,6 +108,13 @@ pub enum Entry {
         /// The rule's id.
         rule: String,
     },
+    /// Another rule took the place of this one, which stays as a tombstone.
+    Superseded {
+        /// The rule's id.
+        rule: String,
+        /// The id of the one that holds now.
+        by: String,
+    },
 }
 
 /// A new rule.
@@ -115,6 +123,9 @@ pub enum Entry {
 pub struct RuleAdded {
     /// Its id; follows from project, domain and text.
     pub id: String,
+    /// What sort of rule it is.
+    #[serde(rename = "ruleKind", default)]
+    pub kind: RuleKind,
     /// What it is about.
     pub domain: String,
     /// The rule, one line, redacted.
@@ -142,9 +153,38 @@ pub struct RuleAdded {
     /// Why it is held back until a person has looked, where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspect: Option<String>,
+    /// Whether it waits for a person to accept it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub proposed: bool,
 }
 
 impl RuleAdded {
+    /// A rule of which no more is known. The texts are clean and within their bounds.
+    #[must_use]
+    pub fn new(
+        kind: RuleKind,
+        project: Option<String>,
+        (domain, text): (String, String),
+        source: Source,
+    ) -> Self {
+        Self {
+            id: rule::id_of(kind, project.as_deref(), &domain, &text),
+            kind,
+            domain,
+            text,
+            explanation: String::new(),
+            project,
+            source,
+            files: Vec::new(),
+            legacy: None,
+            claimed: None,
+            similar: Vec::new(),
+            proof: None,
+            suspect: None,
+            proposed: false,
+        }
+    }
+
     /// Held back where it gives orders rather than a lesson. Decided once, before it is written down: a
     /// later release may judge otherwise, and the same log must give the same rules.
     #[must_use]
@@ -290,5 +330,7 @@ mod tests {
         assert_eq!((row.v, added.source.kind), (1, SourceKind::Human));
         assert!(added.similar.is_empty());
         assert!(VERSION >= row.v);
+        assert_eq!(added.kind, RuleKind::Heuristic);
+        assert!(!added.proposed);
     }
 }

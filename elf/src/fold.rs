@@ -59,6 +59,7 @@ pub fn apply(state: &mut State, row: &Row) -> Vec<Touched> {
         Entry::Pinned { rule } => set(state, rule, RuleStatus::Pinned, row.at),
         Entry::Retired { rule, .. } => set(state, rule, RuleStatus::Retired, row.at),
         Entry::Activated { rule } => set(state, rule, RuleStatus::Active, row.at),
+        Entry::Superseded { rule, by } => superseded(state, rule, by, row.at),
     }
 }
 
@@ -93,7 +94,12 @@ fn rule_aliased(
     at: Timestamp,
 ) -> Vec<Touched> {
     let number = state.rules.get(id).map(|r| r.number);
-    let mut touched = changed(state, id, |rule| rule.said(source, files, at));
+    let mut touched = changed(state, id, |rule| {
+        rule.said(source, files, at);
+        if rule.status == RuleStatus::Proposed {
+            rule.status = RuleStatus::Active;
+        }
+    });
     touched.extend(number.and_then(|number| stated(state, source, number)));
     touched
 }
@@ -112,6 +118,19 @@ fn stated(state: &mut State, source: &Source, number: u64) -> Option<Touched> {
 fn set(state: &mut State, id: &str, status: RuleStatus, at: Timestamp) -> Vec<Touched> {
     changed(state, id, |rule| {
         rule.status = status;
+        rule.superseded_by = None;
+        rule.updated_at = at;
+    })
+}
+
+/// Only a rule that is there can take the place of another.
+fn superseded(state: &mut State, id: &str, by: &str, at: Timestamp) -> Vec<Touched> {
+    if id == by || !state.rules.contains_key(by) {
+        return Vec::new();
+    }
+    changed(state, id, |rule| {
+        rule.status = RuleStatus::Retired;
+        rule.superseded_by = Some(by.to_owned());
         rule.updated_at = at;
     })
 }

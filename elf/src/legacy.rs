@@ -173,7 +173,8 @@ impl Import<'_> {
     fn added(&mut self, old: &OldRule) -> Result<Option<Entry>, ElfError> {
         let mut added: RuleAdded = decide::checked(self.redactor, &old.rule)?;
         let project = added.project.as_deref();
-        let known = decide::known_id(self.state, project, &added.domain, &added.text);
+        let said = (added.domain.as_str(), added.text.as_str());
+        let known = decide::known_id(self.state, added.kind, project, said);
         if known.is_some() || !self.new.insert(added.id.clone()) {
             return Ok(None);
         }

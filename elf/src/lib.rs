@@ -11,6 +11,7 @@ pub mod error;
 pub mod face;
 pub mod fold;
 pub mod index;
+pub mod kind;
 pub mod label;
 pub mod learn;
 pub mod legacy;
@@ -37,5 +38,6 @@ pub mod trust;
 
 pub use elf::Elf;
 pub use error::ElfError;
+pub use kind::RuleKind;
 pub use prompt::prompt_block;
 pub use rule::{NewRule, Rule};

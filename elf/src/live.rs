@@ -125,7 +125,8 @@ impl Live {
             Entry::RuleAliased { rule, .. }
             | Entry::Pinned { rule }
             | Entry::Retired { rule, .. }
-            | Entry::Activated { rule } => rule,
+            | Entry::Activated { rule }
+            | Entry::Superseded { rule, .. } => rule,
             _ => return,
         };
         if let Some(rule) = self.state.rules.get(id) {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     ElfError,
     entry::{Entry, RuleAdded},
+    kind::RuleKind,
     likeness::{Stance, figures, overlap, shingles},
     recall::Known,
     rule::{Rule, RuleStatus},
@@ -54,15 +55,17 @@ impl Said {
 pub fn settle(known: Known<'_>, entries: Vec<Entry>) -> (Vec<Entry>, Aliases) {
     let mut aliases = Aliases::new();
     let mut settled: Vec<Entry> = Vec::with_capacity(entries.len());
-    let mut new: Vec<(String, String, Said)> = Vec::new();
+    let mut new: Vec<(String, (RuleKind, String), Said)> = Vec::new();
     for entry in entries {
         let Entry::RuleAdded(mut added) = entry else {
             settled.push(entry);
             continue;
         };
         let said = Said::of(&added.text);
-        let same = |domain: &str, other: &Said| domain == added.domain && said.alike(other) >= SAME;
-        let twin = new.iter().find(|(_, domain, other)| same(domain, other));
+        let about = (added.kind, added.domain.clone());
+        let same =
+            |of: &(RuleKind, String), other: &Said| *of == about && said.alike(other) >= SAME;
+        let twin = new.iter().find(|(_, of, other)| same(of, other));
         if let Some((twin, ..)) = twin {
             aliases.insert(added.id.clone(), twin.clone());
             continue;
@@ -78,7 +81,7 @@ pub fn settle(known: Known<'_>, entries: Vec<Entry>) -> (Vec<Entry>, Aliases) {
             .map(|(_, rule)| rule.id.clone())
             .take(MOST)
             .collect();
-        new.push((added.id.clone(), added.domain.clone(), said));
+        new.push((added.id.clone(), about, said));
         settled.push(Entry::RuleAdded(Box::new(added.judged())));
     }
     for entry in &mut settled {
@@ -110,8 +113,10 @@ pub fn taught(
 fn near<'a>(known: Known<'a>, added: &RuleAdded, said: &Said) -> Vec<(f64, &'a Rule)> {
     let numbers = known.index.twins().of(&added.domain, &said.shingles);
     let rules = numbers.into_iter().filter_map(|n| known.state.numbered(n));
-    let fits =
-        |r: &&Rule| r.domain == added.domain && (r.project.is_none() || r.project == added.project);
+    let fits = |r: &&Rule| {
+        let about = r.kind == added.kind && r.domain == added.domain;
+        about && (r.project.is_none() || r.project == added.project)
+    };
     let mut near: Vec<(f64, &Rule)> = rules
         .filter(fits)
         .map(|rule| (said.alike(&Said::of(&rule.text)), rule))

@@ -276,7 +276,7 @@ fn rule_of(
         domain: review.domain.clone(),
         text: said,
         explanation: format!("From the postmortem of: {}", review.title),
-        project: None,
+        ..NewRule::default()
     };
     let mut added = decide::checked(redactor, &rule)?;
     added.source = by.clone();

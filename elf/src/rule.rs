@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     entry::{Claimed, Legacy, RuleAdded, Source, SourceKind},
+    kind::RuleKind,
     label::Label,
     text,
     trust::Trust,
@@ -25,6 +26,9 @@ pub struct Rule {
     pub seq: u64,
     /// Its id; follows from project, domain and text.
     pub id: String,
+    /// What sort of rule it is.
+    #[serde(default)]
+    pub kind: RuleKind,
     /// What it is about.
     pub domain: String,
     /// The rule, one line, redacted.
@@ -53,6 +57,9 @@ pub struct Rule {
     /// What those without a seat think of it: the last word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opinion: Option<bool>,
+    /// The id of the rule that took its place, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<String>,
     /// Whether it may be given.
     pub status: RuleStatus,
     /// How often it was said, the first time included.
@@ -114,6 +121,16 @@ pub enum RuleStatus {
     Retired,
     /// Not until a person has looked at it: it gives orders rather than a lesson.
     Quarantined,
+    /// Not until a person accepts it, or somebody at work says the same.
+    Proposed,
+}
+
+impl RuleStatus {
+    /// Whether no agent is told of it before a person has looked at it.
+    #[must_use]
+    pub const fn awaits_a_person(self) -> bool {
+        matches!(self, Self::Quarantined | Self::Proposed)
+    }
 }
 
 /// A rule that a person teaches.
@@ -131,16 +148,22 @@ pub struct NewRule {
     /// The project it is for; every project when absent.
     #[serde(default, alias = "project_path")]
     pub project: Option<String>,
+    /// What sort of rule it is.
+    #[serde(default)]
+    pub kind: RuleKind,
+    /// The number or id of the rule whose place it takes.
+    #[serde(default)]
+    pub supersedes: Option<String>,
 }
 
-/// The id of a rule: rules that say the same about the same have the same id, on every node.
+/// The id of a rule: rules of a sort that say the same about the same have the same id, on every node.
 #[must_use]
-pub fn id_of(project: Option<&str>, domain: &str, rule: &str) -> String {
+pub fn id_of(kind: RuleKind, project: Option<&str>, domain: &str, rule: &str) -> String {
     let said = text::sameness(rule);
-    format!(
-        "r-{}",
-        text::digest([project.unwrap_or_default(), domain, &said], 8)
-    )
+    let about = [project.unwrap_or_default(), domain, &said];
+    // Heuristics had their ids before there were other rules.
+    let kind = kind.is_stated().then(|| kind.word());
+    format!("r-{}", text::digest(about.into_iter().chain(kind), 8))
 }
 
 impl Rule {
@@ -151,6 +174,7 @@ impl Rule {
             number,
             seq,
             id: added.id.clone(),
+            kind: added.kind,
             domain: added.domain.clone(),
             text: added.text.clone(),
             explanation: added.explanation.clone(),
@@ -161,9 +185,11 @@ impl Rule {
             similar_to: added.similar.clone(),
             proof: added.proof.clone(),
             opinion: None,
+            superseded_by: None,
             suspect: added.suspect.clone(),
             status: match added.suspect {
                 Some(_) => RuleStatus::Quarantined,
+                None if added.proposed => RuleStatus::Proposed,
                 None => RuleStatus::Active,
             },
             evidence: 0,
@@ -210,10 +236,11 @@ impl Rule {
         Trust::of(self.source.kind, self.legacy.as_ref())
     }
 
-    /// Whether it may take few places of a prompt while it is unproven. What a person pinned may take any.
+    /// Whether it may take few places of a prompt while it is unproven. What a person pinned, decided or accepted
+    /// as an invariant may take more.
     #[must_use]
     pub fn is_bounded(&self) -> bool {
-        self.trust().is_bounded() && self.status != RuleStatus::Pinned
+        self.trust().is_bounded() && self.status != RuleStatus::Pinned && !self.kind.is_stated()
     }
 
     /// Whether agents may be told of it at all.

@@ -8,8 +8,9 @@ use sandbox_core::{FailureClass, Uid};
 use crate::{
     decide,
     entry::{Ended, Entry, RuleAdded, Source, SourceKind},
+    kind::RuleKind,
     label::Label,
-    rule::{self, RuleStatus, id_of},
+    rule::{self, RuleStatus},
     state::State,
     text,
 };
@@ -71,7 +72,8 @@ pub fn rule(state: &State, ended: &Ended) -> Option<Entry> {
     let text = format!("Jobs here failed again and again with this; find its cause first: {said}");
     let text = text::cut(&text, *text::RULE.end());
     let project = ended.project.as_deref();
-    let known = decide::known_id(state, project, domain(ended), &text);
+    let (kind, domain) = (RuleKind::Heuristic, domain(ended));
+    let known = decide::known_id(state, kind, project, (domain, &text));
     if let Some(id) = known {
         let status = state.rules.get(&id).map(|r| r.status);
         return (status != Some(RuleStatus::Retired)).then_some(Entry::RuleAliased {
@@ -84,22 +86,13 @@ pub fn rule(state: &State, ended: &Ended) -> Option<Entry> {
     let seen = format!("Seen at jobs {}.", names.join(", "));
     let full = state.rules.len() >= decide::MAX_RULES;
     (!full).then(|| {
+        let proven = std::iter::once(said.as_str()).chain(names.iter().map(String::as_str));
+        let project = ended.project.clone();
         Entry::RuleAdded(Box::new(RuleAdded {
-            id: id_of(project, domain(ended), &text),
-            domain: domain(ended).to_owned(),
             explanation: text::cut(&seen, text::MAX_EXPLANATION),
-            project: ended.project.clone(),
-            proof: Some(text::digest(
-                std::iter::once(said.as_str()).chain(names.iter().map(String::as_str)),
-                KEY,
-            )),
-            text,
-            source,
+            proof: Some(text::digest(proven, KEY)),
             files,
-            legacy: None,
-            claimed: None,
-            similar: Vec::new(),
-            suspect: None,
+            ..RuleAdded::new(kind, project, (domain.to_owned(), text), source)
         }))
     })
 }

@@ -45,6 +45,15 @@ promises! {
         a_receipt_says_what_was_kept_back_and_from_where_it_came
         the_budget_holds_with_ten_thousand_rules
         a_query_of_any_shape_is_answered;
+    kinds:
+        an_invariant_is_given_in_its_project_whatever_the_words_and_nowhere_else
+        a_decision_is_given_where_it_fits_without_winning_a_draw
+        decisions_and_invariants_leave_room_for_what_is_measured
+        a_decision_that_takes_anothers_place_is_given_in_its_stead
+        the_same_words_are_one_rule_of_each_kind
+        a_proposal_is_told_to_nobody_until_a_person_accepts_it
+        a_proposal_that_somebody_at_work_states_goes_on_trial
+        a_proposal_of_what_is_known_changes_nothing;
     record:
         an_end_is_kept_once_per_seat
         many_who_tell_one_end_at_once_tell_it_once

@@ -265,6 +265,7 @@ fn page(state: &State, query: &RuleQuery) -> RulePage {
     let rules = state.rules.values().skip(after);
     let mut found = rules
         .filter(|r| query.status.is_none_or(|s| s == r.status))
+        .filter(|r| query.kind.is_none_or(|k| k == r.kind))
         .filter(|r| passes(r, query.domain.as_deref(), query.project.as_deref()));
     let rules: Vec<ShownRule> = found
         .by_ref()

@@ -4,11 +4,13 @@
 mod ask;
 pub mod book;
 pub mod diary;
+pub mod history;
 pub mod import;
 pub mod shown;
 mod teach;
 
-pub use book::{Context, Dossier, Event, ShownPlan, What};
+pub use book::{Context, ShownPlan};
+pub use history::{Dossier, Event, What};
 pub use shown::{
     Export, Heuristic, HeuristicQuery, OutcomePage, RulePage, RuleQuery, ShownOutcome, ShownRule,
     Stats,

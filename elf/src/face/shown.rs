@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     entry::{Ended, Legacy},
+    kind::RuleKind,
     learn::Verdict,
     rule::{Rule, RuleStatus},
     trail::{millionths, naive},
@@ -88,8 +89,11 @@ pub struct Heuristic {
     pub updated_at: String,
     /// Its id, which is the same on every node.
     pub rule_id: String,
-    /// `active`, `pinned`, `retired` or `quarantined`.
+    /// `active`, `pinned`, `retired`, `quarantined` or `proposed`.
     pub status: RuleStatus,
+    /// `heuristic`; `decision` or `invariant` of a rule that stands by a person's word.
+    #[serde(default)]
+    pub kind: RuleKind,
     /// How often it was said.
     pub evidence: u64,
     /// Seats whose query it fitted.
@@ -122,6 +126,7 @@ impl Heuristic {
             updated_at: naive(rule.updated_at),
             rule_id: rule.id.clone(),
             status: rule.status,
+            kind: rule.kind,
             evidence: rule.evidence,
             eligible: rule.seats.eligible,
             injected: rule.seats.injected,
@@ -191,6 +196,8 @@ pub struct RuleQuery {
     pub project: Option<String>,
     /// Only this status.
     pub status: Option<RuleStatus>,
+    /// Only this sort.
+    pub kind: Option<RuleKind>,
     /// The `next` of the page before.
     pub after: Option<u64>,
     /// Most rows, 50 when 0; at most 500.

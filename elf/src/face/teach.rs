@@ -4,7 +4,12 @@ use sandbox_core::{Seat, Tenant};
 
 use super::ShownRule;
 use crate::{
-    Elf, ElfError, NewRule, Rule, decide, entry::Entry, live::Live, near, rule::RuleStatus, text,
+    Elf, ElfError, NewRule, Rule, decide,
+    entry::{Entry, Source},
+    live::Live,
+    near,
+    rule::RuleStatus,
+    text,
 };
 
 /// Longest reason for a retirement, in characters.
@@ -14,14 +19,42 @@ impl Elf {
     /// Keeps a rule that a person teaches, or counts that a known one was said again.
     ///
     /// # Errors
-    /// `Invalid` when it cannot be kept as it is; `Retired` when a retired rule says the same;
+    /// `Invalid` when it cannot be kept as it is; `NotFound` for the one whose place it takes; `Retired` when a retired rule says the same;
     /// `Full`; or the store may not have kept it.
     pub async fn add_rule(&self, tenant: &Tenant, rule: NewRule) -> Result<ShownRule, ElfError> {
         let taught = self.write(tenant, move |live, _| {
-            let (entry, id) = decide::teach(&live.state, &live.redactor, &rule)?;
+            let added = decide::checked(&live.redactor, &rule)?;
+            if let Some(other) = &rule.supersedes {
+                return decide::supersede(&live.state, added, other);
+            }
+            let (entry, id) = decide::taught(&live.state, added)?;
             near::taught(live.known(), (vec![entry], id))
         });
         let id = taught.await?;
+        self.get_rule(tenant, &id).await
+    }
+
+    /// Keeps a rule until a person accepts it: nobody is told of it before. What is known, or nearly, stays as it
+    /// is and is answered.
+    ///
+    /// # Errors
+    /// As [`Elf::add_rule`]; `Invalid` also where it is to take the place of another.
+    pub async fn propose(&self, tenant: &Tenant, rule: NewRule) -> Result<ShownRule, ElfError> {
+        if rule.supersedes.is_some() {
+            let problem =
+                "a proposal cannot take a rule's place; a person can, when they accept it";
+            return Err(ElfError::invalid("supersedes", problem));
+        }
+        let proposed = self.write(tenant, move |live, _| {
+            let mut added = decide::checked(&live.redactor, &rule)?;
+            (added.source, added.proposed) = (Source::agent(None), true);
+            let (entry, id) = decide::taught(&live.state, added)?;
+            let (mut entries, id) = near::taught(live.known(), (vec![entry], id))?;
+            // Nobody met it at work, so it is no evidence.
+            entries.retain(|entry| matches!(entry, Entry::RuleAdded(_)));
+            Ok((entries, id))
+        });
+        let id = proposed.await?;
         self.get_rule(tenant, &id).await
     }
 

@@ -1,11 +1,14 @@
-//! Which rules belong to a file, a folder, a domain or a project, and which people pinned.
+//! Which rules belong to a file, a folder, a domain or a project, which people pinned, and which must always hold.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     ops::Bound,
 };
 
-use crate::rule::{Rule, RuleStatus};
+use crate::{
+    kind::RuleKind,
+    rule::{Rule, RuleStatus},
+};
 
 /// Rules by where they belong, by their numbers.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +17,7 @@ pub struct Places {
     domains: HashMap<String, Vec<u64>>,
     projects: HashMap<String, Vec<u64>>,
     pinned: BTreeSet<u64>,
+    invariants: HashMap<Option<String>, Vec<u64>>,
     /// The files of each rule.
     known: HashMap<u64, Vec<String>>,
 }
@@ -33,6 +37,10 @@ impl Places {
         if is_new {
             let domain = self.domains.entry(rule.domain.clone());
             domain.or_default().push(number);
+            if rule.kind == RuleKind::Invariant {
+                let project = self.invariants.entry(rule.project.clone());
+                project.or_default().push(number);
+            }
             if let Some(project) = &rule.project {
                 let project = self.projects.entry(project.clone());
                 project.or_default().push(number);
@@ -55,6 +63,13 @@ impl Places {
     /// What people pinned.
     pub fn pinned(&self) -> impl Iterator<Item = u64> {
         self.pinned.iter().copied()
+    }
+
+    /// What must always hold in this project, or in all where none is named; oldest first.
+    #[must_use]
+    pub fn invariants(&self, project: Option<&String>) -> &[u64] {
+        let of = |p: Option<&String>| self.invariants.get(&p.cloned());
+        of(project).map_or(&[], Vec::as_slice)
     }
 
     /// Rules of a domain, oldest first.

@@ -13,28 +13,35 @@ use crate::{
 
 /// Most lessons of one prompt. Context that is not known to help costs more than its tokens.
 pub const MAX_LESSONS: usize = 12;
+/// Decisions and invariants that come before what is measured: half of a prompt is left for that.
+const STATED_FIRST: usize = 6;
 /// New rules that come before those that were drawn.
 const NEW_FIRST: usize = 2;
 /// Rules whose three-word runs overlap so much say the same.
 const SAME: f64 = 0.8;
 
-/// In which order lessons may come: what people pinned; a few that are new; what is drawn to help, by
-/// its worth for each token; then the rest of the new. What is drawn to harm does not come, nor what is
-/// kept back for its control.
+/// In which order lessons may come: what people pinned; decisions and invariants that fit best; a few that are new;
+/// what is drawn to help, by its worth for each token; then the rest of the new, and of the decisions and
+/// invariants. What is drawn to harm does not come, nor what is kept back for its control.
 pub(super) fn in_turn<'a, 'b>(best: &[&'b Candidate<'a>]) -> Vec<&'b Candidate<'a>> {
     let pinned = |c: &&Candidate<'_>| c.rule.status == RuleStatus::Pinned;
     let mut turn: Vec<&'b Candidate<'a>> = best.iter().copied().filter(pinned).collect();
-    let mut new = best.iter().copied().filter(|c| !pinned(c) && c.is_new);
+    let is_stated = |c: &&Candidate<'_>| c.rule.kind.is_stated();
+    let measured = |c: &&Candidate<'_>| !pinned(c) && !is_stated(c);
+    let mut stated = best.iter().copied().filter(|c| !pinned(c) && is_stated(c));
+    turn.extend(stated.by_ref().take(STATED_FIRST));
+    let mut new = best.iter().copied().filter(|c| measured(c) && c.is_new);
     turn.extend(new.by_ref().take(NEW_FIRST));
     let mut drawn: Vec<(f64, &'b Candidate<'a>)> = best
         .iter()
         .copied()
-        .filter(|c| !pinned(c) && !c.is_new && !c.is_control && c.draw > 0.0)
+        .filter(|c| measured(c) && !c.is_new && !c.is_control && c.draw > 0.0)
         .map(|c| (worth(c), c))
         .collect();
     drawn.sort_by(|(x, a), (y, b)| y.total_cmp(x).then(a.order.cmp(&b.order)));
     turn.extend(drawn.into_iter().map(|(_, candidate)| candidate));
     turn.extend(new);
+    turn.extend(stated);
     turn
 }
 

@@ -4,15 +4,19 @@
 use super::Candidate;
 use crate::{likeness::Stance, rule::RuleStatus};
 
-/// Those that may come, in the same order. What a person pinned goes before any draw.
+/// Those that may come, in the same order. What a person pinned goes before any draw, then what
+/// a person decided or holds for an invariant.
 pub(super) fn kept<'a, 'b>(best: &'b [Candidate<'a>]) -> Vec<&'b Candidate<'a>> {
     let stances: Vec<Stance> = best.iter().map(|c| Stance::of(&c.rule.text)).collect();
     let mut by_draw: Vec<usize> = (0..best.len()).collect();
-    let pinned = |c: &Candidate<'_>| c.rule.status == RuleStatus::Pinned;
+    let stands = |c: &Candidate<'_>| {
+        let is_pinned = c.rule.status == RuleStatus::Pinned;
+        (is_pinned, c.rule.kind.is_stated())
+    };
     by_draw.sort_by(|x, y| {
         let (a, b) = (&best[*x], &best[*y]);
-        pinned(b)
-            .cmp(&pinned(a))
+        stands(b)
+            .cmp(&stands(a))
             .then(b.draw.total_cmp(&a.draw))
             .then(a.order.cmp(&b.order))
     });

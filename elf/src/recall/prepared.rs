@@ -48,7 +48,8 @@ impl Prepared {
 
 impl Said {
     fn of(rule: &Rule, redactor: &Redactor) -> Self {
-        let clean = text::one_line(&redactor.clean(&rule.text));
+        let clean = format!("{}{}", rule.kind.lead(), redactor.clean(&rule.text));
+        let clean = text::one_line(&clean);
         let lesson = Lesson {
             rule: rule.id.clone(),
             domain: rule.domain.clone(),

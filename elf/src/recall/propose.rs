@@ -34,6 +34,8 @@ mod weight {
     pub const DOMAIN: f64 = 0.5;
     /// The rule is for the query's project, not for all.
     pub const PROJECT: f64 = 0.25;
+    /// It must always hold here.
+    pub const INVARIANT: f64 = 0.25;
     /// The rule was said lately.
     pub const RECENCY: f64 = 0.1;
 }
@@ -50,6 +52,7 @@ pub(super) fn propose<'a>(
     fused.add(weight::PATH, by_path(known, asked, now));
     fused.add(weight::DOMAIN, by_domain(known, asked, seed));
     fused.add(weight::PROJECT, by_project(known, asked));
+    fused.add(weight::INVARIANT, invariants(known, asked));
     fused.add(
         0.0,
         known.index.places().pinned().map(|n| (n, 0.0)).collect(),
@@ -140,6 +143,15 @@ fn by_project(known: Known<'_>, asked: &Asked) -> Said {
     let rules = project.map_or(&[][..], |p| known.index.places().project(p));
     let newest = rules.iter().rev().take(MAX_ELIGIBLE);
     newest.map(|number| (*number, 1.0)).collect()
+}
+
+/// The newest invariants of the project and of all work, all alike: they hold whatever the words are.
+fn invariants(known: Known<'_>, asked: &Asked) -> Said {
+    let of = |project| known.index.places().invariants(project).iter().rev();
+    let of_all = of(None).take(MAX_ELIGIBLE);
+    let of_project = asked.project.as_ref().map(|p| of(Some(p)));
+    let of_project = of_project.into_iter().flatten().take(MAX_ELIGIBLE);
+    of_project.chain(of_all).map(|n| (*n, 1.0)).collect()
 }
 
 /// Rules that were learned at the query's files or near them, by the nearest of their files.

@@ -6,10 +6,10 @@
 
 use super::*;
 use crate::{
+    RuleKind,
     entry::{Entry, Row, RuleAdded, Source, SourceKind, VERSION},
     live::Live,
     prompt,
-    rule::id_of,
     trail::Mark,
 };
 
@@ -52,23 +52,17 @@ impl World {
         text: &str,
         files: &[&str],
     ) -> String {
-        let id = id_of(project, domain, text);
+        let source = Source {
+            kind: SourceKind::Human,
+            seat: None,
+        };
+        let said = (domain.to_owned(), text.to_owned());
+        let project = project.map(str::to_owned);
+        let rule = RuleAdded::new(RuleKind::Heuristic, project, said, source);
+        let id = rule.id.clone();
         self.happen(Entry::RuleAdded(Box::new(RuleAdded {
-            id: id.clone(),
-            domain: domain.to_owned(),
-            text: text.to_owned(),
-            explanation: String::new(),
-            project: project.map(str::to_owned),
-            source: Source {
-                kind: SourceKind::Human,
-                seat: None,
-            },
             files: files.iter().map(|f| (*f).to_owned()).collect(),
-            legacy: None,
-            claimed: None,
-            similar: Vec::new(),
-            proof: None,
-            suspect: None,
+            ..rule
         })));
         id
     }

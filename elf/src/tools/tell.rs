@@ -24,6 +24,7 @@ pub(super) async fn heuristic(elf: &Elf, asker: &Asker, args: args::Heuristic) -
         text: args.rule,
         explanation: args.explanation,
         project: args.project_path,
+        ..NewRule::default()
     };
     let claimed = Claimed {
         percent: percent(args.confidence)?,

@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use super::{Asker, Told, done};
-use crate::{Elf, ElfError, face::HeuristicQuery, rule::RuleStatus, text};
+use crate::{Elf, ElfError, face::HeuristicQuery, text};
 
 /// Most rules or trails of one text.
 const ROWS: u32 = 50;
@@ -35,7 +35,7 @@ pub(super) async fn read(elf: &Elf, asker: &Asker, uri: &str) -> Told {
         Some(("rule", id)) => {
             let rule = elf.heuristic(tenant, id).await?;
             // Agents are told nothing of a rule that a person has not looked at.
-            let held = rule.status == RuleStatus::Quarantined;
+            let held = rule.status.awaits_a_person();
             done(String::new(), (!held).then_some(&rule).ok_or_else(unknown)?)
         }
         Some(("trail", path)) if !path.is_empty() => {

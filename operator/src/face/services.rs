@@ -9,6 +9,7 @@ use sandbox_core::{
     port::{Answer, Backend, Seats, Store},
     spec::BackendName,
 };
+use sandbox_elf::RuleKind;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -170,4 +171,25 @@ pub struct NewRule {
     #[serde(default)]
     #[schemars(length(max = 500))]
     pub project_path: Option<String>,
+    /// What sort of rule it is: a `heuristic` has to show that it helps; a `decision` holds until another takes its
+    /// place; an `invariant` must always hold.
+    #[serde(default)]
+    pub kind: RuleKind,
+    /// The number or id of the rule whose place it takes; that one is given no more.
+    #[serde(default)]
+    #[schemars(length(max = 100))]
+    pub supersedes: Option<String>,
+}
+
+impl From<&NewRule> for sandbox_elf::NewRule {
+    fn from(rule: &NewRule) -> Self {
+        Self {
+            domain: rule.domain.clone(),
+            text: rule.rule.clone(),
+            explanation: rule.explanation.clone(),
+            project: rule.project_path.clone(),
+            kind: rule.kind,
+            supersedes: rule.supersedes.clone(),
+        }
+    }
 }

@@ -1,18 +1,23 @@
 //! `sandbox elf`: what the shared memory knows, and teaching it by hand.
 
 mod look;
+mod reflect;
+mod teach;
 
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
 use reqwest::Url;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     api::Api,
-    shown::{Output, document, out, show, text},
+    shown::{Output, document, show, text},
 };
+use look::Listed;
+use reflect::Reflect;
+use teach::Taught;
 
 /// The shared memory.
 #[derive(clap::Args)]
@@ -30,17 +35,7 @@ enum Command {
     Stats,
     /// List rules, most trusted first
     #[command(alias = "list")]
-    Rules {
-        /// Only of this domain
-        #[arg(long)]
-        domain: Option<String>,
-        /// Most rows
-        #[arg(long, default_value_t = 50)]
-        limit: u32,
-        /// Those that are held back, and why
-        #[arg(long)]
-        quarantined: bool,
-    },
+    Rules(Listed),
     /// Show one rule
     Show {
         /// Its number or id
@@ -64,8 +59,8 @@ enum Command {
         /// Its number or id
         rule: String,
     },
-    /// Make a pinned or retired rule, or one in quarantine, an ordinary one
-    #[command(visible_alias = "release")]
+    /// Make a pinned or retired rule, a proposal, or one in quarantine, an ordinary one
+    #[command(visible_aliases = ["release", "accept"])]
     Activate {
         /// Its number or id
         rule: String,
@@ -106,7 +101,8 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         after: u64,
     },
-    /// Take a rule out of every prompt
+    /// Take a rule out of every prompt, or refuse a proposal
+    #[command(visible_alias = "reject")]
     Retire {
         /// Its number or id
         rule: String,
@@ -122,8 +118,12 @@ enum Command {
         #[arg(long)]
         attempt: Option<u32>,
     },
-    /// Teach a rule
+    /// Teach a rule, a decision or an invariant
     Add(Taught),
+    /// Keep a rule of which no agent is told until a person accepts it
+    Propose(Taught),
+    /// Have a model read a finished job and propose rules; they wait for a person
+    Reflect(Reflect),
 }
 
 /// What a job would ask.
@@ -142,21 +142,6 @@ struct Work {
     files: Vec<String>,
 }
 
-/// A rule that is taught.
-#[derive(clap::Args)]
-struct Taught {
-    /// What it is about, such as rust or auth
-    domain: String,
-    /// The rule, one line
-    rule: String,
-    /// Why
-    #[arg(long, default_value = "")]
-    explanation: String,
-    /// Only for this project
-    #[arg(long)]
-    project: Option<String>,
-}
-
 impl Elf {
     /// Asks or teaches.
     ///
@@ -166,21 +151,7 @@ impl Elf {
         let output = self.output;
         match self.command {
             Command::Stats => document(&api.get("/elf/stats").await?, output)?,
-            Command::Rules {
-                domain,
-                limit,
-                quarantined,
-            } => {
-                let limit = ("limit", Some(limit.to_string()));
-                if quarantined {
-                    let held = ("status", Some("quarantined".to_owned()));
-                    let asked = path("/elf/rules", [("domain", domain), limit, held])?;
-                    look::held(api, &asked, output).await?;
-                } else {
-                    let asked = path("/elf/heuristics", [("domain", domain), limit])?;
-                    rules(api, &asked, output).await?;
-                }
-            }
+            Command::Rules(listed) => listed.show(api, output).await?,
             Command::Search {
                 words,
                 domain,
@@ -196,10 +167,10 @@ impl Elf {
                 document(&api.get(&path).await?, output)?;
             }
             Command::Explain { rule } => look::explain(api, named(&rule)?, output).await?,
-            Command::Pin { rule } => stand(api, &rule, "pin", output).await?,
-            Command::Unpin { rule } => stand(api, &rule, "unpin", output).await?,
-            Command::Activate { rule } => stand(api, &rule, "activate", output).await?,
-            Command::Retire { rule, reason } => retire(api, &rule, &reason, output).await?,
+            Command::Pin { rule } => teach::stand(api, &rule, "pin", output).await?,
+            Command::Unpin { rule } => teach::stand(api, &rule, "unpin", output).await?,
+            Command::Activate { rule } => teach::stand(api, &rule, "activate", output).await?,
+            Command::Retire { rule, reason } => teach::retire(api, &rule, &reason, output).await?,
             Command::Trails { path, limit } => look::trails(api, path, limit, output).await?,
             Command::Plans { status, limit } => look::plans(api, status, limit, output).await?,
             Command::Export { after } => look::export(api, after).await?,
@@ -209,7 +180,9 @@ impl Elf {
                 document(&api.get(&path(&at, asked)?).await?, output)?;
             }
             Command::Context(work) => context(api, work, output).await?,
-            Command::Add(rule) => add(api, rule, output).await?,
+            Command::Add(rule) => teach::add(api, rule, output).await?,
+            Command::Reflect(job) => return job.run(api, output).await,
+            Command::Propose(rule) => teach::propose(api, rule, output).await?,
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -223,46 +196,6 @@ async fn context(api: &Api, work: Work, output: Option<Output>) -> Result<()> {
         ("files", Some(work.files.join(","))),
     ];
     look::context(api, &path("/elf/context", asked)?, output).await
-}
-
-async fn add(api: &Api, rule: Taught, output: Option<Output>) -> Result<()> {
-    let body = json!({
-        "domain": rule.domain, "rule": rule.rule, "explanation": rule.explanation, "project_path": rule.project,
-    });
-    let made = api.post("/elf/heuristics", &body, &[]).await?;
-    match output {
-        None => out(&format!("rule {} is known", text(&made["id"]))),
-        some => document(&made, some)?,
-    }
-    Ok(())
-}
-
-async fn retire(api: &Api, rule: &str, reason: &str, output: Option<Output>) -> Result<()> {
-    let path = format!("/elf/rules/{}/retire", named(rule)?);
-    let retired = api.post(&path, &json!({"reason": reason}), &[]).await?;
-    match output {
-        None => out(&format!(
-            "rule {} is in no prompt any more",
-            text(&retired["id"])
-        )),
-        some => document(&retired, some)?,
-    }
-    Ok(())
-}
-
-/// Changes where a rule stands.
-async fn stand(api: &Api, rule: &str, how: &str, output: Option<Output>) -> Result<()> {
-    let path = format!("/elf/rules/{}/{how}", named(rule)?);
-    let stands = api.post(&path, &json!({}), &[]).await?;
-    match output {
-        None => out(&format!(
-            "rule {} is {}",
-            text(&stands["number"]),
-            text(&stands["status"])
-        )),
-        some => document(&stands, some)?,
-    }
-    Ok(())
 }
 
 /// A path with what is asked, in the signs of an address.

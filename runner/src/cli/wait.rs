@@ -38,7 +38,7 @@ impl Wait {
     }
 }
 
-/// Waits for the job of this id; shows progress on a terminal only.
+/// Waits for the job of this id, and says how it ended.
 ///
 /// # Errors
 /// As [`Wait::run`].
@@ -48,6 +48,20 @@ pub async fn wait_for(
     timeout: Option<u64>,
     output: Option<Output>,
 ) -> Result<ExitCode> {
+    if let Some(job) = over(api, id, timeout).await? {
+        return ended(&job, output);
+    }
+    let job = api.get(&format!("/jobs/{id}")).await?;
+    eprintln!("job {id} is not over yet: {}", doing(&job));
+    Ok(ExitCode::from(124))
+}
+
+/// The job of this id once it is over; nothing when it is not within so many seconds. Shows progress on a
+/// terminal only.
+///
+/// # Errors
+/// As [`Wait::run`].
+pub async fn over(api: &Api, id: &str, timeout: Option<u64>) -> Result<Option<Value>> {
     let until = tokio::time::Instant::now()
         + Duration::from_secs(timeout.unwrap_or(u64::MAX / 4).min(1 << 32));
     let bar = if std::io::stderr().is_terminal() {
@@ -57,14 +71,10 @@ pub async fn wait_for(
     };
     loop {
         let job = api.get(&format!("/jobs/{id}")).await?;
-        if !job["outcome"].is_null() {
+        let is_over = !job["outcome"].is_null();
+        if is_over || tokio::time::Instant::now() >= until {
             bar.finish_and_clear();
-            return ended(&job, output);
-        }
-        if tokio::time::Instant::now() >= until {
-            bar.finish_and_clear();
-            eprintln!("job {id} is not over yet: {}", doing(&job));
-            return Ok(ExitCode::from(124));
+            return Ok(is_over.then_some(job));
         }
         bar.set_message(doing(&job));
         bar.tick();

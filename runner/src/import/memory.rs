@@ -143,6 +143,7 @@ fn rule(row: &Cells<'_>) -> Read<Option<OldRule>> {
                 text: row.needed("rule")?,
                 explanation: row.text("explanation")?.unwrap_or_default(),
                 project: row.text("project_path")?,
+                ..NewRule::default()
             },
             legacy: Legacy {
                 percent: percent(row.number("confidence").unwrap_or(0.5)),

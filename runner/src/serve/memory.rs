@@ -48,13 +48,7 @@ impl ElfFace for Faced {
     }
 
     async fn learn(&self, tenant: &Tenant, lesson: &NewRule) -> Answer<Value> {
-        let rule = sandbox_elf::NewRule {
-            domain: lesson.domain.clone(),
-            text: lesson.rule.clone(),
-            explanation: lesson.explanation.clone(),
-            project: lesson.project_path.clone(),
-        };
-        let kept = self.0.add_rule(tenant, rule).await?;
+        let kept = self.0.add_rule(tenant, lesson.into()).await?;
         self.rule(tenant, &kept.rule.id).await
     }
 }

@@ -13,10 +13,9 @@ use sandbox_core::{
     port::{Memory, RecallQuery},
 };
 use sandbox_elf::{
-    Elf,
-    entry::{Entry, Row, RuleAdded, Source, SourceKind, VERSION},
+    Elf, RuleKind,
+    entry::{Entry, Row, RuleAdded, Source, VERSION},
     prompt, rows,
-    rule::id_of,
     state::State,
     store::{Commit, Ledger, memory::MemoryLedger, sqlite::SqliteLedger},
 };
@@ -81,22 +80,10 @@ async fn write(ledger: &dyn Ledger, rules: u64) -> Result<()> {
 fn rule(seq: u64, chance: &mut u64) -> Entry {
     let domain = format!("domain-{}", seq % DOMAINS);
     let text = words(29, chance);
+    let source = Source::agent(None);
     Entry::RuleAdded(Box::new(RuleAdded {
-        id: id_of(None, &domain, &text),
-        domain,
-        text,
-        explanation: String::new(),
-        project: None,
-        source: Source {
-            kind: SourceKind::Agent,
-            seat: None,
-        },
         files: vec![format!("src/m{}/f{}.rs", seq % 50, seq % 1_000)],
-        legacy: None,
-        claimed: None,
-        similar: Vec::new(),
-        proof: None,
-        suspect: None,
+        ..RuleAdded::new(RuleKind::Heuristic, None, (domain, text), source)
     }))
 }
 

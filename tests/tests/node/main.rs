@@ -10,5 +10,6 @@ mod kept;
 mod killed;
 mod learns;
 mod longer;
+mod proposals;
 mod refused;
 mod rules;

@@ -6,7 +6,7 @@ use sandbox_tests::node::{Node, built};
 use serde_json::{Value, json};
 
 /// What the command line says.
-fn says(node: &Node, words: &[&str]) -> Result<String, String> {
+pub(super) fn says(node: &Node, words: &[&str]) -> Result<String, String> {
     let mut command = Command::new(built("sandbox"));
     let said = command
         .arg("--server")

@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc};
 
 use axum::{
     Json,
-    body::{Body, Bytes},
+    body::{self, Bytes},
     extract::State,
     http::header,
     response::{IntoResponse, Response},
@@ -16,7 +16,7 @@ use sandbox_core::{
     port::{PortError, RecallQuery},
 };
 use sandbox_elf::{
-    Elf, ElfError,
+    Elf, ElfError, RuleKind,
     face::{RulePage, RuleQuery, ShownRule},
     rule::RuleStatus,
 };
@@ -26,10 +26,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     app::{App, Caller, Id, Writer},
-    elf::Which,
+    elf::{self, Which},
     jobs::list::rows,
     problem::{Problem, Told},
-    read::Asked,
+    read::{Asked, Body},
 };
 
 fn memory(app: &App) -> Told<Arc<Elf>> {
@@ -51,6 +51,7 @@ pub(super) struct Wanted {
     domain: Option<String>,
     project_path: Option<String>,
     status: Option<RuleStatus>,
+    kind: Option<RuleKind>,
     after: Option<u64>,
     limit: Option<i64>,
 }
@@ -64,6 +65,7 @@ pub(super) async fn rules(
         domain: wanted.domain,
         project: wanted.project_path,
         status: wanted.status,
+        kind: wanted.kind,
         after: wanted.after,
         limit: rows(wanted.limit)?,
     };
@@ -86,6 +88,15 @@ pub(super) async fn explain(
     Id(id): Id,
 ) -> Told<Response> {
     shown(memory(&app)?.explain(&tenant, &id).await)
+}
+
+pub(super) async fn propose(
+    State(app): State<App>,
+    Writer(tenant): Writer,
+    Body(body): Body,
+) -> Told<Response> {
+    let rule = elf::rule_of(body)?;
+    shown(memory(&app)?.propose(&tenant, (&rule).into()).await)
 }
 
 pub(super) async fn pin(
@@ -256,6 +267,6 @@ pub(super) async fn export(
         after: Some(from.after),
         _permit: app.stream_permit()?,
     };
-    let body = Body::from_stream(stream::unfold(flow, Flow::next));
+    let body = body::Body::from_stream(stream::unfold(flow, Flow::next));
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }

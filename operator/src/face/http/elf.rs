@@ -131,10 +131,14 @@ pub(super) async fn learn(
     Writer(tenant): Writer,
     Body(body): Body,
 ) -> Told<Response> {
-    let lesson: NewRule =
-        serde_json::from_value(body).map_err(|e| Problem::invalid(format!("body: {e}")))?;
+    let lesson = rule_of(body)?;
     let kept = memory(&app)?.learn(&tenant, &lesson).await?;
     Ok(Json(kept).into_response())
+}
+
+/// The rule that a body is.
+pub(super) fn rule_of(body: Value) -> Told<NewRule> {
+    serde_json::from_value(body).map_err(|e| Problem::invalid(format!("body: {e}")))
 }
 
 pub(super) fn lesson(g: &mut SchemaGenerator) -> Schema {

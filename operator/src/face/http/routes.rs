@@ -160,19 +160,21 @@ routes! {
     get "/workspace/file" "One file beneath a folder." [PATH, query("file", "string", "The file, relative to the folder.")] => Json(workspace::file_schema), workspace::file;
     get "/elf/stats" "The memory's counters." [] => Json(record::anything), elf::stats;
     get "/elf/heuristics" "The memory's rules, most trusted first." [DOMAIN, PROJECT, LIMIT] => Json(record::anything), elf::heuristics;
-    post "/elf/heuristics" "Teaches the memory a rule." [] body elf::lesson => Json(record::anything), elf::learn;
+    post "/elf/heuristics" "Teaches the memory a rule, a decision or an invariant." [] body elf::lesson => Json(record::anything), elf::learn;
     get "/elf/heuristics/{id}" "One rule of the memory, by its number or id." [] => Json(record::anything), elf::rule;
     post "/elf/heuristics/{id}/retire" "Takes a rule out of every prompt." [] body elf::retirement => Json(record::anything), elf::retire;
     get "/elf/golden-rules" "The memory's golden rules." [PROJECT, LIMIT] => Json(record::anything), elf::golden_rules;
     get "/elf/rules" "Rules with all that is known of them, in the order in which they were first said." [
         DOMAIN, PROJECT, LIMIT, AFTER,
-        query("status", "string", "Only these: active, pinned, retired or quarantined.")
+        query("status", "string", "Only these: active, pinned, retired, quarantined or proposed."),
+        query("kind", "string", "Only these: heuristic, decision or invariant.")
     ] => Json(record::anything), book::rules;
     get "/elf/rules/{id}" "One rule with its posterior, why it is golden or is not, and what happened to it: at most the newest 200 events." [] => Json(record::anything), book::rule;
     get "/elf/rules/{id}/explain" "Why a rule is golden or is not: each condition with its figures, and about how many more jobs it takes." [] => Json(record::anything), book::explain;
+    post "/elf/proposals" "Keeps a rule of which nobody is told until a person activates it; retiring it refuses it." [] body elf::lesson => Json(record::anything), book::propose;
     post "/elf/rules/{id}/pin" "Puts a rule into every prompt that it fits." [] => Json(record::anything), book::pin;
     post "/elf/rules/{id}/unpin" "Makes a pinned rule an ordinary one again." [] => Json(record::anything), book::unpin;
-    post "/elf/rules/{id}/activate" "Makes a pinned or retired rule, or one in quarantine, an ordinary one." [] => Json(record::anything), book::activate;
+    post "/elf/rules/{id}/activate" "Makes a pinned or retired rule, a proposal, or one in quarantine, an ordinary one." [] => Json(record::anything), book::activate;
     post "/elf/rules/{id}/retire" "Takes a rule out of every prompt." [] body elf::retirement => Json(record::anything), elf::retire;
     get "/elf/search" "Rules whose words fit, best first." [
         query("query", "string", "2 to 500 characters."), DOMAIN, LIMIT

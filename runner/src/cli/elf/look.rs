@@ -10,8 +10,54 @@ use super::{
         api::Api,
         shown::{Output, document, out, safe, show, text},
     },
-    path,
+    path, rules,
+    teach::Kind,
 };
+
+/// Which rules are listed.
+#[derive(clap::Args)]
+pub(super) struct Listed {
+    /// Only of this domain
+    #[arg(long)]
+    domain: Option<String>,
+    /// Most rows
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+    /// Those that are held back, and why
+    #[arg(long, conflicts_with_all = ["proposed", "kind"])]
+    quarantined: bool,
+    /// Those that wait for a person to accept them
+    #[arg(long, conflicts_with = "kind")]
+    proposed: bool,
+    /// Only of this kind, in the order in which they were first said
+    #[arg(long, value_enum)]
+    kind: Option<Kind>,
+}
+
+impl Listed {
+    pub(super) async fn show(self, api: &Api, output: Option<Output>) -> Result<()> {
+        let asked = |name, value: &str| {
+            let limit = ("limit", Some(self.limit.to_string()));
+            let domain = ("domain", self.domain.clone());
+            path(
+                "/elf/rules",
+                [domain, limit, (name, Some(value.to_owned()))],
+            )
+        };
+        if self.quarantined {
+            return listed(api, &asked("status", "quarantined")?, "suspect", output).await;
+        }
+        if self.proposed {
+            return listed(api, &asked("status", "proposed")?, "kind", output).await;
+        }
+        if let Some(kind) = self.kind {
+            return listed(api, &asked("kind", kind.word())?, "status", output).await;
+        }
+        let limit = ("limit", Some(self.limit.to_string()));
+        let all = path("/elf/heuristics", [("domain", self.domain), limit])?;
+        rules(api, &all, output).await
+    }
+}
 
 /// Why a rule is golden or is not: a sentence, and one for each condition.
 pub(super) async fn explain(api: &Api, rule: &str, output: Option<Output>) -> Result<()> {
@@ -55,21 +101,22 @@ pub(super) async fn context(api: &Api, path: &str, output: Option<Output>) -> Re
     Ok(())
 }
 
-/// Rules that are held back, and why.
-pub(super) async fn held(api: &Api, path: &str, output: Option<Output>) -> Result<()> {
+/// Rules with one more column.
+async fn listed(api: &Api, path: &str, more: &str, output: Option<Output>) -> Result<()> {
     let found = api.get(path).await?;
     let rows = found["rules"].as_array().cloned().unwrap_or_default();
-    let row = |r: &Value| {
-        ["number", "domain", "suspect", "text"]
-            .map(|k| text(&r[k]))
-            .to_vec()
+    let (column, row): (&str, fn(&Value) -> Vec<String>) = match more {
+        "suspect" => ("WHY", |r| cells(r, "suspect")),
+        "kind" => ("KIND", |r| cells(r, "kind")),
+        _ => ("STATUS", |r| cells(r, "status")),
     };
-    show(
-        &rows,
-        output,
-        "number",
-        (&["ID", "DOMAIN", "WHY", "RULE"], row),
-    )
+    let head = &["ID", "DOMAIN", column, "RULE"];
+    show(&rows, output, "number", (head, row))
+}
+
+fn cells(rule: &Value, more: &str) -> Vec<String> {
+    let columns = ["number", "domain", more, "text"];
+    columns.map(|c| text(&rule[c])).to_vec()
 }
 
 /// Where work went lately.

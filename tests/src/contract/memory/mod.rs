@@ -10,6 +10,7 @@
 
 pub mod diary;
 pub mod hostile;
+pub mod kinds;
 pub mod ledger;
 pub mod quarantine;
 pub mod recall;
