@@ -17,7 +17,7 @@ use tokio::sync::{MappedMutexGuard, Mutex as AsyncMutex, MutexGuard, Semaphore};
 
 use crate::{
     ElfError,
-    entry::Entry,
+    entry::{Entry, Row},
     live::{Live, gap},
     rows,
     state::State,
@@ -125,6 +125,19 @@ impl Elf {
         tenant: &Tenant,
         decide: impl Fn(&Live, Timestamp) -> Result<(Vec<Entry>, T), ElfError> + Send + Sync + 'static,
     ) -> Result<T, ElfError> {
+        self.commit(tenant, move |live, now| {
+            let (entries, answer) = decide(live, now)?;
+            Ok((live.rows(entries, now), answer))
+        })
+        .await
+    }
+
+    /// The same of entries that have their place and time already.
+    pub(crate) async fn commit<T: Send + 'static>(
+        &self,
+        tenant: &Tenant,
+        decide: impl Fn(&Live, Timestamp) -> Result<(Vec<Row>, T), ElfError> + Send + Sync + 'static,
+    ) -> Result<T, ElfError> {
         let (inner, tenant) = (Arc::clone(&self.inner), tenant.clone());
         apart(async move { inner.write(&tenant, decide).await }).await
     }
@@ -143,19 +156,19 @@ impl Inner {
     async fn write<T>(
         &self,
         tenant: &Tenant,
-        decide: impl Fn(&Live, Timestamp) -> Result<(Vec<Entry>, T), ElfError> + Sync,
+        decide: impl Fn(&Live, Timestamp) -> Result<(Vec<Row>, T), ElfError> + Sync,
     ) -> Result<T, ElfError> {
         let _permit = self.permits.acquire().await;
         let room = self.room(tenant);
         for _ in 0..TRIES {
             let mut live = self.enter(&room, tenant).await?;
             let now = (self.clock)();
-            let (entries, answer) = decide(&live, now)?;
-            if entries.is_empty() && live.on_the_way == 0 {
+            let (rows, answer) = decide(&live, now)?;
+            if rows.is_empty() && live.on_the_way == 0 {
                 return Ok(answer);
             }
             let generation = live.generation;
-            let commit = live.take(entries, now)?;
+            let commit = live.take(rows)?;
             live.on_the_way += 1;
             // Handed over before the picture is let go, so that commits follow each other in the
             // order of the decisions; waited for after, so that they reach the disk together.

@@ -53,6 +53,15 @@ pub enum ElfError {
         /// The seat.
         seat: String,
     },
+    /// A line of an export whose place in the log something else has.
+    #[error(
+        "took over a log: entry {0} here is another one, and a log is only continued by its own; \
+         take it over into a tenant whose memory is empty"
+    )]
+    OtherHistory(u64),
+    /// Lines of an export before which others are missing.
+    #[error("took over a log: entry {0} comes next, and this begins at {1}; send what is between")]
+    Gap(u64, u64),
     /// The store did not do it, or it is not known whether it did. Asking again is safe.
     #[error(transparent)]
     Store(#[from] LedgerError),
@@ -76,6 +85,7 @@ impl From<ElfError> for PortError {
         match error {
             ElfError::Store(_) => Self::Unknown(text),
             ElfError::NotFound { .. } => Self::NotFound(text),
+            ElfError::OtherHistory(_) | ElfError::Gap(..) => Self::Conflict(text),
             _ => Self::refused(FailureClass::InvalidSpec, text),
         }
     }

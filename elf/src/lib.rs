@@ -10,6 +10,7 @@ pub mod entry;
 pub mod error;
 pub mod face;
 pub mod fold;
+mod foreign;
 pub mod index;
 pub mod kind;
 pub mod label;

@@ -89,21 +89,24 @@ impl Live {
         Ok(())
     }
 
+    /// New entries with their places.
+    pub(crate) fn rows(&self, entries: Vec<Entry>, now: Timestamp) -> Vec<Row> {
+        let numbered = (self.state.head + 1..).zip(entries);
+        let row = |(seq, entry)| Row {
+            v: VERSION,
+            seq,
+            at: now,
+            entry,
+        };
+        numbered.map(row).collect()
+    }
+
     /// Puts new entries into the picture; gives the commit that makes them durable.
     ///
     /// # Errors
     /// `Unreadable` when something cannot be written as JSON.
-    pub(crate) fn take(&mut self, entries: Vec<Entry>, now: Timestamp) -> Kept<Commit> {
+    pub(crate) fn take(&mut self, rows: Vec<Row>) -> Kept<Commit> {
         let expected = self.state.head;
-        let numbered = (expected + 1..).zip(entries);
-        let rows: Vec<Row> = numbered
-            .map(|(seq, entry)| Row {
-                v: VERSION,
-                seq,
-                at: now,
-                entry,
-            })
-            .collect();
         let mut puts = rows::apply(&mut self.state, &rows)?;
         for row in &rows {
             self.index(row);

@@ -166,6 +166,13 @@ pub fn id_of(kind: RuleKind, project: Option<&str>, domain: &str, rule: &str) ->
     format!("r-{}", text::digest(about.into_iter().chain(kind), 8))
 }
 
+/// Whether this can be a rule's id.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    let digits = text.strip_prefix("r-").unwrap_or_default();
+    digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
 impl Rule {
     /// The rule as it begins.
     #[must_use]

@@ -45,6 +45,10 @@ promises! {
         a_receipt_says_what_was_kept_back_and_from_where_it_came
         the_budget_holds_with_ten_thousand_rules
         a_query_of_any_shape_is_answered;
+    follow:
+        a_log_that_is_taken_over_is_known_and_believed_as_where_it_came_from
+        a_log_is_only_continued_by_its_own
+        of_lines_that_cannot_be_kept_nothing_is_kept;
     kinds:
         an_invariant_is_given_in_its_project_whatever_the_words_and_nowhere_else
         a_decision_is_given_where_it_fits_without_winning_a_draw

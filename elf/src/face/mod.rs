@@ -4,12 +4,14 @@
 mod ask;
 pub mod book;
 pub mod diary;
+pub mod follow;
 pub mod history;
 pub mod import;
 pub mod shown;
 mod teach;
 
 pub use book::{Context, ShownPlan};
+pub use follow::Followed;
 pub use history::{Dossier, Event, What};
 pub use shown::{
     Export, Heuristic, HeuristicQuery, OutcomePage, RulePage, RuleQuery, ShownOutcome, ShownRule,

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use reqwest::{Client, Method, RequestBuilder, Response};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, header::RETRY_AFTER};
 use serde_json::Value;
 
 use crate::config::Sources;
+
+/// What is said of an answer that broke off.
+const UNREAD: &str = "read the server's answer";
 
 /// Where the server is and who asks.
 #[derive(clap::Args, Clone, Debug)]
@@ -93,6 +96,23 @@ impl Api {
         self.json(request).await
     }
 
+    /// Posts this to this path; where the server says that it comes too soon, again when it may.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub async fn post_in_turn(&self, path: &str, body: &Value) -> Result<Value> {
+        loop {
+            let request = self.request(Method::POST, path).json(body);
+            let answer = request.send().await.map_err(|e| self.unreachable(&e))?;
+            if answer.status() != StatusCode::TOO_MANY_REQUESTS {
+                return Self::good(answer).await?.json().await.context(UNREAD);
+            }
+            let wait = answer.headers().get(RETRY_AFTER);
+            let wait = wait.and_then(|w| w.to_str().ok()?.parse().ok());
+            tokio::time::sleep(Duration::from_secs(wait.unwrap_or(1).clamp(1, 60))).await;
+        }
+    }
+
     /// Changes what stands at this path.
     ///
     /// # Errors
@@ -112,11 +132,14 @@ impl Api {
 
     async fn json(&self, request: RequestBuilder) -> Result<Value> {
         let answer = self.send(request).await?;
-        answer.json().await.context("read the server's answer")
+        answer.json().await.context(UNREAD)
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response> {
-        let answer = request.send().await.map_err(|e| self.unreachable(&e))?;
+        Self::good(request.send().await.map_err(|e| self.unreachable(&e))?).await
+    }
+
+    async fn good(answer: Response) -> Result<Response> {
         if answer.status().is_success() {
             return Ok(answer);
         }

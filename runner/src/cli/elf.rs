@@ -1,10 +1,11 @@
 //! `sandbox elf`: what the shared memory knows, and teaching it by hand.
 
+mod import;
 mod look;
 mod reflect;
 mod teach;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
@@ -101,6 +102,11 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         after: u64,
     },
+    /// Take over what `sandbox elf export` wrote elsewhere, into a memory that is empty or began with it
+    Import {
+        /// The file; - for standard input
+        file: PathBuf,
+    },
     /// Take a rule out of every prompt, or refuse a proposal
     #[command(visible_alias = "reject")]
     Retire {
@@ -173,6 +179,7 @@ impl Elf {
             Command::Retire { rule, reason } => teach::retire(api, &rule, &reason, output).await?,
             Command::Trails { path, limit } => look::trails(api, path, limit, output).await?,
             Command::Plans { status, limit } => look::plans(api, status, limit, output).await?,
+            Command::Import { file } => import::import(api, &file, output).await?,
             Command::Export { after } => look::export(api, after).await?,
             Command::Receipt { job, attempt } => {
                 let asked = [("attempt", attempt.map(|n| n.to_string()))];

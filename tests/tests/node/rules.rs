@@ -165,3 +165,50 @@ async fn a_rule_that_gives_orders_waits_until_a_person_releases_it() {
     assert_eq!(freed.trim(), "rule 1 is active");
     assert!(context().contains(orders) && !held().contains("merge"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_node_exported_another_knows_and_believes_after_the_import() {
+    let (from, to) = (Node::start(&[]), Node::start(&[]));
+    for n in 0..30 {
+        let rule = format!("Check the lock of table{n} before a migration");
+        says(&from, &["elf", "add", "db", &rule]).unwrap();
+    }
+    says(&from, &["elf", "pin", "3"]).unwrap();
+    let chat = json!({"prompt": "a migration of table7", "domain": "db"});
+    let job = from.submit("claude_chat", chat).await;
+    from.ended(&job).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("memory.jsonl");
+    let exported = says(&from, &["elf", "export"]).unwrap();
+    std::fs::write(&file, &exported).unwrap();
+    let file = file.to_str().unwrap();
+    let said = says(&to, &["elf", "import", file]).unwrap();
+    let entries = exported.lines().count();
+    assert!(
+        said.contains(&format!("{entries} entries taken over")),
+        "{said}"
+    );
+    assert_eq!(says(&to, &["elf", "export"]).unwrap(), exported);
+    let rules = |node: &Node| says(node, &["elf", "rules", "-o", "json"]).unwrap();
+    assert_eq!(rules(&from), rules(&to));
+    // A second time, and after more was learned at the first node.
+    let said = says(&to, &["elf", "import", file]).unwrap();
+    assert!(
+        said.contains(&format!("0 entries taken over, {entries} known")),
+        "{said}"
+    );
+    says(&to, &["elf", "add", "db", "A rule of their own"]).unwrap();
+    says(&from, &["elf", "add", "db", "Another rule"]).unwrap();
+    std::fs::write(file, says(&from, &["elf", "export"]).unwrap()).unwrap();
+    let refused = says(&to, &["elf", "import", file]).unwrap_err();
+    assert!(
+        refused.contains("409") && refused.contains("empty"),
+        "{refused}"
+    );
+    std::fs::write(file, "{\n").unwrap();
+    let refused = says(&to, &["elf", "import", file]).unwrap_err();
+    assert!(
+        refused.contains("line 1") && refused.contains("no JSON"),
+        "{refused}"
+    );
+}

@@ -20,8 +20,9 @@ use sandbox_elf::{
     face::{RulePage, RuleQuery, ShownRule},
     rule::RuleStatus,
 };
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
@@ -223,6 +224,30 @@ pub(super) async fn plans(
             .await,
     )?;
     Ok(Json(json!({"client_id": tenant, "plans": found})).into_response())
+}
+
+/// Lines of an export.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Lines {
+    /// In their order, as the export gives them.
+    #[schemars(length(max = 1000))]
+    entries: Vec<Map<String, Value>>,
+}
+
+pub(super) fn lines(g: &mut SchemaGenerator) -> Schema {
+    g.subschema_for::<Lines>()
+}
+
+pub(super) async fn import(
+    State(app): State<App>,
+    Writer(tenant): Writer,
+    Body(body): Body,
+) -> Told<Response> {
+    let lines: Lines =
+        serde_json::from_value(body).map_err(|e| Problem::invalid(format!("body: {e}")))?;
+    let entries = lines.entries.into_iter().map(Value::Object).collect();
+    shown(memory(&app)?.follow(&tenant, entries).await)
 }
 
 /// Where the log is read from.

@@ -196,6 +196,7 @@ routes! {
     get "/elf/export" "The memory's whole log, one JSON object a line, oldest first." [
         query("after", "integer", "Begins after this place of the log.")
     ] => Other("application/x-ndjson"), book::export;
+    post "/elf/import" "Takes over lines of an export, in pieces: what is known there is known here. A log is only continued by its own." [] body book::lines => Json(record::anything), book::import;
     post "/elf/ask" "Calls a tool of the memory or reads a text of it, as `sandbox mcp` does. Where no key is asked for, X-Client-Id names the client." [] body mcp::asked => Json(record::anything), mcp::ask;
     post "/mcp" "The memory by the Model Context Protocol, streamable HTTP: a message of a client." [] => Other("text/event-stream"), mcp::protocol;
     get "/mcp" "The server's side of a session of the Model Context Protocol." [] => Other("text/event-stream"), mcp::protocol;

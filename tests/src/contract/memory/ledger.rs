@@ -2,7 +2,7 @@
 
 use sandbox_core::{FailureClass, port::Memory};
 use sandbox_elf::{
-    Elf,
+    Elf, NewRule, RuleKind,
     entry::{Entry, Row},
     fold, rows,
     state::State,
@@ -41,6 +41,18 @@ pub async fn story(world: &World) {
     elf.activate(&a, "3").await.unwrap();
     world.ask(&seat(9, 1), &about("imports")).await;
     super::diary::a_day(world).await;
+    let decision = |text: &str, supersedes: Option<&str>| NewRule {
+        kind: RuleKind::Decision,
+        supersedes: supersedes.map(str::to_owned),
+        ..rule("db", text)
+    };
+    let first = elf.add_rule(&a, decision("Deploys go out at night", None));
+    let first = first.await.unwrap().rule.id;
+    let next = decision("Deploys go out at noon", Some(&first));
+    elf.add_rule(&a, next).await.unwrap();
+    elf.propose(&a, rule("db", "Vacuum the tables on Sunday"))
+        .await
+        .unwrap();
 }
 
 /// The items that a log amounts to, newest place of each.

@@ -9,6 +9,7 @@
 )]
 
 pub mod diary;
+pub mod follow;
 pub mod hostile;
 pub mod kinds;
 pub mod ledger;
