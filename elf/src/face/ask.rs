@@ -1,6 +1,6 @@
-//! What is asked: counters, rules, trails, ends, receipts, the log. Changes nothing.
+//! What is asked: counters, rules, ends, receipts, the log. Changes nothing.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::cmp::Reverse;
 
 use jiff::Timestamp;
 use sandbox_core::{Seat, Tenant, port::Receipt};
@@ -18,11 +18,11 @@ use crate::{
     state::State,
     store::{Item, Kept, Kind, LedgerError},
     text,
-    trail::{FAINT, HotSpot, Trail, millionths},
+    trail::FAINT,
 };
 
 /// Most rows of any answer, and how many there are when none is named.
-const MAX_ROWS: u32 = 500;
+pub(super) const MAX_ROWS: u32 = 500;
 const ROWS: u32 = 50;
 /// Entries of one piece of an export.
 const EXPORT_ROWS: u32 = 1_000;
@@ -115,34 +115,6 @@ impl Elf {
             .await
     }
 
-    /// Trails that can still be seen, strongest first: all, or those of a file or below a folder.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn trails(
-        &self,
-        tenant: &Tenant,
-        path: Option<String>,
-    ) -> Result<Vec<Trail>, ElfError> {
-        let now = self.now();
-        self.read(tenant, move |live| {
-            trails(&live.state, path.as_deref(), now)
-        })
-        .await
-    }
-
-    /// The files on which most was laid lately, hottest first.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn hot_spots(&self, tenant: &Tenant, limit: u32) -> Result<Vec<HotSpot>, ElfError> {
-        let now = self.now();
-        self.read(tenant, move |live| {
-            hot_spots(&live.state, rows_of(limit), now)
-        })
-        .await
-    }
-
     /// What a seat was given.
     ///
     /// # Errors
@@ -200,7 +172,7 @@ impl Elf {
     }
 }
 
-fn rows_of(limit: u32) -> usize {
+pub(super) fn rows_of(limit: u32) -> usize {
     let asked = if limit == 0 { ROWS } else { limit };
     asked.min(MAX_ROWS) as usize
 }
@@ -275,50 +247,6 @@ fn page(state: &State, query: &RuleQuery) -> RulePage {
     let last = rules.last().map(|r| r.rule.number);
     let next = found.next().and(last);
     RulePage { rules, next }
-}
-
-fn trails(state: &State, path: Option<&str>, now: Timestamp) -> Vec<Trail> {
-    let path = path.map(|p| p.trim_start_matches("./").trim_end_matches('/'));
-    let below = |file: &str| {
-        path.is_none_or(|p| {
-            file.strip_prefix(p)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
-    };
-    let here = state.trails.iter().filter(|(key, _)| below(&key.path));
-    let mut seen: Vec<Trail> = here
-        .filter_map(|(key, heat)| Trail::read(key, heat, now))
-        .collect();
-    seen.sort_by(|a, b| {
-        b.strength
-            .total_cmp(&a.strength)
-            .then_with(|| a.path.cmp(&b.path))
-    });
-    seen.truncate(MAX_ROWS as usize);
-    seen
-}
-
-fn hot_spots(state: &State, most: usize, now: Timestamp) -> Vec<HotSpot> {
-    let mut sums: BTreeMap<(Option<String>, String), f64> = BTreeMap::new();
-    for (key, heat) in &state.trails {
-        let file = (key.project.clone(), key.path.clone());
-        *sums.entry(file).or_default() += heat.strength(key.mark, now);
-    }
-    let spots = sums.into_iter().filter(|(_, strength)| *strength >= FAINT);
-    let mut spots: Vec<HotSpot> = spots
-        .map(|((project, path), strength)| HotSpot {
-            project,
-            path,
-            strength: millionths(strength),
-        })
-        .collect();
-    spots.sort_by(|a, b| {
-        b.strength
-            .total_cmp(&a.strength)
-            .then_with(|| a.path.cmp(&b.path))
-    });
-    spots.truncate(most);
-    spots
 }
 
 fn outcome(item: &Item) -> Kept<ShownOutcome> {

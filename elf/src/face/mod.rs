@@ -9,6 +9,7 @@ pub mod history;
 pub mod import;
 pub mod shown;
 mod teach;
+pub mod trails;
 
 pub use book::{Context, ShownPlan};
 pub use follow::Followed;
@@ -17,3 +18,4 @@ pub use shown::{
     Export, Heuristic, HeuristicQuery, OutcomePage, RulePage, RuleQuery, ShownOutcome, ShownRule,
     Stats,
 };
+pub use trails::TrailQuery;

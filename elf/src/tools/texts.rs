@@ -5,7 +5,11 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use super::{Asker, Told, done};
-use crate::{Elf, ElfError, face::HeuristicQuery, text};
+use crate::{
+    Elf, ElfError,
+    face::{HeuristicQuery, TrailQuery},
+    text,
+};
 
 /// Most rules or trails of one text.
 const ROWS: u32 = 50;
@@ -39,7 +43,11 @@ pub(super) async fn read(elf: &Elf, asker: &Asker, uri: &str) -> Told {
             done(String::new(), (!held).then_some(&rule).ok_or_else(unknown)?)
         }
         Some(("trail", path)) if !path.is_empty() => {
-            let mut trails = elf.trails(tenant, Some(path.to_owned())).await?;
+            let query = TrailQuery {
+                path: Some(path.to_owned()),
+                ..TrailQuery::default()
+            };
+            let mut trails = elf.trails(tenant, query).await?;
             trails.truncate(ROWS as usize);
             there_are(&trails).ok_or_else(unknown)?
         }

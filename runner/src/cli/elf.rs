@@ -81,8 +81,11 @@ enum Command {
     Context(Work),
     /// Show files that work went through lately, strongest first
     Trails {
-        /// Only this file, or files below this folder
+        /// Only this file, files below this folder, or files that fit a pattern such as 'src/**/*.rs'
         path: Option<String>,
+        /// Only of this project
+        #[arg(long)]
+        project: Option<String>,
         /// Most rows
         #[arg(long, default_value_t = 50)]
         limit: u32,
@@ -177,7 +180,15 @@ impl Elf {
             Command::Unpin { rule } => teach::stand(api, &rule, "unpin", output).await?,
             Command::Activate { rule } => teach::stand(api, &rule, "activate", output).await?,
             Command::Retire { rule, reason } => teach::retire(api, &rule, &reason, output).await?,
-            Command::Trails { path, limit } => look::trails(api, path, limit, output).await?,
+            Command::Trails {
+                path: below,
+                project,
+                limit,
+            } => {
+                let limit = ("limit", Some(limit.to_string()));
+                let asked = [("path", below), ("project_path", project), limit];
+                look::trails(api, &path("/elf/trails", asked)?, output).await?;
+            }
             Command::Plans { status, limit } => look::plans(api, status, limit, output).await?,
             Command::Import { file } => import::import(api, &file, output).await?,
             Command::Export { after } => look::export(api, after).await?,

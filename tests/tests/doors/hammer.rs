@@ -206,7 +206,7 @@ impl Hammer {
     async fn next_line(&self, said: &Said<'_>) -> Value {
         let log = self.send("get", "/elf/export", said.key, None).await.text;
         let is_line = |l: &&str| l.starts_with('{');
-        let last = log.lines().filter(is_line).last().unwrap_or_default();
+        let last = log.lines().rfind(is_line).unwrap_or_default();
         let last: Value = serde_json::from_str(last).unwrap_or_default();
         let (text, place) = (said.text, last["seq"].as_u64().unwrap_or_default() + 1);
         json!({"entries": [{"v": 3, "seq": place, "at": "2026-01-01T00:00:00Z", "entry": {

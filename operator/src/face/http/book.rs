@@ -17,7 +17,7 @@ use sandbox_core::{
 };
 use sandbox_elf::{
     Elf, ElfError, RuleKind,
-    face::{RulePage, RuleQuery, ShownRule},
+    face::{RulePage, RuleQuery, ShownRule, TrailQuery},
     rule::RuleStatus,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -191,6 +191,7 @@ pub(super) async fn receipt(
 #[derive(Deserialize)]
 pub(super) struct Where {
     path: Option<String>,
+    project_path: Option<String>,
     limit: Option<i64>,
 }
 
@@ -200,7 +201,11 @@ pub(super) async fn trails(
     Asked(wanted): Asked<Where>,
 ) -> Told<Response> {
     let most = rows(wanted.limit)? as usize;
-    let mut found = told(memory(&app)?.trails(&tenant, wanted.path).await)?;
+    let query = TrailQuery {
+        path: wanted.path,
+        project: wanted.project_path,
+    };
+    let mut found = told(memory(&app)?.trails(&tenant, query).await)?;
     found.truncate(most);
     Ok(Json(json!({"client_id": tenant, "trails": found})).into_response())
 }

@@ -188,7 +188,7 @@ routes! {
     ] => Json(record::anything), book::context;
     get "/elf/receipts/{id}" "What an attempt of this job was given, also when its record is gone." [ATTEMPT] => Json(record::anything), book::receipt;
     get "/elf/trails" "Files that work went through lately, strongest first." [
-        query("path", "string", "Only this file, or files below this folder."), LIMIT
+        query("path", "string", "Only this file, files below this folder, or files that fit a pattern such as src/**/*.rs."), PROJECT, LIMIT
     ] => Json(record::anything), book::trails;
     get "/elf/plans" "Plans, newest first." [
         query("status", "string", "active, completed, or all when absent."), LIMIT

@@ -120,14 +120,8 @@ fn cells(rule: &Value, more: &str) -> Vec<String> {
 }
 
 /// Where work went lately.
-pub(super) async fn trails(
-    api: &Api,
-    below: Option<String>,
-    limit: u32,
-    output: Option<Output>,
-) -> Result<()> {
-    let asked = [("path", below), ("limit", Some(limit.to_string()))];
-    let found = api.get(&path("/elf/trails", asked)?).await?;
+pub(super) async fn trails(api: &Api, path: &str, output: Option<Output>) -> Result<()> {
+    let found = api.get(path).await?;
     let rows = found["trails"].as_array().cloned().unwrap_or_default();
     let row = |t: &Value| {
         ["path", "mark", "strength", "touches", "at"]

@@ -5,7 +5,7 @@ use sandbox_core::{
     port::{AttemptOutcome, Memory},
 };
 
-use sandbox_elf::face::RuleQuery;
+use sandbox_elf::face::{RuleQuery, TrailQuery};
 
 use super::{Ground, World, about, failure, seat, success, tenant, texts};
 
@@ -245,7 +245,11 @@ pub async fn trails_fade_and_failures_fade_slower(ground: Ground) {
     world.tell(&seat(1, 1), &done).await;
     world.tell(&seat(2, 1), &failed).await;
     world.wait(DAY);
-    let trails = world.elf.trails(&tenant("a"), None).await.unwrap();
+    let trails = world
+        .elf
+        .trails(&tenant("a"), TrailQuery::default())
+        .await
+        .unwrap();
     let strengths: Vec<f64> = trails.iter().map(|t| t.strength).collect();
     assert_eq!(trails[0].path, "src/b.rs");
     assert_eq!(&strengths[1..], [0.5, 0.5]);
@@ -253,10 +257,30 @@ pub async fn trails_fade_and_failures_fade_slower(ground: Ground) {
     let hot = world.elf.hot_spots(&tenant("a"), 1).await.unwrap();
     assert_eq!(hot[0].path, "src/b.rs");
     assert!((hot[0].strength - strengths[0] - 0.5).abs() < 1e-5);
-    for (path, count) in [("src/a.rs", 1), ("src", 3), ("src/", 3), ("sr", 0)] {
-        let below = world.elf.trails(&tenant("a"), Some(path.to_owned())).await;
+    let at = |path: &str, project: Option<&str>| TrailQuery {
+        path: Some(path.to_owned()),
+        project: project.map(str::to_owned),
+    };
+    for (path, count) in [
+        ("src/a.rs", 1),
+        ("src", 3),
+        ("src/", 3),
+        ("sr", 0),
+        ("src/*.rs", 3),
+        ("**/b.rs", 2),
+        ("*.rs", 0),
+        ("src/[a].rs", 1),
+    ] {
+        let below = world.elf.trails(&tenant("a"), at(path, None)).await;
         assert_eq!(below.unwrap().len(), count, "{path}");
+        let elsewhere = world
+            .elf
+            .trails(&tenant("a"), at(path, Some("/shop")))
+            .await;
+        assert!(elsewhere.unwrap().is_empty(), "{path}");
     }
+    let wrong = world.elf.trails(&tenant("a"), at("src/[", None)).await;
+    assert!(wrong.is_err_and(|e| e.to_string().contains("no pattern")));
     world.wait(10 * DAY);
     let stats = world.elf.stats(&tenant("a")).await.unwrap();
     assert_eq!(stats.active_trails, 1);

@@ -7,7 +7,7 @@ use sandbox_core::{
 use sandbox_elf::{
     ElfError, NewRule,
     entry::Legacy,
-    face::{HeuristicQuery, RuleQuery},
+    face::{HeuristicQuery, RuleQuery, TrailQuery},
     legacy::{Old, OldEnd, OldPlan, OldReview, OldRule, OldTrail},
     plan::{Intent, Review},
     prompt_block,
@@ -359,7 +359,10 @@ async fn harvest(world: &World, name: &str, n: u32) -> String {
         "{:?}",
         elf.list_rules(&of, RuleQuery::default()).await
     ));
-    seen.push(format!("{:?}", elf.trails(&of, None).await));
+    seen.push(format!(
+        "{:?}",
+        elf.trails(&of, TrailQuery::default()).await
+    ));
     seen.push(format!("{:?}", elf.hot_spots(&of, 50).await));
     seen.push(format!("{:?}", elf.outcomes(&of, None, 50).await));
     seen.push(elf.export(&of, 0).await.unwrap().lines);
