@@ -83,9 +83,11 @@ struct Candidate<'a> {
 pub fn rank(known: Known<'_>, query: &RecallQuery, seat: &Seat, now: Timestamp) -> Kept<Receipt> {
     let asked = Asked::of(query, known.redactor);
     let best = candidates(known, &asked, seat, now)?;
-    let injected = choose(&in_turn(&exclusive::kept(&best)), asked.tokens, |rule| {
-        known.prepared.get(rule, known.redactor)
-    });
+    let injected = choose(
+        &in_turn(&exclusive::kept(&best, known.prepared)),
+        asked.tokens,
+        |rule| known.prepared.get(rule, known.redactor),
+    );
     let given: BTreeSet<&str> = injected.iter().map(|l| l.rule.as_str()).collect();
     let eligible: Vec<String> = best.iter().map(|c| c.rule.id.clone()).collect();
     let withheld = eligible

@@ -8,7 +8,13 @@ use std::{
 
 use sandbox_core::port::Lesson;
 
-use crate::{likeness, prompt, redact::Redactor, rule::Rule, text};
+use crate::{
+    likeness::{self, Stance},
+    prompt,
+    redact::Redactor,
+    rule::Rule,
+    text,
+};
 
 /// Most rules that are kept ready; some kilobytes each.
 const MOST: usize = 2_048;
@@ -28,6 +34,8 @@ pub struct Said {
 #[derive(Debug, Default)]
 pub struct Prepared {
     rules: Mutex<HashMap<u64, Arc<Said>>>,
+    /// What they are for and against. Apart, for more rules are compared than come into prompts.
+    stances: Mutex<HashMap<u64, Arc<Stance>>>,
 }
 
 impl Prepared {
@@ -43,6 +51,20 @@ impl Prepared {
         let said = Arc::new(Said::of(rule, redactor));
         rules.insert(rule.number, Arc::clone(&said));
         said
+    }
+
+    /// What this rule is for and against, ready.
+    pub fn stance(&self, rule: &Rule) -> Arc<Stance> {
+        let mut stances = self.stances.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stance) = stances.get(&rule.number) {
+            return Arc::clone(stance);
+        }
+        if stances.len() >= MOST {
+            stances.clear();
+        }
+        let stance = Arc::new(Stance::of(&rule.text));
+        stances.insert(rule.number, Arc::clone(&stance));
+        stance
     }
 }
 
