@@ -4,6 +4,7 @@
 //! Nothing here is a test, and nothing here ships: the test binaries are in `tests/`.
 
 pub mod agent;
+pub mod cluster;
 pub mod contract;
 pub mod engine;
 pub mod experiment;

@@ -1,0 +1,249 @@
+//! A real Kubernetes control plane of a test's own: etcd and kube-apiserver, no node. Both end with the value, also
+//! when the test panics or its process is killed; `scripts/setup kube` builds them.
+
+mod certs;
+mod process;
+
+use std::{
+    fs,
+    net::SocketAddr,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket, sockopt};
+use serde_json::json;
+use tempfile::TempDir;
+
+use process::Process;
+
+/// How long the API server may take to be ready.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// The sockets of etcd, in its working folder: no port is taken for it.
+const STORE: &str = "unix://localhost:1";
+const PEERS: &str = "unix://localhost:2";
+const PINS: &str = include_str!("../../../scripts/kube/go.mod");
+
+/// A control plane. It ends with this value.
+pub struct Cluster {
+    // In the order in which they end.
+    api: Process,
+    etcd: Process,
+    folder: TempDir,
+    // Held as long as the server lives, so that nobody else is given its port meanwhile.
+    _port: OwnedFd,
+}
+
+impl Cluster {
+    /// Starts one and waits until it is ready.
+    ///
+    /// # Errors
+    /// The commands are not built, or it does not become ready; with the end of its log.
+    pub async fn start() -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("kube").tempdir()?;
+        certs::write(folder.path())?;
+        let (hold, address) = free_port()?;
+        fs::write(folder.path().join("kubeconfig"), kubeconfig(address))?;
+        let etcd = Process::start(etcd(folder.path())?)?;
+        let api = Process::start(api_server(folder.path(), address)?)?;
+        let cluster = Self {
+            api,
+            etcd,
+            folder,
+            _port: hold,
+        };
+        cluster.ready().await?;
+        Ok(cluster)
+    }
+
+    /// A file that clients such as kubectl read; its user may do everything.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("kubeconfig")
+    }
+
+    /// A client of its own, for this test's runtime.
+    ///
+    /// # Errors
+    /// The kubeconfig cannot be read.
+    pub async fn client(&self) -> Result<Client> {
+        let read = Kubeconfig::read_from(self.kubeconfig())?;
+        let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?;
+        Ok(Client::try_from(config)?)
+    }
+
+    /// The real kubectl for it.
+    ///
+    /// # Errors
+    /// It is not built.
+    pub fn kubectl(&self) -> Result<Command> {
+        let mut command = Command::new(built("kubectl")?);
+        // Its cache of what the server offers goes with the cluster.
+        command
+            .env("HOME", self.folder.path())
+            .env("KUBECONFIG", self.kubeconfig());
+        Ok(command)
+    }
+
+    /// The process ids of the API server and of etcd.
+    #[must_use]
+    pub fn pids(&self) -> [u32; 2] {
+        [self.api.pid(), self.etcd.pid()]
+    }
+
+    /// The folder with its files.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    async fn ready(&self) -> Result<()> {
+        let client = self.client().await?;
+        let begun = Instant::now();
+        loop {
+            let asked = http_get("/readyz")?;
+            if client.request_text(asked).await.is_ok() {
+                return Ok(());
+            }
+            let over = self.api.is_over() || self.etcd.is_over();
+            if over || begun.elapsed() > PATIENCE {
+                bail!("started a control plane: not ready\n{}", self.logs());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn logs(&self) -> String {
+        let end = |name: &str| {
+            let text = fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().rev().take(20).collect();
+            let lines: Vec<&str> = lines.into_iter().rev().collect();
+            format!("{name}:\n{}\n", lines.join("\n"))
+        };
+        end("etcd.log") + &end("api.log")
+    }
+}
+
+fn http_get(path: &str) -> Result<axum::http::Request<Vec<u8>>> {
+    Ok(axum::http::Request::get(path).body(Vec::new())?)
+}
+
+/// Where a command of the control plane stands.
+///
+/// # Errors
+/// It is not built.
+pub fn built(command: &str) -> Result<PathBuf> {
+    let folder = match std::env::var_os("KUBEBUILDER_ASSETS") {
+        Some(folder) if !folder.is_empty() => PathBuf::from(folder),
+        _ => cache()?,
+    };
+    let path = folder.join(command);
+    ensure!(
+        path.is_file(),
+        "looked for {}: `scripts/setup kube` builds it",
+        path.display()
+    );
+    Ok(path)
+}
+
+fn cache() -> Result<PathBuf> {
+    let version = PINS
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v"))
+        .and_then(|rest| rest.split_whitespace().next())
+        .context("read the version of Kubernetes in scripts/kube/go.mod")?;
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
+    let cache = set("SANDBOX_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|p| p.join("multi-agent-sandbox")))
+        .or_else(|| set("HOME").map(|p| p.join(".cache/multi-agent-sandbox")))
+        .context("looked for the cache: HOME is not set")?;
+    Ok(cache.join(format!("kube-{version}")))
+}
+
+/// A port of loopback that the API server may share with this socket, and nobody else.
+fn free_port() -> Result<(OwnedFd, SocketAddr)> {
+    let hold = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    sockopt::set_socket_reuseport(&hold, true)?;
+    bind(&hold, &SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let address = SocketAddr::try_from(getsockname(&hold)?)?;
+    Ok((hold, address))
+}
+
+/// A command in the cluster's folder that is killed when whoever began it is gone.
+fn command(name: &str, folder: &Path) -> Result<Command> {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(built(name)?);
+    command.current_dir(folder);
+    Ok(command)
+}
+
+fn etcd(folder: &Path) -> Result<(Command, PathBuf)> {
+    let mut command = command("etcd", folder)?;
+    command.args([
+        "--data-dir",
+        "etcd",
+        "--unsafe-no-fsync",
+        "--log-level",
+        "warn",
+    ]);
+    command.args([
+        "--listen-client-urls",
+        STORE,
+        "--advertise-client-urls",
+        STORE,
+    ]);
+    command.args([
+        "--listen-peer-urls",
+        PEERS,
+        "--initial-advertise-peer-urls",
+        PEERS,
+    ]);
+    command.arg(format!("--initial-cluster=default={PEERS}"));
+    Ok((command, folder.join("etcd.log")))
+}
+
+fn api_server(folder: &Path, address: SocketAddr) -> Result<(Command, PathBuf)> {
+    let mut command = command("kube-apiserver", folder)?;
+    command.arg(format!("--secure-port={}", address.port()));
+    command.arg(format!("--etcd-servers={STORE}")).args([
+        "--bind-address=127.0.0.1",
+        "--permit-port-sharing=true",
+        "--endpoint-reconciler-type=none",
+        "--service-cluster-ip-range=10.96.0.0/16",
+        "--authorization-mode=RBAC",
+        // Nobody makes service accounts here.
+        "--disable-admission-plugins=ServiceAccount",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        "--service-account-signing-key-file=accounts.key",
+        "--service-account-key-file=accounts.pub",
+        "--client-ca-file=ca.crt",
+        "--tls-cert-file=server.crt",
+        "--tls-private-key-file=server.key",
+    ]);
+    Ok((command, folder.join("api.log")))
+}
+
+fn kubeconfig(address: SocketAddr) -> String {
+    let server = format!("https://{address}");
+    let user = json!({"client-certificate": "admin.crt", "client-key": "admin.key"});
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "test",
+        "clusters": [{"name": "test", "cluster": {"server": server, "certificate-authority": "ca.crt"}}],
+        "users": [{"name": "admin", "user": user}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
+    })
+    .to_string()
+}

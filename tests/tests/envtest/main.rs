@@ -1,0 +1,8 @@
+//! The resources on a real API server, by the real kubectl: what it accepts, fills in, shows and refuses.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says by panicking that it failed"
+)]
+
+mod plane;
