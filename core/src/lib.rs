@@ -5,6 +5,7 @@
 //! only through the traits of [`port`].
 
 pub mod brief;
+pub mod crd;
 pub mod job;
 pub mod money;
 pub mod outcome;

@@ -101,8 +101,12 @@ impl JsonSchema for Usd {
         json_schema!({
             "type": "string",
             "maxLength": 14,
-            "pattern": r"^[0-9]{1,7}(\.[0-9]{1,6})?$",
-            "description": "US dollars as a decimal string, such as \"5.00\"."
+            "description": "US dollars as a decimal string, such as \"5.00\".",
+            // A rule and no pattern: a rule has words of its own for what to write instead.
+            "x-kubernetes-validations": [{
+                "rule": "self.matches('^[0-9]{1,7}([.][0-9]{1,6})?$')",
+                "message": "must be US dollars like 5.00, at most 9999999 and with at most six decimals"
+            }]
         })
     }
 }

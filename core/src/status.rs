@@ -37,7 +37,7 @@ pub struct AgentJobStatus {
     pub observed_generation: Option<i64>,
     /// What is the case, each with a reason and a message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(length(max = 8), transform = bounded, extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
     /// The number of the last attempt; 0 before the first.
     #[serde(default)]
@@ -129,6 +129,18 @@ pub struct JobResult {
     #[serde(rename = "ref", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub reference: Option<String>,
+}
+
+/// The bounds that Kubernetes has for conditions, which their type here does not carry.
+fn bounded(schema: &mut schemars::Schema) {
+    let fields = schema
+        .get_mut("items")
+        .and_then(|i| i.get_mut("properties"));
+    let Some(fields) = fields else { return };
+    for (field, most) in [("type", 316), ("reason", 1024), ("message", 32768)] {
+        fields[field]["maxLength"] = most.into();
+    }
+    fields["status"]["enum"] = serde_json::json!(["True", "False", "Unknown"]);
 }
 
 fn any_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -1,54 +1,25 @@
-//! One door for what is asked: shape, then bounds and CEL rules of the CRD, then paths, then what is
-//! not obeyed yet.
+//! One door for what is asked: its shape and bounds, then the CEL rules of the CRD.
 //!
-//! The rules are the CRD's own, compiled once, so that every door and the API server say the same.
+//! Both are the CRD's own, so that every door and the API server say the same of one manifest.
 
-mod places;
+mod invalid;
+mod shape;
 
-use std::{fmt, sync::LazyLock};
+use std::sync::LazyLock;
 
-use kube::{
-    CustomResourceExt,
-    core::cel::{Validator, compile_schema},
-};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use kube::core::cel::{Validator, compile_schema};
+use serde_json::{Value, json};
+
+pub use invalid::{Class, Invalid, Problems};
 
 use crate::{
-    job::AgentJob,
-    spec::{BackendName, RetrySpec},
+    crd,
+    job::{AgentJob, is_label},
+    spec::RetrySpec,
 };
 
-/// Something wrong with one field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Invalid {
-    /// The path of the field, such as `spec.echo.delay`.
-    pub field: String,
-    /// What is wrong with it.
-    pub message: String,
-}
-
-impl Invalid {
-    /// Something wrong with this field.
-    #[must_use]
-    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            message: message.into(),
-        }
-    }
-}
-
-impl fmt::Display for Invalid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.message)
-    }
-}
-
-/// Everything wrong with a job.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-pub struct Problems(pub Vec<Invalid>);
+const API_VERSION: &str = "multiagent.dev/v1alpha1";
+const KIND: &str = "AgentJob";
 
 fn verdict(found: Vec<Invalid>) -> Result<(), Problems> {
     if found.is_empty() {
@@ -61,22 +32,19 @@ fn verdict(found: Vec<Invalid>) -> Result<(), Problems> {
 /// Reads a job from JSON and checks all of it.
 ///
 /// # Errors
-/// Every field that is wrong, with its path.
-pub fn parse(value: Value) -> Result<AgentJob, Problems> {
-    let job = typed(value)?;
-    check(&job)?;
-    Ok(job)
+/// Every field that is wrong, with its path; broken rules only where the shape is right.
+pub fn parse(mut value: Value) -> Result<AgentJob, Problems> {
+    verdict(shape(&mut value))?;
+    verdict(rules(&value["spec"], None))?;
+    read(value)
 }
 
-/// Reads a job from JSON; says where its shape is wrong.
-///
-/// # Errors
-/// The first field of the wrong type, unknown, or missing.
-pub fn typed(value: Value) -> Result<AgentJob, Problems> {
+/// A value that passed: `kube`'s own reader of times panics at some that the rules refuse.
+fn read(value: Value) -> Result<AgentJob, Problems> {
     serde_path_to_error::deserialize(value).map_err(|e| {
         let path = e.path().to_string();
         let text = e.into_inner().to_string();
-        Problems(vec![Invalid::new(path, text)])
+        Problems(vec![Invalid::of(Class::Type, path, text)])
     })
 }
 
@@ -86,25 +54,17 @@ struct Rules {
 }
 
 static RULES: LazyLock<Rules> = LazyLock::new(|| {
-    let crd = AgentJob::crd();
-    let version = crd.spec.versions.into_iter().next();
-    let schema = version
-        .and_then(|v| v.schema)
-        .and_then(|s| s.open_api_v3_schema);
-    let schema = serde_json::to_value(schema).unwrap_or_default();
+    let schema = crd::schema(&crd::agent_jobs());
     let compiled = compile_schema(&schema);
     Rules { schema, compiled }
 });
 
-/// Checks bounds, CEL rules and what is not obeyed yet.
+/// Checks bounds and CEL rules.
 ///
 /// # Errors
 /// Every field that is wrong, with its path.
 pub fn check(job: &AgentJob) -> Result<(), Problems> {
-    let mut found = bounds_and_rules(job, None);
-    found.extend(places::leading_out(&job.spec));
-    found.extend(not_supported(job));
-    verdict(found)
+    bounds_and_rules(job, None)
 }
 
 /// Checks a changed job against the one that stands.
@@ -112,141 +72,69 @@ pub fn check(job: &AgentJob) -> Result<(), Problems> {
 /// # Errors
 /// Every field that is wrong or may not be changed, with its path.
 pub fn check_update(new: &AgentJob, old: &AgentJob) -> Result<(), Problems> {
-    let mut found = bounds_and_rules(new, Some(old));
-    found.extend(places::leading_out(&new.spec));
-    found.extend(not_supported(new));
-    verdict(found)
+    bounds_and_rules(new, Some(old))
 }
 
-fn bounds_and_rules(job: &AgentJob, old: Option<&AgentJob>) -> Vec<Invalid> {
-    let object = as_asked(job);
-    let old = old.map(as_asked);
+fn bounds_and_rules(job: &AgentJob, old: Option<&AgentJob>) -> Result<(), Problems> {
+    let spec = |job: &AgentJob| serde_json::to_value(&job.spec).unwrap_or_default();
+    let (spec, old) = (spec(job), old.map(spec));
     let mut found = Vec::new();
-    let spec = (&RULES.schema["properties"]["spec"], &object["spec"]);
-    bounds(spec.0, spec.1, "spec", &mut found);
-    let seen = Validator::new().validate_compiled(&RULES.compiled, &object, old.as_ref());
-    if let Err(errors) = seen {
-        let errors = errors.into_vec();
-        found.extend(
-            errors
-                .into_iter()
-                .map(|e| Invalid::new(e.field_path, e.message)),
-        );
+    walk(&spec, &mut found);
+    verdict(found)?;
+    verdict(rules(&spec, old.as_ref()))
+}
+
+fn walk(spec: &Value, found: &mut Vec<Invalid>) {
+    shape::Walk { found }.value(&RULES.schema["properties"]["spec"], spec, "spec");
+}
+
+/// What is wrong with the shape of what people write of a job. Takes away nulls.
+fn shape(job: &mut Value) -> Vec<Invalid> {
+    let mut found = Vec::new();
+    let Some(members) = job.as_object() else {
+        return vec![Invalid::of(Class::Type, "", "must be an object")];
+    };
+    for (key, wanted) in [("apiVersion", API_VERSION), ("kind", KIND)] {
+        if members.get(key).and_then(Value::as_str) != Some(wanted) {
+            found.push(Invalid::of(Class::Choice, key, format!("must be {wanted}")));
+        }
+    }
+    let known = ["apiVersion", "kind", "metadata", "spec", "status"];
+    let others = members.keys().filter(|k| !known.contains(&k.as_str()));
+    let message = format!("there is no such field; there are {}", known.join(", "));
+    found.extend(others.map(|key| Invalid::of(Class::Unknown, key, message.clone())));
+    let name = job["metadata"]["name"].as_str();
+    if name.is_some_and(|n| !is_name(n)) {
+        let rule = "must be labels of a-z, 0-9 and - with . between them, 253 characters at most";
+        found.push(Invalid::of(Class::Bound, "metadata.name", rule));
+    }
+    match job.get_mut("spec") {
+        None | Some(Value::Null) => found.push(Invalid::of(Class::Required, "spec", "is required")),
+        Some(spec) => {
+            shape::without_nulls(&RULES.schema["properties"]["spec"], spec);
+            walk(spec, &mut found);
+        }
     }
     found
 }
 
-/// The part of a job that people write: a status is the reconciler's own and not checked.
-fn as_asked(job: &AgentJob) -> Value {
-    let spec = serde_json::to_value(&job.spec).unwrap_or_default();
-    serde_json::json!({"apiVersion": "multiagent.dev/v1alpha1", "kind": "AgentJob", "spec": spec})
+/// What Kubernetes allows as the name of an object; it becomes part of a branch's name.
+fn is_name(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_label)
 }
 
-/// Walks schema and value together; the API server checks the same bounds on its own.
-fn bounds(schema: &Value, value: &Value, path: &str, found: &mut Vec<Invalid>) {
-    let limit = |key: &str| schema[key].as_u64().and_then(|n| usize::try_from(n).ok());
-    match value {
-        Value::String(text) => {
-            size(
-                "characters",
-                text.chars().count(),
-                (limit("minLength"), limit("maxLength")),
-                path,
-                found,
-            );
-        }
-        Value::Array(items) => {
-            size(
-                "items",
-                items.len(),
-                (limit("minItems"), limit("maxItems")),
-                path,
-                found,
-            );
-            for (i, item) in items.iter().enumerate() {
-                bounds(&schema["items"], item, &format!("{path}[{i}]"), found);
-            }
-        }
-        Value::Object(members) => {
-            size(
-                "entries",
-                members.len(),
-                (limit("minProperties"), limit("maxProperties")),
-                path,
-                found,
-            );
-            for (key, member) in members {
-                let inner = &schema["properties"][key];
-                let inner = if inner.is_null() {
-                    &schema["additionalProperties"]
-                } else {
-                    inner
-                };
-                bounds(inner, member, &format!("{path}.{key}"), found);
-            }
-        }
-        Value::Number(number) => range(schema, number.as_f64(), path, found),
-        Value::Null | Value::Bool(_) => {}
-    }
-}
-
-fn size(
-    what: &str,
-    seen: usize,
-    (min, max): (Option<usize>, Option<usize>),
-    path: &str,
-    found: &mut Vec<Invalid>,
-) {
-    if let Some(min) = min.filter(|min| seen < *min) {
-        found.push(Invalid::new(
-            path,
-            format!("has {seen} {what}; at least {min} are needed"),
-        ));
-    }
-    if let Some(max) = max.filter(|max| seen > *max) {
-        found.push(Invalid::new(
-            path,
-            format!("has {seen} {what}; at most {max} are allowed"),
-        ));
-    }
-}
-
-fn range(schema: &Value, seen: Option<f64>, path: &str, found: &mut Vec<Invalid>) {
-    let Some(seen) = seen else { return };
-    if let Some(min) = schema["minimum"].as_f64().filter(|min| seen < *min) {
-        found.push(Invalid::new(
-            path,
-            format!("is {seen}; at least {min} is needed"),
-        ));
-    }
-    if let Some(max) = schema["maximum"].as_f64().filter(|max| seen > *max) {
-        found.push(Invalid::new(
-            path,
-            format!("is {seen}; at most {max} is allowed"),
-        ));
-    }
-}
-
-/// Fields that are read but not obeyed yet. They are refused, because a field that is ignored lies.
-#[must_use]
-pub fn not_supported(job: &AgentJob) -> Vec<Invalid> {
-    let spec = &job.spec;
-    let backend = spec.backend.as_ref().map(|b| b.name);
-    let asked = [
-        (
-            "spec.queue",
-            spec.queue.as_deref().is_some_and(|q| q != "default"),
-        ),
-        ("spec.dependsOn", !spec.depends_on.is_empty()),
-        ("spec.managedBy", spec.managed_by.is_some()),
-        (
-            "spec.backend.name",
-            backend.is_some_and(|b| !matches!(b, BackendName::Vps | BackendName::Container)),
-        ),
-    ];
-    let asked = asked.into_iter().filter(|(_, is)| *is);
-    asked
-        .map(|(field, _)| Invalid::new(field, "is not supported yet"))
+/// The rules that a spec breaks. The status is the reconciler's own and not checked.
+fn rules(spec: &Value, old: Option<&Value>) -> Vec<Invalid> {
+    let whole = |spec: &Value| json!({"apiVersion": API_VERSION, "kind": KIND, "spec": spec});
+    let (new, old) = (whole(spec), old.map(whole));
+    let seen = Validator::new().validate_compiled(&RULES.compiled, &new, old.as_ref());
+    let broken = seen
+        .err()
+        .map(kube::core::cel::ValidationErrors::into_vec)
+        .unwrap_or_default();
+    let broken = broken.into_iter();
+    broken
+        .map(|e| Invalid::new(e.field_path, e.message))
         .collect()
 }
 
@@ -283,7 +171,7 @@ mod tests {
         }
         let mut found = Vec::new();
         rules(&RULES.schema, &mut found);
-        assert!(found.len() >= 10, "{found:?}");
+        assert!(found.len() >= 40, "{found:?}");
         let errors: Vec<String> = RULES
             .compiled
             .compilation_errors()
@@ -387,5 +275,74 @@ mod tests {
     fn a_field_that_is_not_obeyed_yet_is_refused() {
         let text = refusal(&json!({"type": "echo", "echo": {}, "dependsOn": [{"name": "a"}]}));
         assert_eq!(text, "spec.dependsOn: is not supported yet");
+    }
+
+    #[test]
+    fn a_path_that_leads_out_of_the_tenants_root_is_refused_at_every_door() {
+        let refusal =
+            |path: &str| refusal(&json!({"type": "dbt_run", "dbtRun": {"projectPath": path}}));
+        let told = |why: &str| {
+            format!("spec.dbtRun.projectPath: {why}: it is read beneath the tenant's root")
+        };
+        assert_eq!(refusal("../x"), told("must not contain .."));
+        assert_eq!(refusal("a/../../b"), told("must not contain .."));
+        assert_eq!(refusal("a/.."), told("must not contain .."));
+        assert_eq!(refusal("/etc"), told("must be relative"));
+        assert_eq!(refusal("a\0b"), told("must be relative"));
+        assert_eq!(refusal("./a/..b/c.."), "accepted");
+    }
+
+    #[test]
+    fn a_time_that_is_none_or_larger_than_any_clock_is_refused_in_words_and_panics_nothing() {
+        for delay in [
+            "5",
+            "soon",
+            "1h-5m",
+            "--5s",
+            "-5s",
+            "99999999999999999999h",
+            "1e99s",
+            "5m1h",
+            "",
+            "5us",
+        ] {
+            let text = refusal(&json!({"type": "echo", "echo": {"delay": delay}}));
+            let told = "spec.echo.delay: delay must be at most 24h, like 90s, 30m or 2h";
+            assert!(
+                text.starts_with(told) || text.contains("characters"),
+                "{delay}: {text}"
+            );
+        }
+        for delay in ["90s", "1h30m", "1.5h", "0s", "250ms"] {
+            assert_eq!(
+                refusal(&json!({"type": "echo", "echo": {"delay": delay}})),
+                "accepted",
+                "{delay}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_null_is_a_field_that_is_left_out() {
+        let spec =
+            json!({"type": "echo", "echo": {"delay": null}, "dbtRun": null, "priority": null});
+        assert_eq!(refusal(&spec), "accepted");
+        let spec =
+            json!({"type": "agent_farm", "agentFarm": {"task": null, "workspace": {"path": "p"}}});
+        assert_eq!(refusal(&spec), "spec.agentFarm.task: is required");
+    }
+
+    #[test]
+    fn all_that_is_wrong_with_the_shape_is_said_at_once() {
+        let spec = json!({"type": "ecko", "echo": {"mesage": 1, "message": 2}, "priority": 2000});
+        let said = parse(job(&spec)).unwrap_err().0;
+        let said: Vec<_> = said.iter().map(|i| (i.field.as_str(), i.class)).collect();
+        let wanted = [
+            ("spec.type", Class::Choice),
+            ("spec.echo.mesage", Class::Unknown),
+            ("spec.echo.message", Class::Type),
+            ("spec.priority", Class::Bound),
+        ];
+        assert_eq!(said, wanted);
     }
 }

@@ -7,8 +7,8 @@
 
 use std::{fs, path::Path};
 
-use kube::CustomResourceExt;
-use sandbox_core::AgentJob;
+use sandbox_core::crd;
+use serde_json::Value;
 
 /// Compares a committed file with what the code makes now; rewrites it when it differs.
 fn stands(path: &str, made: &str) {
@@ -23,9 +23,67 @@ fn stands(path: &str, made: &str) {
 
 #[test]
 fn the_crd_is_the_one_that_the_types_make() {
-    let crd = serde_saphyr::to_string(&AgentJob::crd()).unwrap();
+    let crd = serde_saphyr::to_string(&crd::agent_jobs()).unwrap();
     stands(
         "crds/agentjobs.yaml",
         &format!("# Made from core/src/spec by the test `generated`; never edited by hand.\n{crd}"),
     );
+}
+
+/// What is missing beneath a schema: a bound that rules and memory need, or words for `kubectl explain`.
+fn gaps(schema: &Value, path: &str, found: &mut Vec<String>) {
+    let has = |key: &str| !schema[key].is_null();
+    let bounded = match schema["type"].as_str().unwrap_or_default() {
+        "string" => has("maxLength") || has("enum") || schema["format"] == "date-time",
+        "array" => has("maxItems"),
+        "object" => !has("additionalProperties") || has("maxProperties"),
+        "integer" | "boolean" => true,
+        other => panic!("{path} is of type {other:?}"),
+    };
+    let described = path.ends_with(']') || has("description");
+    // Evaluated here too, where only what is on this list is: see core/src/validate/shape.rs.
+    let known = ![
+        "pattern",
+        "anyOf",
+        "oneOf",
+        "allOf",
+        "not",
+        "nullable",
+        "exclusiveMinimum",
+    ]
+    .iter()
+    .any(|k| has(k));
+    for (fine, lacks) in [
+        (bounded, "a bound"),
+        (described, "a description"),
+        (known, "a rule in place of a keyword"),
+    ] {
+        if !fine {
+            found.push(format!("{path}: {lacks}"));
+        }
+    }
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        gaps(field, &format!("{path}.{name}"), found);
+    }
+    for (inner, mark) in [("items", "[]"), ("additionalProperties", "[key]")] {
+        if has(inner) {
+            gaps(&schema[inner], &format!("{path}{mark}"), found);
+        }
+    }
+}
+
+#[test]
+fn every_text_list_and_map_of_a_definition_is_bounded_and_every_field_has_its_words() {
+    let mut found = Vec::new();
+    for crd in [crd::agent_jobs()] {
+        for part in ["spec", "status"] {
+            let schema = &crd::schema(&crd)["properties"][part];
+            gaps(
+                schema,
+                &format!("{} {part}", crd.spec.names.kind),
+                &mut found,
+            );
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }

@@ -3,6 +3,8 @@
 use kube::{KubeSchema, core::Duration};
 use serde::{Deserialize, Serialize};
 
+use super::rules;
+
 /// Several terminal agents on one repository, each in its own worktree and tmux window.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -25,7 +27,7 @@ pub struct AgentFarmSpec {
     pub land: Option<LandSpec>,
     /// A file of the repository whose text is put before the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(length(min = 1, max = 512), transform = rules::beneath_root)]
     pub prompt_file: Option<String>,
     /// The model the agents ask; the agents' own default when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,7 +35,7 @@ pub struct AgentFarmSpec {
     pub model: Option<String>,
     /// The pause between two starts of agents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('0s') && duration(self) <= duration('5m')").message("stagger must be at most 5m"))]
+    #[schemars(transform = rules::time("stagger", Some("0s"), "5m"))]
     pub stagger: Option<Duration>,
 }
 
@@ -51,7 +53,7 @@ pub struct WorkspaceSpec {
     pub git: Option<GitSource>,
     /// A repository that is there already, beneath the tenant's root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(length(min = 1, max = 512), transform = rules::beneath_root)]
     pub path: Option<String>,
 }
 

@@ -3,7 +3,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::claude_chat::default_model;
+use super::{claude_chat::default_model, rules};
 
 /// Reads files of a repository beneath the tenant's root, asks a model once, writes its file blocks.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -13,11 +13,11 @@ pub struct AnalyticsSpec {
     #[schemars(length(min = 1, max = 65536))]
     pub task: String,
     /// The repository's folder beneath the tenant's root.
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(length(min = 1, max = 512), transform = rules::beneath_root)]
     pub repo: String,
     /// Files to show the model, relative to the repository.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 50), inner(length(min = 1, max = 512)))]
+    #[schemars(length(max = 50), inner(length(min = 1, max = 512)), transform = rules::each_beneath_root)]
     pub files_to_read: Vec<String>,
     /// Most tokens of the answer.
     #[serde(default = "default_max_tokens")]

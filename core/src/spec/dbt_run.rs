@@ -6,6 +6,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rules;
+
 /// The dbt commands that may be asked for; none of them opens a shell or a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -32,7 +34,7 @@ pub enum DbtCommand {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DbtRunSpec {
     /// The project's folder beneath the tenant's root.
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(length(min = 1, max = 512), transform = rules::beneath_root)]
     pub project_path: String,
     /// The dbt command.
     #[serde(default)]
@@ -59,7 +61,7 @@ pub struct DbtRunSpec {
     pub vars: BTreeMap<String, VarText>,
     /// The folder of `profiles.yml`, beneath the tenant's root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(length(min = 1, max = 512), transform = rules::beneath_root)]
     pub profiles_dir: Option<String>,
     /// Threads.
     #[serde(default, skip_serializing_if = "Option::is_none")]

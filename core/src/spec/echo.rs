@@ -3,6 +3,8 @@
 use kube::{KubeSchema, core::Duration};
 use serde::{Deserialize, Serialize};
 
+use super::rules;
+
 /// Answers with what it was given: shows that jobs run.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -13,6 +15,6 @@ pub struct EchoSpec {
     pub message: String,
     /// How long to wait before answering. None by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('0s') && duration(self) <= duration('24h')").message("delay must be at most 24h"))]
+    #[schemars(transform = rules::time("delay", Some("0s"), "24h"))]
     pub delay: Option<Duration>,
 }

@@ -11,6 +11,7 @@ mod container;
 mod dbt_run;
 mod echo;
 mod policy;
+mod rules;
 
 use kube::{CustomResource, KubeSchema, core::Duration};
 use schemars::JsonSchema;
@@ -121,19 +122,10 @@ impl JobType {
     printcolumn = r#"{"name":"Attempt","type":"integer","jsonPath":".status.attempt"}"#,
     printcolumn = r#"{"name":"Cost","type":"string","jsonPath":".status.usage.usd"}"#,
     printcolumn = r#"{"name":"Duration","type":"integer","description":"Seconds of work","jsonPath":".status.usage.seconds"}"#,
-    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
-    validation = Rule::new("has(self.spec.echo) == (self.spec.type == 'echo') && has(self.spec.claudeChat) == (self.spec.type == 'claude_chat') && has(self.spec.analytics) == (self.spec.type == 'analytics') && has(self.spec.agentFarm) == (self.spec.type == 'agent_farm') && has(self.spec.dbtRun) == (self.spec.type == 'dbt_run')")
-        .message("exactly the member that spec.type names must be set: echo, claudeChat, analytics, agentFarm or dbtRun"),
-    validation = Rule::new("self.spec.type == oldSelf.spec.type && has(self.spec.backend) == has(oldSelf.spec.backend) && (!has(self.spec.backend) || self.spec.backend == oldSelf.spec.backend) && has(self.spec.budget) == has(oldSelf.spec.budget) && (!has(self.spec.budget) || self.spec.budget == oldSelf.spec.budget) && has(self.spec.retry) == has(oldSelf.spec.retry) && (!has(self.spec.retry) || self.spec.retry == oldSelf.spec.retry)")
-        .message("type, backend, budget and retry cannot be changed; submit a new job"),
-    validation = Rule::new("has(self.spec.echo) == has(oldSelf.spec.echo) && (!has(self.spec.echo) || self.spec.echo == oldSelf.spec.echo) && has(self.spec.claudeChat) == has(oldSelf.spec.claudeChat) && (!has(self.spec.claudeChat) || self.spec.claudeChat == oldSelf.spec.claudeChat) && has(self.spec.analytics) == has(oldSelf.spec.analytics) && (!has(self.spec.analytics) || self.spec.analytics == oldSelf.spec.analytics) && has(self.spec.agentFarm) == has(oldSelf.spec.agentFarm) && (!has(self.spec.agentFarm) || self.spec.agentFarm == oldSelf.spec.agentFarm) && has(self.spec.dbtRun) == has(oldSelf.spec.dbtRun) && (!has(self.spec.dbtRun) || self.spec.dbtRun == oldSelf.spec.dbtRun)")
-        .message("the work itself cannot be changed; submit a new job"),
-    validation = Rule::new("!has(oldSelf.spec.cancel) || !oldSelf.spec.cancel || (has(self.spec.cancel) && self.spec.cancel)")
-        .message("a cancelled job stays cancelled; retry it instead"),
-    validation = Rule::new("!has(oldSelf.spec.deadline) || (has(self.spec.deadline) && duration(self.spec.deadline) >= duration(oldSelf.spec.deadline))")
-        .message("the deadline can only be made longer"),
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = rules::of_a_spec)]
 pub struct AgentJobSpec {
     /// The kind of work.
     #[serde(rename = "type")]
@@ -160,7 +152,7 @@ pub struct AgentJobSpec {
     pub backend: Option<BackendSpec>,
     /// How long all attempts together may take, counted from the first start. Written like `2h` or `90s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("duration(self) > duration('0s') && duration(self) <= duration('720h')").message("deadline must be more than 0s and at most 720h"))]
+    #[schemars(transform = rules::time("deadline", None, "720h"))]
     pub deadline: Option<Duration>,
     /// What all attempts together may cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -170,7 +162,7 @@ pub struct AgentJobSpec {
     pub retry: Option<RetrySpec>,
     /// The queue it waits in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), transform = rules::only("self == 'default'"))]
     pub queue: Option<String>,
     /// Higher goes first among waiting jobs.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -178,7 +170,7 @@ pub struct AgentJobSpec {
     pub priority: i32,
     /// Jobs that must have succeeded before this one starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32))]
+    #[schemars(length(max = 32), transform = rules::only("self.size() == 0"))]
     pub depends_on: Vec<Dependency>,
     /// What the job takes from and gives to the shared memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -194,10 +186,11 @@ pub struct AgentJobSpec {
     pub retry_of: Option<RetryOf>,
     /// How long the record stays after the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = rules::time("ttlAfterFinished", Some("0s"), "8760h"))]
     pub ttl_after_finished: Option<Duration>,
     /// Another controller that runs this job; ours leaves it alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), transform = rules::only("false"))]
     pub managed_by: Option<String>,
 }
 

@@ -6,7 +6,7 @@ use kube::{KubeSchema, core::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ContainerSpec;
+use super::{ContainerSpec, rules};
 use crate::{money::Usd, outcome::FailureClass};
 
 /// The back ends a job may ask for.
@@ -56,6 +56,7 @@ impl BackendName {
 #[x_kube(validation = Rule::new("!has(self.container) || self.name == 'container'").message("container may be set only with name: container"))]
 pub struct BackendSpec {
     /// The back end.
+    #[schemars(transform = rules::only("self in ['vps', 'container']"))]
     pub name: BackendName,
     /// The settings of `name: container`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,7 +86,7 @@ pub struct RetrySpec {
     pub limit: u32,
     /// The classes that are tried again. `Infrastructure`, `Preempted` and `RateLimited` when empty.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 8))]
+    #[schemars(extend("maxProperties" = 8), transform = rules::by_class)]
     pub on: BTreeMap<FailureClass, Backoff>,
 }
 
@@ -108,9 +109,11 @@ const fn default_limit() -> u32 {
 pub struct Backoff {
     /// The first pause; 5 seconds when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = rules::time("base", Some("0s"), "24h"))]
     pub base: Option<Duration>,
     /// The longest pause; 5 minutes when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = rules::time("max", Some("0s"), "24h"))]
     pub max: Option<Duration>,
 }
 

@@ -5,4 +5,7 @@
     reason = "a test says by panicking that it failed"
 )]
 
+mod jobs;
 mod plane;
+mod refused;
+mod world;

@@ -39,6 +39,7 @@ async fn a_shorter_deadline_or_other_work_is_refused() {
         (json!({"deadline": "30m"}), "longer"),
         (json!({"deadline": null}), "longer"),
         (json!({"echo": {"delay": "1s"}}), "cannot be changed"),
+        (json!({"deadline": "1h-5m"}), "like 90s, 30m or 2h"),
         (json!({"priority": "high"}), "priority"),
     ] {
         let (status, problem) = patch(&node, &id, spec).await;

@@ -11,7 +11,7 @@ use axum::{
 use sandbox_core::{
     FailureClass,
     port::PortError,
-    validate::{Invalid, Problems},
+    validate::{Class, Invalid, Problems},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -25,6 +25,8 @@ pub struct FieldError {
     pub field: String,
     /// What is wrong with it.
     pub message: String,
+    /// What kind of wrong it is, for programs.
+    pub class: Class,
 }
 
 /// An answer that is no success.
@@ -160,6 +162,7 @@ impl From<Invalid> for FieldError {
         Self {
             field: found.field,
             message: found.message,
+            class: found.class,
         }
     }
 }

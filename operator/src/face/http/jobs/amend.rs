@@ -85,7 +85,7 @@ fn merged(patch: &Patch, old: &AgentJob) -> Told<AgentJob> {
             (value, _) => job["spec"][key] = value.clone(),
         }
     }
-    Ok(validate::typed(job)?)
+    Ok(validate::parse(job)?)
 }
 
 fn wrong(field: &str, rule: &str) -> Problem {

@@ -6,7 +6,6 @@ use axum::{extract::State, http::HeaderMap, response::Response};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use sandbox_core::{
     AgentJob, Tenant,
-    job::is_label,
     validate::{self, Invalid},
 };
 use serde_json::{Map, Value, json};
@@ -89,21 +88,11 @@ pub(super) fn agent_job(metadata: Value, spec: Value) -> Value {
 
 /// A whole `AgentJob`. Only what people write is read of it: a status and ids are ours to give.
 fn whole(tenant: &Tenant, mut body: Map<String, Value>) -> Told<AgentJob> {
-    fixed(&body, "apiVersion", API_VERSION)?;
-    fixed(&body, "kind", KIND)?;
-    let spec = body.shift_remove("spec").unwrap_or_default();
-    let metadata = body.shift_remove("metadata");
-    let metadata = metadata.unwrap_or_else(|| json!({}));
-    let job = parse(agent_job(metadata, spec)).map_err(Problem::fields)?;
+    body.shift_remove("status");
+    body.entry("metadata").or_insert_with(|| json!({}));
+    let job = parse(Value::Object(body)).map_err(Problem::fields)?;
     let named = named(tenant, job.metadata)?;
     Ok(new::job(tenant, named, job.spec))
-}
-
-fn fixed(body: &Map<String, Value>, key: &str, value: &str) -> Told<()> {
-    if body.get(key).and_then(Value::as_str) == Some(value) {
-        return Ok(());
-    }
-    Err(wrong(key, format!("must be {value}")))
 }
 
 fn named(tenant: &Tenant, metadata: ObjectMeta) -> Told<Named> {
@@ -111,10 +100,6 @@ fn named(tenant: &Tenant, metadata: ObjectMeta) -> Told<Named> {
     if theirs.is_some_and(|n| n != tenant.as_str()) {
         let text = format!("metadata.namespace must be {tenant}, or be left out");
         return Err(Problem::forbidden("other_tenant", text));
-    }
-    if metadata.name.as_deref().is_some_and(|n| !is_name(n)) {
-        let rule = "must be labels of a-z, 0-9 and - with . between them, 253 characters at most";
-        return Err(wrong("metadata.name", rule));
     }
     let mut annotations = metadata.annotations.unwrap_or_default();
     annotations.retain(|key, _| key != PAYLOAD && key != WARNINGS);
@@ -131,11 +116,6 @@ fn named(tenant: &Tenant, metadata: ObjectMeta) -> Told<Named> {
 
 fn size(notes: &BTreeMap<String, String>) -> usize {
     notes.iter().map(|(k, v)| k.len() + v.len()).sum()
-}
-
-/// What Kubernetes allows as the name of an object; it becomes part of a branch's name.
-fn is_name(text: &str) -> bool {
-    text.len() <= 253 && text.split('.').all(is_label)
 }
 
 fn wrong(field: &str, rule: impl Into<String>) -> Problem {

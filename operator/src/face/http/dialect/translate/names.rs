@@ -37,5 +37,5 @@ fn old_name(found: Invalid) -> Invalid {
         Some((ours, old)) => format!("payload.{old}{}", &field[ours.len()..]),
         None => field.to_owned(),
     };
-    Invalid::new(field, found.message)
+    Invalid { field, ..found }
 }

@@ -1,0 +1,237 @@
+//! One table of manifests that are wrong, and one of manifests that are right, at every door: the API server, `POST
+//! /jobs` of a real node, and `sandbox validate`. A broken rule has the same words everywhere; a wrong shape has the
+//! same field and the same class.
+
+use std::{collections::BTreeSet, process::Command};
+
+use kube::client::Body;
+use sandbox_tests::node::{Node, built};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::world::World;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wrong {
+    /// What is wrong, in words.
+    name: String,
+    /// The name of the job, where that is wrong.
+    #[serde(default)]
+    job: Option<String>,
+    spec: Value,
+    field: String,
+    class: String,
+    /// The whole message of a rule; a part of ours where the shape is wrong.
+    says: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Right {
+    name: String,
+    spec: Value,
+    /// What a node would need besides, and has not in this test.
+    #[serde(default)]
+    needs: Option<String>,
+}
+
+fn wrong() -> Vec<Wrong> {
+    let mut rows: Vec<Wrong> = serde_saphyr::from_str(include_str!("refused.yaml")).unwrap();
+    for row in &mut rows {
+        lengthen(&mut row.spec);
+    }
+    rows
+}
+
+/// Puts a text of n characters for each `LONGn`.
+fn lengthen(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Some(n) = text.strip_prefix("LONG").and_then(|n| n.parse().ok()) {
+                *text = "x".repeat(n);
+            }
+        }
+        Value::Object(members) => members.values_mut().for_each(lengthen),
+        _ => {}
+    }
+}
+
+fn right() -> Vec<Right> {
+    serde_saphyr::from_str(include_str!("accepted.yaml")).unwrap()
+}
+
+fn manifest(name: &str, spec: &Value) -> Value {
+    json!({"apiVersion": "multiagent.dev/v1alpha1", "kind": "AgentJob", "metadata": {"name": name}, "spec": spec})
+}
+
+/// A field, the class of what is wrong with it, and the words.
+type Said = BTreeSet<(String, String, String)>;
+
+/// What the API server says of a manifest; nothing where it accepts it.
+async fn api_server(world: &World, client: &kube::Client, manifest: &Value) -> Said {
+    let path = format!(
+        "/apis/multiagent.dev/v1alpha1/namespaces/{}/agentjobs?fieldValidation=Strict",
+        world.namespace
+    );
+    let request = axum::http::Request::post(path)
+        .header("content-type", "application/json")
+        .body(Body::from(manifest.to_string().into_bytes()))
+        .unwrap();
+    let answer = client.send(request).await.unwrap();
+    let body = answer.into_body().collect_bytes().await.unwrap();
+    causes(&serde_json::from_slice(&body).unwrap())
+}
+
+fn causes(status: &Value) -> Said {
+    if status["kind"] == "AgentJob" {
+        return Said::new();
+    }
+    let message = status["message"].as_str().unwrap();
+    let unknown = message.split("unknown field \"").skip(1);
+    let unknown = unknown.map(|rest| rest.split('"').next().unwrap().to_owned());
+    let mut said: Said = unknown
+        .map(|f| (f, "unknown".to_owned(), String::new()))
+        .collect();
+    for cause in status["details"]["causes"].as_array().into_iter().flatten() {
+        let text = |key: &str| cause[key].as_str().unwrap_or_default().to_owned();
+        // Rules are not run where the shape is wrong, and the server says so in a cause without a field.
+        if text("field") != "<nil>" {
+            said.insert((dotted(&text("field")), text("reason"), text("message")));
+        }
+    }
+    assert!(!said.is_empty(), "{status}");
+    said
+}
+
+/// The server writes the key of a map as `.key` where the shape is wrong and as `[key]` where a rule is broken.
+fn dotted(field: &str) -> String {
+    let mut parts = field.split('[');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |path, part| {
+        let (key, rest) = part.split_once(']').unwrap();
+        let index = key.bytes().all(|b| b.is_ascii_digit());
+        let (open, close) = if index { ("[", "]") } else { (".", "") };
+        [&path, open, key, close, rest].concat()
+    })
+}
+
+/// Whether the API server's reason is of this class.
+fn fits(class: &str, reason: &str) -> bool {
+    match class {
+        "required" => reason == "FieldValueRequired",
+        "type" => reason == "FieldValueTypeInvalid",
+        "choice" => reason == "FieldValueNotSupported",
+        "bound" => [
+            "FieldValueInvalid",
+            "FieldValueTooLong",
+            "FieldValueTooMany",
+        ]
+        .contains(&reason),
+        "rule" => reason == "FieldValueInvalid",
+        class => reason == class,
+    }
+}
+
+/// What a node says of a manifest.
+async fn node(node: &Node, manifest: &Value) -> Said {
+    let (status, said) = node.post("/jobs", manifest).await;
+    if status == 200 {
+        return Said::new();
+    }
+    assert_eq!(status, 422, "{said}");
+    let text = |error: &Value, key: &str| error[key].as_str().unwrap_or_default().to_owned();
+    let errors = said["errors"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{said}"));
+    let errors = errors.iter();
+    errors
+        .map(|e| (text(e, "field"), text(e, "class"), text(e, "message")))
+        .collect()
+}
+
+/// The lines of `sandbox validate` about a manifest.
+fn command_line(manifest: &Value) -> BTreeSet<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("job.json");
+    std::fs::write(&file, manifest.to_string()).unwrap();
+    let mut command = Command::new(built("sandbox"));
+    let seen = command
+        .args(["validate", "-f"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(seen.stderr).unwrap();
+    assert_eq!(seen.status.success(), said.is_empty(), "{said}");
+    let said = said.replacen(&format!("{}: ", file.display()), "", 1);
+    said.lines().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_wrong_manifest_is_refused_at_every_door_for_the_same_reason() {
+    let world = World::named("refused").await;
+    let client = world.client().await;
+    let server = Node::start(&[]);
+    let rows = wrong();
+    assert!(rows.len() >= 60, "{} rows", rows.len());
+    let mut differ = Vec::new();
+    for row in &rows {
+        let manifest = manifest(row.job.as_deref().unwrap_or("wrong"), &row.spec);
+        let there = api_server(&world, &client, &manifest).await;
+        let here = node(&server, &manifest).await;
+        let typed = command_line(&manifest);
+        let lines: BTreeSet<String> = here.iter().map(|(f, _, m)| format!("{f}: {m}")).collect();
+        let one = |said: &Said, as_wanted: &dyn Fn(&str, &str) -> bool| {
+            let mut said = said.iter();
+            let first = said
+                .next()
+                .is_some_and(|(f, c, m)| *f == row.field && as_wanted(c, m));
+            first && said.next().is_none()
+        };
+        let rule = row.class == "rule";
+        let same = one(&there, &|c, m| {
+            fits(&row.class, c) && (!rule || m.ends_with(&format!(": {}", row.says)))
+        }) && one(&here, &|c, m| {
+            c == row.class
+                && if rule {
+                    m == row.says
+                } else {
+                    m.contains(&row.says)
+                }
+        }) && typed == lines;
+        if !same {
+            differ.push(format!(
+                "{}\n   api server {there:?}\n   http {here:?}\n   validate {typed:?}",
+                row.name
+            ));
+        }
+    }
+    assert!(
+        differ.is_empty(),
+        "{} of {}:\n{}",
+        differ.len(),
+        rows.len(),
+        differ.join("\n")
+    );
+}
+
+#[tokio::test]
+async fn a_right_manifest_is_accepted_at_every_door() {
+    let world = World::named("accepted").await;
+    let client = world.client().await;
+    let server = Node::start(&[]);
+    for (n, row) in right().iter().enumerate() {
+        // Held, so that the node does not begin it.
+        let mut spec = row.spec.clone();
+        spec["suspend"] = json!(true);
+        let manifest = manifest(&format!("right-{n}"), &spec);
+        let there = api_server(&world, &client, &manifest).await;
+        assert!(there.is_empty(), "{}: {there:?}", row.name);
+        if row.needs.is_none() {
+            let here = node(&server, &manifest).await;
+            assert!(here.is_empty(), "{}: {here:?}", row.name);
+        }
+        let typed = command_line(&manifest);
+        assert!(typed.is_empty(), "{}: {typed:?}", row.name);
+    }
+}
