@@ -4,12 +4,18 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::Value;
 
-use crate::AgentJob;
+use crate::{AgentJob, RunnerHost};
 
 /// Of `AgentJob`.
 #[must_use]
 pub fn agent_jobs() -> CustomResourceDefinition {
     finished(AgentJob::crd())
+}
+
+/// Of `RunnerHost`.
+#[must_use]
+pub fn runner_hosts() -> CustomResourceDefinition {
+    finished(RunnerHost::crd())
 }
 
 /// The schema of a definition's version, as JSON.

@@ -6,6 +6,7 @@
 
 pub mod brief;
 pub mod crd;
+pub mod host;
 pub mod job;
 pub mod money;
 pub mod outcome;
@@ -19,6 +20,7 @@ pub mod status;
 pub mod validate;
 
 pub use brief::Brief;
+pub use host::RunnerHost;
 pub use job::{AgentJob, Tenant, Uid};
 pub use money::Usd;
 pub use outcome::{Failure, FailureClass, Outcome};

@@ -132,7 +132,7 @@ pub struct JobResult {
 }
 
 /// The bounds that Kubernetes has for conditions, which their type here does not carry.
-fn bounded(schema: &mut schemars::Schema) {
+pub(crate) fn bounded(schema: &mut schemars::Schema) {
     let fields = schema
         .get_mut("items")
         .and_then(|i| i.get_mut("properties"));

@@ -7,6 +7,7 @@
 
 use std::{fs, path::Path};
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use sandbox_core::crd;
 use serde_json::Value;
 
@@ -21,13 +22,20 @@ fn stands(path: &str, made: &str) {
     panic!("{path} was out of date and has been rewritten; commit it");
 }
 
+fn definition_stands(path: &str, crd: &CustomResourceDefinition) {
+    let text = serde_saphyr::to_string(crd).unwrap();
+    let head = "# Made from core/src by the test `generated`; never edited by hand.";
+    stands(path, &format!("{head}\n{text}"));
+}
+
 #[test]
-fn the_crd_is_the_one_that_the_types_make() {
-    let crd = serde_saphyr::to_string(&crd::agent_jobs()).unwrap();
-    stands(
-        "crds/agentjobs.yaml",
-        &format!("# Made from core/src/spec by the test `generated`; never edited by hand.\n{crd}"),
-    );
+fn the_definition_of_jobs_is_the_one_that_the_types_make() {
+    definition_stands("crds/agentjobs.yaml", &crd::agent_jobs());
+}
+
+#[test]
+fn the_definition_of_hosts_is_the_one_that_the_types_make() {
+    definition_stands("crds/runnerhosts.yaml", &crd::runner_hosts());
 }
 
 /// What is missing beneath a schema: a bound that rules and memory need, or words for `kubectl explain`.
@@ -75,7 +83,7 @@ fn gaps(schema: &Value, path: &str, found: &mut Vec<String>) {
 #[test]
 fn every_text_list_and_map_of_a_definition_is_bounded_and_every_field_has_its_words() {
     let mut found = Vec::new();
-    for crd in [crd::agent_jobs()] {
+    for crd in [crd::agent_jobs(), crd::runner_hosts()] {
         for part in ["spec", "status"] {
             let schema = &crd::schema(&crd)["properties"][part];
             gaps(

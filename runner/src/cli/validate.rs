@@ -1,6 +1,10 @@
 //! Manifests: read, checked, and `sandbox validate -f` for them.
 
-use std::{io::Read, path::PathBuf, process::ExitCode};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result, anyhow};
 use sandbox_core::{AgentJob, validate};
@@ -19,8 +23,8 @@ pub struct Validate {
 impl Validate {
     /// Says what is wrong, with line or field; nothing is sent anywhere.
     pub fn run(&self) -> ExitCode {
-        match read(&self.file) {
-            Ok(_) => {
+        match self.checked() {
+            Ok(()) => {
                 out(&format!("{}: valid", self.file.display()));
                 ExitCode::SUCCESS
             }
@@ -32,11 +36,25 @@ impl Validate {
     }
 }
 
-/// Reads and checks a manifest.
+impl Validate {
+    fn checked(&self) -> Result<()> {
+        let value = value(&self.file)?;
+        if value["kind"] == "RunnerHost" {
+            return validate::parse_host(value).map(drop).map_err(|p| told(&p));
+        }
+        check(value).map(drop)
+    }
+}
+
+/// Reads and checks a job's manifest.
 ///
 /// # Errors
 /// It is not readable, no YAML (with line and column), or no valid job (with field paths).
-pub fn read(file: &std::path::Path) -> Result<AgentJob> {
+pub fn read(file: &Path) -> Result<AgentJob> {
+    check(value(file)?)
+}
+
+fn value(file: &Path) -> Result<Value> {
     let text = if file.as_os_str() == "-" {
         let mut text = String::new();
         std::io::stdin()
@@ -46,8 +64,7 @@ pub fn read(file: &std::path::Path) -> Result<AgentJob> {
     } else {
         std::fs::read_to_string(file).context("read the manifest")?
     };
-    let value: Value = serde_saphyr::from_str(&text).map_err(|e| anyhow!("read the YAML: {e}"))?;
-    check(value)
+    serde_saphyr::from_str(&text).map_err(|e| anyhow!("read the YAML: {e}"))
 }
 
 /// Checks a job given as JSON.
@@ -55,10 +72,12 @@ pub fn read(file: &std::path::Path) -> Result<AgentJob> {
 /// # Errors
 /// Everything that is wrong with it, a line each.
 pub fn check(value: Value) -> Result<AgentJob> {
-    validate::parse(value).map_err(|problems| {
-        let lines: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
-        anyhow!("{}", lines.join("\n"))
-    })
+    validate::parse(value).map_err(|p| told(&p))
+}
+
+fn told(problems: &validate::Problems) -> anyhow::Error {
+    let lines: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
+    anyhow!("{}", lines.join("\n"))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::world::World;
+use super::world::{World, rows};
 
 fn job(name: &str, spec: &Value) -> Value {
     json!({"apiVersion": "multiagent.dev/v1alpha1", "kind": "AgentJob", "metadata": {"name": name}, "spec": spec})
@@ -10,14 +10,6 @@ fn job(name: &str, spec: &Value) -> Value {
 
 fn chat() -> Value {
     json!({"type": "claude_chat", "claudeChat": {"prompt": "hi"}})
-}
-
-/// The words of a table, a row each.
-fn rows(table: &str) -> Vec<Vec<&str>> {
-    table
-        .lines()
-        .map(|l| l.split_whitespace().collect())
-        .collect()
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
     reason = "a test says by panicking that it failed"
 )]
 
+mod hosts;
 mod jobs;
 mod plane;
 mod refused;

@@ -16,7 +16,10 @@ use super::world::World;
 struct Wrong {
     /// What is wrong, in words.
     name: String,
-    /// The name of the job, where that is wrong.
+    /// What it is, where it is no `AgentJob`: then HTTP, which knows jobs, is not asked.
+    #[serde(default)]
+    kind: Option<String>,
+    /// Its name, where that is wrong.
     #[serde(default)]
     job: Option<String>,
     spec: Value,
@@ -30,10 +33,44 @@ struct Wrong {
 #[serde(deny_unknown_fields)]
 struct Right {
     name: String,
+    #[serde(default)]
+    kind: Option<String>,
     spec: Value,
     /// What a node would need besides, and has not in this test.
     #[serde(default)]
     needs: Option<String>,
+}
+
+impl Wrong {
+    /// Whether this, and nothing else, is what the API server says.
+    fn is_told_there(&self, said: &Said) -> bool {
+        let rule = format!(": {}", self.says);
+        let as_wanted = |(field, class, message): &(String, String, String)| {
+            *field == self.field
+                && fits(&self.class, class)
+                && (self.class != "rule" || message.ends_with(&rule))
+        };
+        said.len() == 1 && said.iter().all(as_wanted)
+    }
+
+    /// Whether this, and nothing else, is what we say.
+    fn is_told_here(&self, said: &Said) -> bool {
+        let words = |message: &str| match self.class.as_str() {
+            "rule" => message == self.says,
+            _ => message.contains(&self.says),
+        };
+        let as_wanted = |(field, class, message): &(String, String, String)| {
+            *field == self.field && *class == self.class && words(message)
+        };
+        said.len() == 1 && said.iter().all(as_wanted)
+    }
+
+    /// What the command line says, which names no classes, in the form of the others.
+    fn as_ours(&self, lines: &BTreeSet<String>) -> Said {
+        let parts = lines.iter().filter_map(|line| line.split_once(": "));
+        let parts = parts.map(|(f, m)| (f.to_owned(), self.class.clone(), m.to_owned()));
+        parts.collect()
+    }
 }
 
 fn wrong() -> Vec<Wrong> {
@@ -61,8 +98,10 @@ fn right() -> Vec<Right> {
     serde_saphyr::from_str(include_str!("accepted.yaml")).unwrap()
 }
 
-fn manifest(name: &str, spec: &Value) -> Value {
-    json!({"apiVersion": "multiagent.dev/v1alpha1", "kind": "AgentJob", "metadata": {"name": name}, "spec": spec})
+const JOB: &str = "AgentJob";
+
+fn manifest(kind: &str, name: &str, spec: &Value) -> Value {
+    json!({"apiVersion": "multiagent.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})
 }
 
 /// A field, the class of what is wrong with it, and the words.
@@ -70,8 +109,9 @@ type Said = BTreeSet<(String, String, String)>;
 
 /// What the API server says of a manifest; nothing where it accepts it.
 async fn api_server(world: &World, client: &kube::Client, manifest: &Value) -> Said {
+    let plural = manifest["kind"].as_str().unwrap().to_lowercase() + "s";
     let path = format!(
-        "/apis/multiagent.dev/v1alpha1/namespaces/{}/agentjobs?fieldValidation=Strict",
+        "/apis/multiagent.dev/v1alpha1/namespaces/{}/{plural}?fieldValidation=Strict",
         world.namespace
     );
     let request = axum::http::Request::post(path)
@@ -84,7 +124,7 @@ async fn api_server(world: &World, client: &kube::Client, manifest: &Value) -> S
 }
 
 fn causes(status: &Value) -> Said {
-    if status["kind"] == "AgentJob" {
+    if status["kind"] != "Status" {
         return Said::new();
     }
     let message = status["message"].as_str().unwrap();
@@ -176,29 +216,16 @@ async fn a_wrong_manifest_is_refused_at_every_door_for_the_same_reason() {
     assert!(rows.len() >= 60, "{} rows", rows.len());
     let mut differ = Vec::new();
     for row in &rows {
-        let manifest = manifest(row.job.as_deref().unwrap_or("wrong"), &row.spec);
+        let kind = row.kind.as_deref().unwrap_or(JOB);
+        let manifest = manifest(kind, row.job.as_deref().unwrap_or("wrong"), &row.spec);
         let there = api_server(&world, &client, &manifest).await;
-        let here = node(&server, &manifest).await;
         let typed = command_line(&manifest);
-        let lines: BTreeSet<String> = here.iter().map(|(f, _, m)| format!("{f}: {m}")).collect();
-        let one = |said: &Said, as_wanted: &dyn Fn(&str, &str) -> bool| {
-            let mut said = said.iter();
-            let first = said
-                .next()
-                .is_some_and(|(f, c, m)| *f == row.field && as_wanted(c, m));
-            first && said.next().is_none()
+        let here = match kind {
+            JOB => node(&server, &manifest).await,
+            _ => row.as_ours(&typed),
         };
-        let rule = row.class == "rule";
-        let same = one(&there, &|c, m| {
-            fits(&row.class, c) && (!rule || m.ends_with(&format!(": {}", row.says)))
-        }) && one(&here, &|c, m| {
-            c == row.class
-                && if rule {
-                    m == row.says
-                } else {
-                    m.contains(&row.says)
-                }
-        }) && typed == lines;
+        let lines: BTreeSet<String> = here.iter().map(|(f, _, m)| format!("{f}: {m}")).collect();
+        let same = row.is_told_there(&there) && row.is_told_here(&here) && typed == lines;
         if !same {
             differ.push(format!(
                 "{}\n   api server {there:?}\n   http {here:?}\n   validate {typed:?}",
@@ -221,13 +248,16 @@ async fn a_right_manifest_is_accepted_at_every_door() {
     let client = world.client().await;
     let server = Node::start(&[]);
     for (n, row) in right().iter().enumerate() {
-        // Held, so that the node does not begin it.
         let mut spec = row.spec.clone();
-        spec["suspend"] = json!(true);
-        let manifest = manifest(&format!("right-{n}"), &spec);
+        let kind = row.kind.as_deref().unwrap_or(JOB);
+        if kind == JOB {
+            // Held, so that the node does not begin it.
+            spec["suspend"] = json!(true);
+        }
+        let manifest = manifest(kind, &format!("right-{n}"), &spec);
         let there = api_server(&world, &client, &manifest).await;
         assert!(there.is_empty(), "{}: {there:?}", row.name);
-        if row.needs.is_none() {
+        if kind == JOB && row.needs.is_none() {
             let here = node(&server, &manifest).await;
             assert!(here.is_empty(), "{}: {here:?}", row.name);
         }

@@ -108,3 +108,9 @@ fn told(seen: Output) -> String {
     assert!(seen.status.success(), "{seen:?}");
     String::from_utf8(seen.stdout).unwrap()
 }
+
+/// The words of a table, a row each.
+pub fn rows(table: &str) -> Vec<Vec<&str>> {
+    let lines = table.lines();
+    lines.map(|l| l.split_whitespace().collect()).collect()
+}
