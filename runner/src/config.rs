@@ -310,10 +310,12 @@ fn ttl(flags: &ServeFlags, sources: &Sources) -> Result<Option<std::time::Durati
 }
 
 fn time(name: &str, text: &str) -> Result<std::time::Duration> {
-    let span: kube::core::Duration = text
-        .parse()
-        .map_err(|e| anyhow::anyhow!("read {name}: {text:?} is not like 2h or 90s: {e}"))?;
-    Ok(sandbox_core::spec::span(span))
+    // Not `kube`'s reader, which panics at times that no clock holds.
+    let span = text
+        .parse::<jiff::SignedDuration>()
+        .map_err(anyhow::Error::from);
+    let span = span.and_then(|span| Ok(std::time::Duration::try_from(span)?));
+    span.with_context(|| format!("read {name}: {text:?} is not like 2h or 90s"))
 }
 
 /// Four jobs a core, and no more than one for each half gigabyte of memory.
@@ -329,4 +331,22 @@ fn default_slots() -> u32 {
 fn memory_bytes() -> u64 {
     let info = rustix::system::sysinfo();
     info.totalram.saturating_mul(u64::from(info.mem_unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_is_no_time_is_refused_with_its_name_and_panics_nothing() {
+        for wrong in ["soon", "5", "", "-5s", "1h-5m", "99999999999999999999h"] {
+            let said = time("SANDBOX_DEADLINE", wrong).unwrap_err();
+            let told = format!("read SANDBOX_DEADLINE: {wrong:?} is not like 2h or 90s");
+            assert_eq!(said.to_string(), told);
+        }
+        for (right, seconds) in [("90s", 90), ("1h30m", 5400), ("1.5h", 5400), ("0s", 0)] {
+            let span = time("SANDBOX_DEADLINE", right).unwrap();
+            assert_eq!(span.as_secs(), seconds, "{right}");
+        }
+    }
 }
