@@ -5,7 +5,7 @@
     reason = "a test says by panicking that it failed"
 )]
 
-use std::{fs, path::Path};
+use std::{fmt::Write, fs, path::Path};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use sandbox_core::crd;
@@ -94,4 +94,83 @@ fn every_text_list_and_map_of_a_definition_is_bounded_and_every_field_has_its_wo
         }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// One line for each field beneath a schema: where, of which type and bounds, and its words.
+fn lines(schema: &Value, path: &str, to: &mut String) {
+    let needed = schema["required"].as_array();
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        let needed = needed.is_some_and(|n| n.iter().any(|n| n == name));
+        let words = field["description"].as_str().unwrap().replace('|', "\\|");
+        let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        writeln!(to, "| `{path}` | {} | {words} |", kind(field, needed)).unwrap();
+        lines(field, &path, to);
+        lines(&field["items"], &format!("{path}[]"), to);
+        lines(&field["additionalProperties"], &format!("{path}.KEY"), to);
+    }
+}
+
+/// What a field holds, in a few words.
+fn kind(field: &Value, needed: bool) -> String {
+    let word = |schema: &Value| schema["type"].as_str().unwrap_or_default().to_owned();
+    let mut told = vec![match word(field).as_str() {
+        "array" => format!("list of {}", word(&field["items"])),
+        "object" if !field["additionalProperties"].is_null() => {
+            format!("map to {}", word(&field["additionalProperties"]))
+        }
+        plain => plain.to_owned(),
+    }];
+    if needed {
+        told.push("required".to_owned());
+    }
+    if let Some(choices) = field["enum"].as_array() {
+        let choices: Vec<_> = choices.iter().filter_map(Value::as_str).collect();
+        told.push(format!("one of {}", choices.join(", ")));
+    }
+    let limits = [
+        ("minimum", "from", ""),
+        ("maximum", "to", ""),
+        ("maxLength", "at most", " characters"),
+        ("maxItems", "at most", " items"),
+        ("maxProperties", "at most", " entries"),
+    ];
+    let limits = limits.iter().filter(|(key, ..)| !field[*key].is_null());
+    told.extend(limits.map(|(key, before, behind)| {
+        format!("{before} {}{behind}", field[*key].as_f64().unwrap())
+    }));
+    if !field["default"].is_null() {
+        told.push(format!("default `{}`", field["default"]));
+    }
+    let rules = field["x-kubernetes-validations"].as_array();
+    let rules = rules
+        .into_iter()
+        .flatten()
+        .filter_map(|r| r["message"].as_str());
+    told.extend(
+        rules
+            .filter(|r| !r.contains("cannot be changed"))
+            .map(str::to_owned),
+    );
+    told.join("; ").replace('|', "\\|")
+}
+
+#[test]
+fn the_reference_of_fields_is_what_the_definitions_say() {
+    let mut text = "# Every field\n\nMade from the definitions by the test `generated`; never edited by hand. A rule stands in \
+                    the words in which it is refused.\n".to_owned();
+    for (name, crd) in [
+        ("AgentJob", crd::agent_jobs()),
+        ("RunnerHost", crd::runner_hosts()),
+    ] {
+        for part in ["spec", "status"] {
+            write!(
+                text,
+                "\n## {name}: {part}\n\n| field | holds | what it is |\n|---|---|---|\n"
+            )
+            .unwrap();
+            lines(&crd::schema(&crd)["properties"][part], part, &mut text);
+        }
+    }
+    stands("docs/fields.md", &text);
 }

@@ -5,6 +5,7 @@
 use std::{collections::BTreeSet, process::Command};
 
 use kube::client::Body;
+use sandbox_core::crd;
 use sandbox_tests::node::{Node, built};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -264,4 +265,31 @@ async fn a_right_manifest_is_accepted_at_every_door() {
         let typed = command_line(&manifest);
         assert!(typed.is_empty(), "{}: {typed:?}", row.name);
     }
+}
+
+/// The messages of all rules beneath a schema that hold for a new object.
+fn messages(schema: &Value, to: &mut BTreeSet<String>) {
+    let rules = schema["x-kubernetes-validations"].as_array();
+    for rule in rules.into_iter().flatten() {
+        if !rule["rule"].as_str().unwrap().contains("oldSelf") {
+            to.insert(rule["message"].as_str().unwrap().to_owned());
+        }
+    }
+    let fields = schema["properties"].as_object();
+    let fields = fields.into_iter().flat_map(|f| f.values());
+    let inner = ["items", "additionalProperties"].map(|key| &schema[key]);
+    for part in fields.chain(inner.into_iter().filter(|s| s.is_object())) {
+        messages(part, to);
+    }
+}
+
+#[test]
+fn every_rule_of_the_definitions_is_broken_by_some_manifest_of_the_table() {
+    let mut rules = BTreeSet::new();
+    for crd in [crd::agent_jobs(), crd::runner_hosts()] {
+        messages(&crd::schema(&crd), &mut rules);
+    }
+    let broken: BTreeSet<String> = wrong().into_iter().map(|row| row.says).collect();
+    let never: Vec<_> = rules.difference(&broken).collect();
+    assert!(never.is_empty() && rules.len() > 20, "{never:#?}");
 }
