@@ -4,6 +4,7 @@ pub mod announce;
 pub mod backend;
 pub mod control;
 pub mod face;
+pub mod ledger;
 pub mod seats;
 pub mod store;
 pub mod sweep;

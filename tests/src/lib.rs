@@ -10,6 +10,7 @@ pub mod engine;
 pub mod experiment;
 pub mod fixture;
 pub mod flow;
+pub mod ledger;
 pub mod model_server;
 pub mod node;
 pub mod redis;

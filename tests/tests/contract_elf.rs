@@ -14,6 +14,7 @@ use sandbox_elf::{
 };
 use sandbox_tests::{
     contract::memory::{World, about, ledger::story, seat, success, tenant},
+    ledger::LedgerServer,
     redis::RedisServer,
 };
 
@@ -22,11 +23,13 @@ macro_rules! promises {
         $(mod $part {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                use crate::RedisServer;
+                use crate::{LedgerServer, RedisServer};
                 let folder = tempfile::tempdir().unwrap();
                 let server = RedisServer::start().await.unwrap();
                 let mut all = sandbox_elf::store::all(folder.path()).unwrap();
                 all.push(("redis", server.ledger().await.unwrap()));
+                let elsewhere = LedgerServer::start().unwrap();
+                all.push(("http", elsewhere.ledger().unwrap()));
                 for (word, ledger) in all {
                     println!("on {word}");
                     sandbox_tests::contract::memory::$part::$name(ledger).await;
@@ -130,6 +133,8 @@ async fn the_same_story_gives_the_same_log_items_and_receipts_on_every_ledger() 
     let server = RedisServer::start().await.unwrap();
     let mut all = sandbox_elf::store::all(folder.path()).unwrap();
     all.push(("redis", server.ledger().await.unwrap()));
+    let elsewhere = LedgerServer::start().unwrap();
+    all.push(("http", elsewhere.ledger().unwrap()));
     for (_, ledger) in all {
         let world = World::new(ledger);
         story(&world).await;

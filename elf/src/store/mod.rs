@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::entry::Row;
 
 /// Why a ledger did not do what was asked.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum LedgerError {
     /// The log has moved on since the commit was decided; nothing was written.
     #[error("wrote to memory: somebody else wrote first; ask again")]
@@ -71,7 +71,7 @@ impl Kind {
 }
 
 /// Something that the log amounts to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     /// What it is.
     pub kind: Kind,
@@ -84,7 +84,7 @@ pub struct Item {
 }
 
 /// What becomes of an item.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Put {
     /// It stands so.
     Stands(Item),
@@ -93,7 +93,7 @@ pub enum Put {
 }
 
 /// One conditional write: entries and items, all or nothing.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Commit {
     /// The place of the log's last entry when this was decided.
     pub expected: u64,
@@ -105,7 +105,7 @@ pub struct Commit {
 }
 
 /// A picture of one tenant at one place of its log.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The place.
     pub head: u64,

@@ -13,6 +13,7 @@ mod get;
 mod health;
 mod import;
 mod job;
+mod ledger;
 mod logs;
 mod mcp;
 mod restore;
@@ -76,6 +77,8 @@ enum Command {
     Elf(elf::Elf),
     /// Serve the shared memory to an agent, as an MCP server on stdin and stdout
     Mcp(mcp::Mcp),
+    /// Serve the file of the shared memory to control planes that share it
+    Ledger(ledger::Ledger),
     /// Copy jobs, memory and results of a data folder into one file, also while it is served
     Backup(backup::Backup),
     /// Make a data folder of a backup; jobs that were not over come back suspended
@@ -147,6 +150,7 @@ async fn command(cli: Cli) -> Result<ExitCode> {
         Command::Cancel(c) => c.cancel(&server.api()?).await,
         Command::Suspend(c) => c.suspend(&server.api()?, true).await,
         Command::Resume(c) => c.suspend(&server.api()?, false).await,
+        Command::Ledger(c) => c.run().await,
         Command::Backup(c) => c.run(),
         Command::Restore(c) => c.run().await,
         Command::Import(c) => c.run().await,
