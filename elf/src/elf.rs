@@ -17,7 +17,7 @@ use tokio::sync::{MappedMutexGuard, Mutex as AsyncMutex, MutexGuard, Semaphore};
 
 use crate::{
     ElfError,
-    entry::{Entry, Row},
+    entry::{Entry, Row, VERSION},
     live::{Live, gap},
     rows,
     state::State,
@@ -210,6 +210,7 @@ impl Inner {
     async fn catch_up(&self, live: &mut Live, tenant: &Tenant) -> Kept<()> {
         loop {
             let rows = self.ledger.log(tenant, live.state.head, LOG_PAGE).await?;
+            rows.iter().try_for_each(known)?;
             live.follow(&rows)?;
             if rows.len() < LOG_PAGE as usize {
                 return Ok(());
@@ -219,6 +220,11 @@ impl Inner {
 
     async fn load(&self, tenant: &Tenant) -> Kept<Live> {
         let picture = self.ledger.snapshot(tenant).await?;
+        // Items do not tell who wrote them; the log's last entry does.
+        if let Some(before) = picture.head.checked_sub(1) {
+            let last = self.ledger.log(tenant, before, 1).await?;
+            last.iter().try_for_each(known)?;
+        }
         let state = match rows::read(picture.head, &picture.items) {
             Ok(state) => state,
             // The log is the truth; items are only its sum.
@@ -233,6 +239,7 @@ impl Inner {
         loop {
             let rows = self.ledger.log(tenant, state.head, LOG_PAGE).await?;
             for row in &rows {
+                known(row)?;
                 if row.seq != state.head + 1 {
                     return Err(gap(state.head, row.seq));
                 }
@@ -243,6 +250,17 @@ impl Inner {
             }
         }
     }
+}
+
+/// An entry of a newer release means something that this one does not know.
+fn known(row: &Row) -> Kept<()> {
+    if row.v <= VERSION {
+        return Ok(());
+    }
+    Err(LedgerError::Unreadable(format!(
+        "read memory's log: entry {} has version {}, this program knows {VERSION}; use the newer release",
+        row.seq, row.v
+    )))
 }
 
 /// Notes that a commit has arrived. One that has not makes the picture wrong, for it shows what the

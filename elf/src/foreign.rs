@@ -26,13 +26,14 @@ pub fn row(line: Value, redactor: &Redactor, now: Timestamp) -> Result<Row, Stri
         let why = text::cut(&redactor.clean(&e.to_string()), 200);
         format!("it is no entry of a memory's log: {why}")
     };
-    let mut row: Row = serde_json::from_value(line).map_err(wrong)?;
-    if !(1..=VERSION).contains(&row.v) {
+    // First, for a newer one may have another shape.
+    let version = line.get("v").and_then(Value::as_u64);
+    if let Some(version) = version.filter(|v| !(1..=u64::from(VERSION)).contains(v)) {
         return Err(format!(
-            "it has version {}; this release reads 1 to {VERSION}",
-            row.v
+            "it has version {version}; this release reads 1 to {VERSION}"
         ));
     }
+    let mut row: Row = serde_json::from_value(line).map_err(wrong)?;
     let mut entry = serde_json::to_value(&row.entry).map_err(wrong)?;
     clean(&mut entry, "", redactor)?;
     row.entry = checked(serde_json::from_value(entry).map_err(wrong)?, now)?;
@@ -167,6 +168,7 @@ mod tests {
     fn what_is_no_entry_of_ours_is_refused_with_the_reason() {
         let mut newer = rule("a good rule");
         newer["v"] = json!(VERSION + 1);
+        newer["entry"] = json!({"kind": "dreamt"});
         let mut wide = rule("a good rule");
         wide["entry"]["domain"] = "Data Base".into();
         let mut long = rule("a good rule");

@@ -97,8 +97,16 @@ fn trail(state: &State, key: &TrailKey) -> Option<Kept<String>> {
 /// The state that a picture shows.
 ///
 /// # Errors
-/// An item cannot be read; the log still can.
+/// An item cannot be read, or is not of this log; the log still can be.
 pub fn read(head: u64, items: &[Item]) -> Kept<State> {
+    if let Some(item) = items.iter().find(|item| item.seq > head) {
+        return Err(LedgerError::Unreadable(format!(
+            "read memory's {} {}: entry {} changed it, and the log ends at {head}",
+            item.kind.word(),
+            item.id,
+            item.seq
+        )));
+    }
     let mut state = State {
         head,
         ..State::default()

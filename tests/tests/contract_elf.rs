@@ -73,6 +73,7 @@ promises! {
         the_same_lesson_is_one_rule_with_more_evidence
         a_lesson_that_only_repeats_the_prompt_is_no_evidence
         odd_numbers_and_texts_are_made_good_not_refused
+        a_grade_teaches_what_the_bare_end_does_not
         trails_fade_and_failures_fade_slower
         a_caller_that_gives_up_breaks_nothing;
     trust:
@@ -111,6 +112,7 @@ promises! {
     tools:
         every_tool_answers_flat_and_wrapped_as_its_schema_says
         what_no_tool_can_use_is_a_failure_that_names_it_and_writes_nothing
+        pages_of_a_search_and_of_plans_cover_everything_once
         no_tool_and_no_text_shows_anything_of_another_tenant
         odd_calls_by_the_hundred_show_and_change_nothing_of_another_tenant;
     hostile:
@@ -124,6 +126,10 @@ promises! {
         two_nodes_on_one_ledger_see_each_other_and_never_fork_the_log
         ends_are_listed_newest_first_in_pages
         the_export_is_the_log_line_by_line;
+    broken:
+        a_clock_that_is_ahead_or_set_back_loses_nothing_and_stops_nothing
+        a_log_that_a_newer_release_went_on_with_is_refused_and_left_as_it_is
+        items_that_are_not_of_this_log_are_made_anew_from_it;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -197,6 +203,82 @@ fn a_file_that_is_no_memory_of_ours_is_refused_and_left_as_it_is() {
     drop(sandbox_operator::store::sqlite::SqliteStore::open(&jobs).unwrap());
     let refused = SqliteLedger::open(&jobs).err().unwrap();
     assert!(matches!(refused, OpenError::Foreign { .. }), "{refused}");
+}
+
+/// A file with the memories of three tenants, and how many bytes it has.
+async fn some_memory(path: &std::path::Path) -> u64 {
+    let elf = Elf::open(path).unwrap();
+    for (name, many) in [("a", 300_u32), ("b", 2), ("c", 2)] {
+        for job in 0..many {
+            let mut end = success(&[&format!("[LEARNED:db] Lesson of {name} about table{job}")]);
+            end.tenant = tenant(name);
+            elf.record(&seat(job + 1, 1), &end).await.unwrap();
+        }
+    }
+    drop(elf);
+    // What stands beside the file goes into it.
+    let db = rusqlite::Connection::open(path).unwrap();
+    db.pragma_update(None, "wal_checkpoint", "TRUNCATE")
+        .unwrap();
+    std::fs::metadata(path).unwrap().len()
+}
+
+/// Whatever is damaged, memory says so or tells the truth, and opening it changes no byte of what is left.
+#[tokio::test]
+async fn a_memory_with_damaged_pages_says_so_and_invents_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, path) = (folder.path().join("whole.db"), folder.path().join("elf.db"));
+    let size = some_memory(&whole).await;
+    let truth = |elf: Elf| async move {
+        let page = RuleQuery {
+            limit: 500,
+            ..RuleQuery::default()
+        };
+        let rules = elf.list_rules(&tenant("a"), page).await?;
+        Ok::<_, sandbox_elf::ElfError>(rules.rules)
+    };
+    let all = truth(Elf::open(&whole).unwrap()).await.unwrap();
+    assert_eq!(all.len(), 300);
+    let (mut refused, page) = (0, 4_096);
+    for number in 0..size / page {
+        let mut bytes = std::fs::read(&whole).unwrap();
+        let from = usize::try_from(number * page).unwrap();
+        bytes[from..from + 4_096].fill(0xa5);
+        std::fs::write(&path, &bytes).unwrap();
+        let said = match Elf::open(&path) {
+            Ok(elf) => truth(elf).await.map_err(|e| e.to_string()),
+            Err(e) => Err(e.to_string()),
+        };
+        match said {
+            Ok(rules) => assert_eq!(rules, all, "page {number}"),
+            Err(said) => {
+                refused += 1;
+                assert!(said.contains("memory"), "page {number}: {said}");
+            }
+        }
+        for beside in ["elf.db-wal", "elf.db-shm"] {
+            let _ = std::fs::remove_file(folder.path().join(beside));
+        }
+    }
+    assert!(refused > 5, "{refused} of {}", size / page);
+}
+
+#[tokio::test]
+async fn a_memory_of_a_newer_schema_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("elf.db");
+    some_memory(&path).await;
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.pragma_update(None, "user_version", 99).unwrap();
+    drop(db);
+    let before = std::fs::read(&path).unwrap();
+    let refused = SqliteLedger::open(&path).err().unwrap();
+    assert!(
+        matches!(refused, OpenError::Newer { seen: 99, .. }),
+        "{refused}"
+    );
+    assert!(refused.to_string().contains("newer release"), "{refused}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
 #[tokio::test]

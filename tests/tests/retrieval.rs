@@ -13,6 +13,7 @@ fn a_real_diagnostic_of_the_compiler_finds_the_explanation_of_its_code() {
     for set in rustc::sets(folder.path(), 6).unwrap() {
         let seen = measure(&set).unwrap();
         assert!(seen.queries >= 40, "{}: {seen:?}", set.name);
+        println!("{} {seen:?}", set.name);
         assert!(seen.ndcg_at_10 >= 0.80, "{}: {seen:?}", set.name);
         assert!(seen.recall_at_10 >= 0.90, "{}: {seen:?}", set.name);
     }
@@ -22,5 +23,7 @@ fn a_real_diagnostic_of_the_compiler_finds_the_explanation_of_its_code() {
 fn a_situation_in_other_words_than_the_lesson_finds_it_in_two_of_five_cases() {
     let seen = measure(&rustc::paraphrased().unwrap()).unwrap();
     assert!(seen.queries >= 200, "{seen:?}");
-    assert!(seen.recall_at_10 >= 0.42, "{seen:?}");
+    // A point below what was measured: what ranks worse is to be noticed.
+    assert!(seen.recall_at_10 >= 0.46, "{seen:?}");
+    assert!(seen.ndcg_at_10 >= 0.30, "{seen:?}");
 }

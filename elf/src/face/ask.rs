@@ -52,7 +52,7 @@ impl Elf {
         .await
     }
 
-    /// The rules that are known to help: none until the counts are learned from.
+    /// The rules that are known to help.
     ///
     /// # Errors
     /// The store cannot be read.

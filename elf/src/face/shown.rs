@@ -73,7 +73,7 @@ pub struct Heuristic {
     pub source_type: String,
     /// The seat of the agent that said it first.
     pub source_id: Option<String>,
-    /// 0 to 1: the same for every rule until the counts are learned from.
+    /// How sure it is that it helps, 0 to 1.
     pub confidence: f64,
     /// Successes with the rule in the prompt, and votes that it helped.
     pub times_validated: u64,

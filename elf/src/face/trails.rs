@@ -36,7 +36,7 @@ pub struct TrailQuery {
 enum Wanted {
     All,
     Below(String),
-    Fits(Pattern),
+    Fits(String, Pattern),
 }
 
 impl Wanted {
@@ -52,18 +52,23 @@ impl Wanted {
         let wrong = |e: glob::PatternError| {
             ElfError::invalid("path", format!("it is no pattern: {}", e.msg))
         };
-        Pattern::new(path).map(Self::Fits).map_err(wrong)
+        let fits = |pattern| Self::Fits(path.to_owned(), pattern);
+        Pattern::new(path).map(fits).map_err(wrong)
     }
 
     fn has(&self, file: &str) -> bool {
         match self {
             Self::All => true,
-            Self::Below(path) => file
-                .strip_prefix(path.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-            Self::Fits(pattern) => pattern.matches_with(file, WITHIN),
+            Self::Below(path) => is_below(file, path),
+            // A file may have such signs in its name.
+            Self::Fits(path, pattern) => is_below(file, path) || pattern.matches_with(file, WITHIN),
         }
     }
+}
+
+fn is_below(file: &str, path: &str) -> bool {
+    file.strip_prefix(path)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl Elf {

@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CONTROL,
-    verdict::{GOLDEN, LEAST, LEAST_EFFECT, LOST, Verdict},
+    verdict::{GOLDEN, LEAST, LEAST_EFFECT, LOST, Verdict, more_jobs},
 };
+
+/// What a rule of which little is known is supposed to be worth: as much as a good one.
+const SUPPOSED: f64 = 0.1;
 
 /// Why a rule is golden or is not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,7 +72,16 @@ fn sentence(verdict: &Verdict, lacking: &[&str]) -> String {
         _ if lacking == ["control"] => {
             "All it lacks is jobs that it fits and is kept back from.".to_owned()
         }
-        Some(jobs) => format!("About {jobs} more jobs, if its effect is as expected."),
+        Some(jobs) => {
+            format!(
+                "Not enough evidence yet: about {jobs} more jobs, if its effect is as expected."
+            )
+        }
+        None if verdict.high >= LEAST_EFFECT => format!(
+            "Not enough evidence yet: about {} more jobs, if it is worth {}.",
+            more_jobs(verdict, SUPPOSED),
+            points(SUPPOSED)
+        ),
         None => format!(
             "With an effect below {}, no number of jobs makes it so.",
             points(LEAST_EFFECT)
@@ -203,7 +215,7 @@ mod tests {
         low: 0.02,
         high: 0.14,
         injected: 40,
-        withheld: 12,
+        withheld: 20,
         missing: Some(0),
         golden: true,
     };
@@ -249,7 +261,7 @@ mod tests {
                 .sentence
                 .ends_with("15 are asked. About 9 more.")
         );
-        assert_eq!(of(free, 3).jobs_missing, Some(60), "one time in ten");
+        assert_eq!(of(free, 3).jobs_missing, Some(120), "one time in ten");
         assert!(
             of(small, 1).sentence.contains("by +2.0 points"),
             "{:?}",
@@ -267,19 +279,40 @@ mod tests {
         };
         let said = Explained::of(&far).sentence;
         assert!(
-            said.contains("1 of 4 conditions lack (confidence). About 210 more jobs"),
+            said.contains(
+                "1 of 4 conditions lack (confidence). Not enough evidence yet: about 210 more jobs"
+            ),
             "{said}"
         );
         let never = Verdict {
             golden: false,
             effect: -0.1,
             confidence: 0.1,
+            low: -0.2,
+            high: 0.0,
             missing: None,
             ..PROVEN
         };
         let said = Explained::of(&never).sentence;
         assert!(
             said.contains("(confidence, effect)") && said.contains("no number of jobs"),
+            "{said}"
+        );
+        let new = Verdict {
+            golden: false,
+            effect: 0.0,
+            confidence: 0.5,
+            low: -0.2,
+            high: 0.2,
+            injected: 0,
+            withheld: 0,
+            missing: None,
+        };
+        let said = Explained::of(&new).sentence;
+        assert!(
+            said.ends_with(
+                "Not enough evidence yet: about 127 more jobs, if it is worth +10.0 points."
+            ),
             "{said}"
         );
     }

@@ -78,6 +78,67 @@ fn a_golden_rule_that_stops_helping_is_golden_no_more() {
 }
 
 #[test]
+fn between_the_two_bars_a_rule_stays_what_it_was() {
+    let belief = |sure: f64, golden| Belief {
+        effect: 0.1,
+        sd: 0.1 / sure,
+        tally: block::Tally {
+            injected: 100,
+            withheld: 100,
+            golden,
+        },
+    };
+    // So many standard deviations above zero: 0.977, 0.89 and 0.79 sure.
+    for (sure, of_others, of_golden) in [(2.0, true, true), (1.2, false, true), (0.8, false, false)]
+    {
+        assert_eq!(verdict::is_golden(belief(sure, false)), of_others, "{sure}");
+        assert_eq!(verdict::is_golden(belief(sure, true)), of_golden, "{sure}");
+    }
+}
+
+#[test]
+fn what_was_known_of_a_rule_grows_old_by_outcomes_of_its_domain_alone() {
+    let mut model = model(1);
+    for n in 0..400 {
+        let given: &[u64] = if n % 2 == 0 { &[1] } else { &[] };
+        model.learn(&step(given, &[], at_rate(n / 2, 6)));
+    }
+    let sd = |model: &Model| model.belief(1).unwrap().sd;
+    let known = sd(&model);
+    for _ in 0..4_000 {
+        let elsewhere = Step {
+            domain: "git",
+            ..step(&[], &[], 1.0)
+        };
+        model.learn(&elsewhere);
+    }
+    assert!((sd(&model) - known).abs() < 1e-12, "another domain's");
+    for n in 0..4_000 {
+        model.learn(&step(&[], &[], at_rate(n, 6)));
+    }
+    let old = sd(&model);
+    assert!(old > 1.5 * known && old <= PRIOR_SD, "{known} {old}");
+}
+
+#[test]
+fn an_opinion_moves_what_is_believed_far_less_than_an_outcome() {
+    let moved = |tell: fn(&mut Model)| {
+        let mut model = model(1);
+        (0..50).for_each(|n| model.learn(&step(&[], &[1], at_rate(n, 6))));
+        tell(&mut model);
+        let belief = model.belief(1).unwrap();
+        (belief.effect, belief.tally.injected)
+    };
+    let (by_outcome, seen) = moved(|m| m.learn(&step(&[1], &[], 1.0)));
+    let (by_word, heard) = moved(|m| m.hear(1, true));
+    assert!(
+        by_word > 0.0 && by_word < by_outcome / 2.0,
+        "{by_word} {by_outcome}"
+    );
+    assert_eq!((seen, heard), (1, 0));
+}
+
+#[test]
 fn a_domain_with_very_many_rules_still_learns() {
     let mut model = model(300);
     for n in 0..400 {

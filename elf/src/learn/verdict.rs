@@ -8,8 +8,9 @@ pub const GOLDEN: f64 = 0.975;
 pub const LOST: f64 = 0.80;
 /// The least effect of a golden rule: three points of success.
 pub(super) const LEAST_EFFECT: f64 = 0.03;
-/// Prompts that a golden rule stood in, and that it fitted and was kept out of: its control.
-pub(super) const LEAST: (u64, u64) = (15, 10);
+/// Prompts that a golden rule stood in, and that it fitted and was kept out of: its control. With a smaller one, more than
+/// one in a hundred rules that do nothing are golden for a while within their first 200 jobs.
+pub(super) const LEAST: (u64, u64) = (15, 16);
 /// The middle 90 % of a normal, in standard deviations.
 const NINETY: f64 = 1.644_853_626_951_472_2;
 
@@ -89,10 +90,20 @@ pub fn missing(belief: Belief) -> Option<u64> {
     if belief.effect < LEAST_EFFECT {
         return None;
     }
+    Some(jobs(belief.effect, belief.sd, belief.tally.injected))
+}
+
+/// The same, if the effect were this one.
+pub(super) fn more_jobs(verdict: &Verdict, effect: f64) -> u64 {
+    let sd = (verdict.high - verdict.effect) / NINETY;
+    jobs(effect, sd, verdict.injected)
+}
+
+fn jobs(effect: f64, sd: f64, injected: u64) -> u64 {
     // Each job narrows the variance as a measurement of this noise does; half of them are control.
-    let wanted = (belief.effect / 1.96).powi(2);
-    let more = 2.0 * NOISE * (1.0 / wanted - 1.0 / belief.sd.powi(2).max(f64::MIN_POSITIVE));
-    let short = LEAST.0.saturating_sub(belief.tally.injected);
+    let wanted = (effect / 1.96).powi(2);
+    let more = 2.0 * NOISE * (1.0 / wanted - 1.0 / sd.powi(2).max(f64::MIN_POSITIVE));
+    let short = LEAST.0.saturating_sub(injected);
     // Neither negative nor beyond what fits.
     #[allow(
         clippy::cast_possible_truncation,
@@ -100,5 +111,5 @@ pub fn missing(belief: Belief) -> Option<u64> {
         reason = "clamped"
     )]
     let more = more.clamp(0.0, 1e9).ceil() as u64;
-    Some(more.max(short))
+    more.max(short)
 }

@@ -11,7 +11,7 @@ use super::marks;
 const NAMED: &str = r#"(?ix)
     \b ( [a-z0-9_.\-]* (?: passw(?:or)?d | passphrase | pwd | secret | token | credential
         | api[_\-]?key | access[_\-]?key | private[_\-]?key | signing[_\-]?key | encryption[_\-]?key
-        | [_\-]key\b | [a-z]key\b )
+        | [_\-]key\b | [a-z]key\b | [_.\-]pass\b )
         [a-z0-9_\-]* )
     ( ["']? \s* (?: :=|=>|=|: ) \s* ["'`]? )
     ( [^\s"'`,;)\]}]{6,} )"#;
@@ -112,14 +112,15 @@ fn is_value(name: &str, join: &str, value: &str) -> bool {
     let lower = value.to_lowercase();
     let name_says_little = !SECRETIVE.iter().any(|w| name.to_lowercase().contains(w));
     if name_says_little {
-        return is_key(value) && !is_reference(value);
+        let typed = name.to_lowercase().ends_with("pass") && is_odd(&lower);
+        return (typed || is_key(value)) && !is_reference(value);
     }
     let bare = lower.trim_end_matches(['.', '!', '?', ':']);
     if is_reference(value) || NO_VALUE.contains(&bare) || repeats_name(name, bare) {
         return false;
     }
     if value.len() < 8 {
-        return is_odd(bare);
+        return is_odd(&lower);
     }
     let assigned = join.contains('=') && !join.contains("=>");
     let quoted = join.ends_with(['"', '\'']);

@@ -77,7 +77,7 @@ pub const TABLE: &[Pattern] = &[
         "private-key",
         r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\z)",
     ),
-    p("age-key", r"AGE-SECRET-KEY-1[0-9A-Z]{58}"),
+    p("age-key", r"AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]{40,}"),
     with(
         "url-password",
         r"\b[a-zA-Z][a-zA-Z0-9+.\-]*://[^\s/:@?#]*:([^\s/]+)@",
@@ -100,9 +100,13 @@ pub const TABLE: &[Pattern] = &[
         "jwt",
         r"\beyJ[A-Za-z0-9_\-]{8,}\.eyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*)?",
     ),
+    p(
+        "jwt",
+        r"\beyJ[A-Za-z0-9_\-]{12,}={0,2}\.[A-Za-z0-9_\-]{16,}\.[A-Za-z0-9_\-]{16,}",
+    ),
     with(
         "authorization",
-        r#"(?i)\bauthorization["']?\s*[:=]\s*["']?(?:[a-z][a-z0-9_\-]*\s+)?([^\s"',;]{12,})"#,
+        r#"(?i)\bauthorization["'\]]{0,2}\s*[:=]\s*["']?(?:[a-z][a-z0-9_\-]*\s+)?([^\s"',;]{12,})"#,
         credential,
     ),
     with(
@@ -113,6 +117,26 @@ pub const TABLE: &[Pattern] = &[
     with(
         "cookie",
         r"(?i)\b(?:set-)?cookie:\s*[A-Za-z0-9_.\-]+=([^\s;]{8,})",
+        mixed,
+    ),
+    with(
+        "cookie",
+        r"(?i)\b[a-z0-9_]*(?:session|sessionid|sessid)=([A-Za-z0-9%+/_.\-]{24,})",
+        mixed,
+    ),
+    with(
+        "header",
+        r#"(?i)\b(?:x-[a-z0-9\-]*(?:auth|token|key|secret)[a-z\-]*|jenkins-crumb)["']?\s*[:=]\s*["']?([A-Za-z0-9+/=_.:~\-]{16,})"#,
+        mixed,
+    ),
+    with(
+        "credential",
+        r#"(?i)\s--?(?:password|passwd|pass|pwd|[a-z\-]*(?:token|secret|api-?key|access-?key))[ =]["']?([^\s"'$%<{\[(]{7,})"#,
+        mixed,
+    ),
+    with(
+        "credential",
+        r"(?i)(?:^|\s)/(?:pass|password|rp)[: ]([^\s'\x22$%<{]{6,})",
         mixed,
     ),
     p("aws-access-key", r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),
@@ -154,7 +178,7 @@ pub const TABLE: &[Pattern] = &[
     ),
     with(
         "stripe-key",
-        r"\b[srp]k_(?:live|test|prod)_[A-Za-z0-9]{10,}",
+        r"\b[srp]k_(?:live|test|prod)_[A-Za-z0-9_\-]{10,}",
         drawn,
     ),
     p("stripe-webhook", r"\bwhsec_[A-Za-z0-9+/=]{24,}"),
@@ -177,16 +201,21 @@ pub const TABLE: &[Pattern] = &[
     ),
     with(
         "xml-secret",
-        r"(?i)<[a-z]*(?:password|secret|token)>([^<>\s]{6,})</",
+        r"(?i)<[a-z]*(?:password|secret|token|[a-z]key)>([^<>\s]{6,})</",
         credential,
     ),
+    p(
+        "xml-secret",
+        r"(?i)<[a-z]*password>\s*<value>([^<>\s]{6,})</",
+    ),
+    p("password-hash", r"\$krb5[a-z]+\$\d+\$[^\s'\x22]{30,}"),
     p(
         "password-hash",
         r"\$(?:1|2[abxy]|5|6|7|8|9|y|argon2(?:id|i|d))\$[A-Za-z0-9./=,+$\-]{20,}",
     ),
     p(
         "dynatrace-token",
-        r"\bdt0[a-z]\d{2}\.[A-Z2-7]{24}\.[A-Z2-7]{64}",
+        r"\bdt0[a-z]\d{2}\.[A-Z0-9]{8,24}\.[A-Z0-9]{56,64}",
     ),
     p(
         "teams-webhook",
@@ -217,7 +246,7 @@ pub const TABLE: &[Pattern] = &[
     p("twilio-key", r"\bSK[0-9a-f]{32}\b"),
     p("mailgun-key", r"\bkey-[0-9a-f]{32}\b"),
     p("mailchimp-key", r"\b[0-9a-f]{32}-us\d{1,2}\b"),
-    p("telegram-token", r"\b\d{8,10}:AA[A-Za-z0-9_\-]{33}"),
+    with("telegram-token", r"\b\d{8,10}:[A-Za-z0-9_\-]{35}", random),
     p(
         "discord-token",
         r"\b[MNO][A-Za-z0-9_\-]{23,27}\.[A-Za-z0-9_\-]{6}\.[A-Za-z0-9_\-]{27,}",
@@ -268,10 +297,59 @@ pub const TABLE: &[Pattern] = &[
     ),
     with("tailscale-key", r"\btskey-[a-z]+-[A-Za-z0-9\-]{20,}", drawn),
     p("onepassword-token", r"\bops_eyJ[A-Za-z0-9+/=_\-]{50,}"),
+    with("easypost-key", r"\bEZ[AT]K[A-Za-z0-9]{50,}", mixed),
+    with("modal-key", r"\ba[ks]-[A-Za-z0-9]{22}\b", random),
+    with("jina-key", r"\bjina_[A-Za-z0-9]{40,}", mixed),
+    with("together-key", r"\btgp_v1_[A-Za-z0-9_\-]{40,}", mixed),
+    p("asaas-key", r"\$aact_[A-Za-z0-9_]{20,}"),
+    p(
+        "devcycle-key",
+        r"\bdvc_(?:client|mobile|server)_[A-Za-z0-9_]{8,}",
+    ),
+    p("mercadopago-key", r"\bAPP_USR-[0-9a-f\-]{40,}"),
+    p("riot-key", r"\bRGAPI-[a-z0-9\-]{36}"),
+    p(
+        "dropbox-token",
+        r"\b[a-z0-9]{11}AAAAAAAAAA[A-Za-z0-9_\-]{40,}",
+    ),
+    p(
+        "sonar-token",
+        r#"(?i)sonar[._]?(?:login|token)["']?\s*[=,:]\s*["']?([0-9a-z_]{40,})"#,
+    ),
+    with("webhook", r"(?i)/hooks/([A-Za-z0-9]{20,})", mixed),
+    with(
+        "device-token",
+        r"(?i)/api/v1/([A-Za-z0-9]{20})/(?:telemetry|attributes|rpc)",
+        mixed,
+    ),
+    with(
+        "docker-auth",
+        r#"(?i)["']auth["']\s*:\s*["']([A-Za-z0-9+/=]{16,})["']"#,
+        drawn,
+    ),
+    p(
+        "sealed-secret",
+        r#"(?i)\bsecure:\s*["']?([A-Za-z0-9+/=\\\s]{100,})"#,
+    ),
+    with(
+        "credential",
+        r#"(?i)\bconvertto-securestring\s+(?:-string\s+)?["']([^"'$]{6,})["']"#,
+        no_placeholder,
+    ),
+    with(
+        "credential",
+        r#"(?i)\b(?:networkcredential(?:\]::new)?|mysqli?_connect|mysqli|dbi(?:->|\.)connect)\(\s*(?:["'][^"']*["']\s*,\s*){1,2}["']([^"']{6,})["']"#,
+        mixed,
+    ),
+    with(
+        "credential",
+        r"(?i)\b(?:enable (?:password|secret)(?: \d)?|snmp-server community) (\S{6,})",
+        mixed,
+    ),
     // A word for a key, and the number of one: vendors' own prefixes are too many to list.
     p(
         "prefixed-key",
-        r"(?i)\b(?:[a-z]{0,8}(?:sk|pk|pat|api|key|tok|at)\d{0,2})[_\-](?:[a-z0-9]{2,8}[_\-]){0,2}[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b",
+        r"(?i)\b(?:[a-z]{0,8}(?:sk|pk|pat|api|key|tok|at|ovsxp)\d{0,2})[_\-](?:[a-z0-9]{2,8}[_\-]){0,2}[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b",
     ),
     with(
         "prefixed-key",
@@ -280,7 +358,17 @@ pub const TABLE: &[Pattern] = &[
     ),
     with(
         "prefixed-key",
-        r"\b(?:sk|pk|rk|ico|key|PRIVATE|xkeysib)-[0-9a-f]{32,128}(?:-[A-Za-z0-9]{8,20})?\b",
+        r"\b(?:sk|pk|rk|bpk|cr|tk|ico|key|PRIVATE|xkeysib)-(?:[a-z]{2}-)?[0-9a-f]{32,128}(?:-[A-Za-z0-9]{8,20})?\b",
+        mixed,
+    ),
+    with(
+        "prefixed-key",
+        r"\b[a-z]{2,8}_(?:live|test|prod|sandbox|pat|key|secret|token)_[A-Za-z0-9]{16,}",
+        random,
+    ),
+    with(
+        "prefixed-key",
+        r"\b(?:key|tok|token|secret)_[0-9a-f]{24,}\b",
         mixed,
     ),
 ];

@@ -27,7 +27,9 @@ fn samples() -> Vec<(&'static str, String)> {
     let mut all = tokens();
     all.extend(services());
     all.extend(prefixed());
+    all.extend(vendors());
     all.extend(enclosed());
+    all.extend(typed());
     all.extend(valued());
     all.extend(named());
     all
@@ -136,9 +138,103 @@ fn prefixed() -> Vec<(&'static str, String)> {
         ("prefixed-key", format!("ab_pt_{}_{}", h(32), h(10))),
         ("prefixed-key", format!("sk-{}", h(32))),
         (
-            "prefixed-key",
+            "riot-key",
             "RGAPI-0b1c2d3e-1111-4222-8333-0123456789ab".to_owned(),
         ),
+        (
+            "prefixed-key",
+            "ovsxp_0b1c2d3e-1111-4222-8333-0123456789ab".to_owned(),
+        ),
+        ("prefixed-key", format!("tk-us-{}", h(48))),
+        ("prefixed-key", format!("flb_live_{}", m(20))),
+        ("prefixed-key", format!("key_{}", h(28))),
+    ]
+}
+
+fn vendors() -> Vec<(&'static str, String)> {
+    let (m, h) = (mixed, hex);
+    vec![
+        ("age-key", format!("AGE-SECRET-KEY-PQ-1{}", &UPPER[..58])),
+        ("easypost-key", format!("EZAK{}", m(54))),
+        ("modal-key", format!("as-{}", m(22))),
+        ("jina-key", format!("jina_{}{}", h(32), m(28))),
+        ("together-key", format!("tgp_v1_{}", m(43))),
+        ("asaas-key", format!("ASAAS_API_KEY=|$aact_prod_{}|", m(30))),
+        ("devcycle-key", "dvc_server_abc12345".to_owned()),
+        (
+            "mercadopago-key",
+            format!(
+                "APP_USR-{}-040126-{}-{}",
+                &DIGITS[..16],
+                h(32),
+                &DIGITS[..10]
+            ),
+        ),
+        (
+            "dropbox-token",
+            format!("{}AAAAAAAAAA{}", &LOWER[..11], m(43)),
+        ),
+        (
+            "dynatrace-token",
+            format!("dt0s02.ABCDEF1H.{}", "ABCDEFGH234567AB".repeat(4)),
+        ),
+        ("telegram-token", format!("{}:{}", &DIGITS[..10], m(35))),
+        ("jwt", format!("eyJ{}.{}.{}", m(20), m(30), m(40))),
+        (
+            "password-hash",
+            format!("$krb5asrep$23$|user@domain.example:{}${}|", h(32), h(64)),
+        ),
+    ]
+}
+
+/// What people type: beside commands, in calls, in headers and in files of other programs.
+fn typed() -> Vec<(&'static str, String)> {
+    let (m, h) = (mixed, hex);
+    vec![
+        (
+            "credential",
+            "mysql -u root --password |Pr0d!x77|".to_owned(),
+        ),
+        ("credential", format!("app login --api-key |{}|", m(20))),
+        (
+            "credential",
+            "cmdkey /user:admin /pass:|Passw0rt!|".to_owned(),
+        ),
+        (
+            "credential",
+            "ConvertTo-SecureString '|MyS3cret!|' -AsPlainText".to_owned(),
+        ),
+        (
+            "credential",
+            "mysqli_connect('db.internal', 'admin', '|Passw0rt|', 'mydb')".to_owned(),
+        ),
+        ("credential", "enable password |MyS3cretPass|".to_owned()),
+        ("header", format!("X-Example-Auth: |{}|", m(30))),
+        ("header", format!("-H 'Jenkins-Crumb:|{}|'", h(32))),
+        ("cookie", format!("_gitlab_session=|{}|", h(32))),
+        (
+            "webhook",
+            format!("https://chat.example/hooks/|{}|", &LOWER[..26]),
+        ),
+        (
+            "device-token",
+            format!("https://things.example/api/v1/|{}|/telemetry", &LOWER[..20]),
+        ),
+        ("docker-auth", format!("{{\"auth\": \"|{}|\"}}", m(28))),
+        ("sonar-token", format!("-Dsonar.login=|{}|", h(40))),
+        (
+            "sealed-secret",
+            format!("- secure: \"|{}|\"", m(80).repeat(2)),
+        ),
+        (
+            "authorization",
+            format!("headers['Authorization'] = 'Basic |{}|'", m(28)),
+        ),
+        (
+            "xml-secret",
+            "<Password><Value>|Pla1nText|</Value></Password>".to_owned(),
+        ),
+        ("named-secret", "as400.pass=|r4ndPassw0rt|".to_owned()),
     ]
 }
 

@@ -51,6 +51,10 @@ pub(super) struct Search {
     #[serde(default = "ten")]
     #[schemars(range(min = 1, max = 50))]
     pub limit: u32,
+    /// The next_cursor of the answer before, for what comes after it.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 20))]
+    pub cursor: Option<String>,
 }
 
 const fn ten() -> u32 {
@@ -242,6 +246,9 @@ pub(super) struct Plans {
     /// Most plans.
     #[schemars(range(min = 1, max = 50))]
     pub limit: u32,
+    /// The next_cursor of the answer before, for what comes after it.
+    #[schemars(length(min = 1, max = 20))]
+    pub cursor: Option<String>,
 }
 
 impl Default for Plans {
@@ -249,6 +256,7 @@ impl Default for Plans {
         Self {
             status: Which::Active,
             limit: ten(),
+            cursor: None,
         }
     }
 }

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     Elf, ElfError,
     face::{Heuristic, HeuristicQuery},
+    plan::MAX_PLANS,
     prompt, text,
 };
 use sandbox_core::port::Lesson;
@@ -24,6 +25,8 @@ const LOOKED_AT: u32 = 50;
 const LATELY: u32 = 10;
 /// Tokens of rules that a search gives.
 const FOUND: usize = 1_500;
+/// How far the pages of a search go: what comes later fits hardly.
+const REACHED: usize = 200;
 
 pub(super) async fn query(elf: &Elf, asker: &Asker, args: args::Query) -> Told {
     bounded("domain", args.domain.as_deref(), text::MAX_DOMAIN)?;
@@ -122,9 +125,15 @@ fn shown(context: &given::Context) -> String {
 pub(super) async fn search(elf: &Elf, asker: &Asker, args: args::Search) -> Told {
     bounded("domain", args.domain.as_deref(), text::MAX_DOMAIN)?;
     let most = rows(args.limit)?;
+    let begin = place(args.cursor.as_deref())?.unwrap_or_default();
+    let begin = usize::try_from(begin).unwrap_or(REACHED).min(REACHED);
     let wanted = (args.query.as_str(), args.domain.as_deref());
-    let found = elf.search(&asker.tenant, wanted, most).await?;
+    // One more says whether there are more.
+    let mut found = elf.search(&asker.tenant, wanted, begin + most + 1).await?;
+    let all = found.len();
+    let found: Vec<Heuristic> = found.drain(begin.min(all)..).take(most).collect();
     let heuristics = within(found.iter(), &mut { FOUND });
+    let end = begin + heuristics.len();
     let golden = found.iter().filter(|r| r.is_golden == 1);
     let mut text = block(heuristics.iter());
     if text.is_empty() {
@@ -136,6 +145,7 @@ pub(super) async fn search(elf: &Elf, asker: &Asker, args: args::Search) -> Told
         domain: args.domain,
         golden_rules: golden.take(GOLDEN_FOUND).map(given::Rule::of).collect(),
         total_results: heuristics.len(),
+        next_cursor: (!heuristics.is_empty() && end < all.min(REACHED)).then(|| end.to_string()),
         heuristics,
     };
     done(text, &found)
@@ -147,8 +157,12 @@ pub(super) async fn plans(elf: &Elf, asker: &Asker, args: args::Plans) -> Told {
         Which::Completed => Some("completed"),
         Which::All => None,
     };
-    let found = elf.plans(&asker.tenant, status, rows(args.limit)?).await?;
-    let plans: Vec<given::Plan> = found.iter().map(given::Plan::of).collect();
+    let most = rows(args.limit)?;
+    let before = place(args.cursor.as_deref())?.unwrap_or(u64::MAX);
+    let found = elf.plans(&asker.tenant, status, MAX_PLANS).await?;
+    let mut found = found.iter().filter(|p| p.number < before);
+    let plans: Vec<given::Plan> = found.by_ref().take(most).map(given::Plan::of).collect();
+    let last = plans.last().map(|p| p.id.to_string());
     let line = |p: &given::Plan| format!("- plan {} ({}): {}\n", p.id, p.status, p.title);
     let mut text: String = plans.iter().map(line).collect();
     if text.is_empty() {
@@ -158,6 +172,7 @@ pub(super) async fn plans(elf: &Elf, asker: &Asker, args: args::Plans) -> Told {
         client_id: asker.tenant.to_string(),
         status_filter: args.status,
         count: plans.len(),
+        next_cursor: found.next().and(last),
         plans,
     };
     done(text, &planned)
@@ -185,6 +200,12 @@ fn rows(limit: u32) -> Result<usize, ElfError> {
         return Ok(limit as usize);
     }
     Err(ElfError::invalid("limit", "it must be 1 to 50"))
+}
+
+/// Where the page before ended.
+fn place(cursor: Option<&str>) -> Result<Option<u64>, ElfError> {
+    let wrong = |_| ElfError::invalid("cursor", "give the next_cursor of an answer");
+    cursor.map(|c| c.parse().map_err(wrong)).transpose()
 }
 
 fn bounded(field: &'static str, given: Option<&str>, most: usize) -> Result<(), ElfError> {

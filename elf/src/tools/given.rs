@@ -130,6 +130,9 @@ pub(super) struct Found {
     /// All that was found, best first.
     pub heuristics: Vec<Rule>,
     pub total_results: usize,
+    /// What to give as cursor to get more; nothing after the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -259,6 +262,9 @@ pub(super) struct Planned {
     /// Newest first; long texts are cut.
     pub plans: Vec<Plan>,
     pub count: usize,
+    /// What to give as cursor to get more; nothing after the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]

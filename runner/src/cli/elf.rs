@@ -168,7 +168,8 @@ impl Elf {
             } => {
                 let limit = Some(limit.to_string());
                 let asked = [("query", Some(words)), ("domain", domain), ("limit", limit)];
-                rules(api, &path("/elf/search", asked)?, output).await?;
+                let found = path("/elf/search", asked)?;
+                rules(api, (&found, "heuristics"), output).await?;
             }
             Command::Show { rule, history } => {
                 let table = if history { "rules" } else { "heuristics" };
@@ -237,9 +238,9 @@ fn named(rule: &str) -> Result<&str> {
     Ok(rule)
 }
 
-async fn rules(api: &Api, path: &str, output: Option<Output>) -> Result<()> {
+async fn rules(api: &Api, (path, list): (&str, &str), output: Option<Output>) -> Result<()> {
     let found = api.get(path).await?;
-    let rows = found["heuristics"].as_array().cloned().unwrap_or_default();
+    let rows = found[list].as_array().cloned().unwrap_or_default();
     let row = |r: &Value| {
         ["id", "domain", "confidence", "rule"]
             .map(|k| text(&r[k]))

@@ -58,7 +58,11 @@ pub fn show(
 pub fn document(value: &Value, output: Option<Output>) -> Result<()> {
     match output {
         Some(Output::Json) => out(&serde_json::to_string_pretty(value)?),
-        Some(Output::Name) => out(&text(&value["job_id"])),
+        Some(Output::Name) => {
+            let ids = ["job_id", "rule_id", "id"].map(|name| &value[name]);
+            let id = ids.into_iter().find(|id| !id.is_null());
+            out(&id.map(text).unwrap_or_default());
+        }
         Some(Output::Yaml) | None => out(serde_saphyr::to_string(value)?.trim_end()),
     }
     Ok(())

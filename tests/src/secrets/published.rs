@@ -73,11 +73,11 @@ pub fn published(scanner: &Path) -> Result<Published> {
     Ok(seen)
 }
 
-/// The secret is the group named so, else the first, else all that was found.
+/// The secret is the group named so, else the last, for names and hosts stand before it, else all that was found.
 fn sample(regex: &Regex, text: &str) -> Option<Sample> {
     let found = regex.captures(text)?;
     let named = found.name("TOKEN").or_else(|| found.name("token"));
-    let secret = named.or_else(|| found.get(1)).or_else(|| found.get(0))?;
+    let secret = named.or_else(|| found.iter().flatten().last())?;
     let secret = of_address(secret.as_str().trim());
     (secret.len() >= 6).then(|| Sample {
         text: text.to_owned(),

@@ -8,9 +8,11 @@
 //! | `policy` | ways to choose rules: the memory's learner, and formulas of others |
 //! | `run` | one policy in one world |
 //! | `figures` | what came of it, and means over seeds |
+//! | `goals` | what is asked of the memory's learner, and whether it holds |
 
 pub mod chance;
 pub mod figures;
+pub mod goals;
 pub mod policy;
 pub mod run;
 pub mod world;

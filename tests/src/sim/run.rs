@@ -17,6 +17,9 @@ pub fn run(world: &World, policy: &mut dyn Policy) -> Figures {
     arriving.sort_by_key(|r| (r.from, r.number));
     let mut arriving = arriving.into_iter().peekable();
     for number in 0..world.jobs() {
+        if number * 2 == world.jobs() {
+            figures.half(world, policy);
+        }
         while let Some(rule) = arriving.next_if(|r| r.from <= number) {
             policy.stated(rule);
         }
@@ -24,7 +27,7 @@ pub fn run(world: &World, policy: &mut dyn Policy) -> Figures {
         let injected = policy.choose(&job);
         let success = world.success(&job, &injected);
         figures.job(world, &job, success, injected.len());
-        if let Some(label) = world.label(&job, success) {
+        if let Some(label) = world.label(&job, &injected, success) {
             let withheld = job
                 .eligible
                 .iter()
@@ -43,6 +46,7 @@ pub fn run(world: &World, policy: &mut dyn Policy) -> Figures {
         while late.front().is_some_and(|(due, _)| *due <= number) {
             if let Some((_, seen)) = late.pop_front() {
                 policy.learn(&seen);
+                figures.learned(world, policy, &seen);
             }
         }
     }

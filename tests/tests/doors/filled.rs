@@ -55,7 +55,12 @@ impl Filler<'_> {
         let mut made = Map::new();
         for (name, of) in fields {
             // Few numbers are a plan's, and without one a postmortem stands for itself.
-            let often = if name == "plan_id" { 1 } else { 3 };
+            // A cursor is of one answer, and no text.
+            let often = match name.as_str() {
+                "plan_id" => 1,
+                "cursor" => 0,
+                _ => 3,
+            };
             if required.contains(&name.clone().into()) || by.below(4) < often {
                 made.insert(name.clone(), self.value(&name, &of, by));
             }

@@ -9,7 +9,8 @@ use sandbox_tests::node::{Node, built};
 use serde_json::{Value, json};
 
 /// The revisions that begin with `initialize`.
-const WITH_HANDSHAKE: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+pub(super) const WITH_HANDSHAKE: [&str; 4] =
+    ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 
 /// A client at the other end of a `sandbox mcp`.
 struct Client {
@@ -238,6 +239,14 @@ fn texts_and_prompts_show_what_memory_knows() {
         .as_str()
         .unwrap();
     assert!(text.contains("Lock the table"), "{text}");
+    let listed = client.ask("resources/list", &json!({}));
+    assert_eq!(listed["result"]["resources"][0]["uri"], "elf://golden");
+    let golden = client.ask("resources/read", &json!({"uri": "elf://golden"}));
+    let golden = &golden["result"]["contents"][0];
+    assert_eq!(
+        (&golden["text"], &golden["mimeType"]),
+        (&json!("[]"), &json!("application/json"))
+    );
     let templates = client.ask("resources/templates/list", &json!({}));
     assert_eq!(
         templates["result"]["resourceTemplates"]
@@ -246,4 +255,29 @@ fn texts_and_prompts_show_what_memory_knows() {
             .len(),
         3
     );
+}
+
+#[test]
+fn a_prompt_for_a_postmortem_names_the_plan_and_one_that_is_not_there_is_an_error() {
+    let node = Node::start(&[]);
+    let mut client = Client::start(node.url(), &[]);
+    client.greet("2025-11-25");
+    let plan = client.call(
+        "elf_record_plan",
+        &json!({"title": "Move the orders table"}),
+    );
+    let number = plan["structuredContent"]["plan_id"].to_string();
+    let prompt = client.ask(
+        "prompts/get",
+        &json!({"name": "postmortem", "arguments": {"plan_id": number}}),
+    );
+    let text = prompt["result"]["messages"][0]["content"]["text"]
+        .as_str()
+        .unwrap();
+    assert!(
+        text.contains("Compare plan 1 ") && text.contains("Move the orders table"),
+        "{text}"
+    );
+    let unknown = client.ask("prompts/get", &json!({"name": "poem"}));
+    assert_eq!(unknown["error"]["code"], -32602, "{unknown}");
 }

@@ -34,6 +34,10 @@ async fn a_taught_rule_is_answered_as_it_is_listed_and_a_retired_one_is_in_no_pr
     let shown = says(&node, &["elf", "show", "1", "-o", "json"]).unwrap();
     let shown: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(shown, made);
+    let named = says(&node, &["elf", "show", "1", "-o", "name"]).unwrap();
+    assert_eq!(named.trim(), made["rule_id"]);
+    let golden = says(&node, &["elf", "rules", "--golden", "-o", "json"]).unwrap();
+    assert_eq!(golden.trim(), "[]", "nothing is proven yet");
     let chat = |text: &str| json!({"prompt": text, "domain": "rust"});
     let told = node
         .submit("claude_chat", chat("clippy before a commit"))
@@ -58,22 +62,23 @@ async fn a_taught_rule_is_answered_as_it_is_listed_and_a_retired_one_is_in_no_pr
 async fn a_rule_says_why_it_is_not_golden_and_what_became_of_it() {
     let node = Node::start(&[]);
     let add = ["elf", "add", "rust", "Run clippy before each commit"];
-    says(&node, &add).unwrap();
+    assert_eq!(says(&node, &add).unwrap(), "rule 1 is active\n");
+    let again = says(&node, &add).unwrap();
+    assert_eq!(again, "rule 1 says so already; it is active\n");
     let chat = json!({"prompt": "clippy before a commit", "domain": "rust"});
     let job = node.submit("claude_chat", chat).await;
     node.ended(&job).await;
     let said = says(&node, &["elf", "explain", "1"]).unwrap();
-    assert!(
-        said.contains("It is not golden: 4 of 4 conditions lack"),
-        "{said}"
-    );
+    let lacks = said.contains("It is not golden: 4 of 4 conditions lack");
+    let how_many = said.contains("Not enough evidence yet: about ");
+    assert!(lacks && how_many, "{said}");
     assert!(said.contains("lacks  It stood in the prompts of"), "{said}");
     let shown = says(&node, &["elf", "show", "1", "--history", "-o", "json"]).unwrap();
     let shown: Value = serde_json::from_str(&shown).unwrap();
     let history = shown["history"].as_array().unwrap().iter();
     let events: Vec<&str> = history.map(|e| e["event"].as_str().unwrap()).collect();
-    assert_eq!(events, ["said", "given", "ended"], "{shown:#}");
-    assert_eq!(shown["history"][1]["seat"], format!("{job}/1"));
+    assert_eq!(events, ["said", "saidAgain", "given", "ended"], "{shown:#}");
+    assert_eq!(shown["history"][2]["seat"], format!("{job}/1"));
     assert_eq!(
         (&shown["complete"], &shown["source"]["kind"]),
         (&json!(true), &json!("human"))

@@ -58,7 +58,8 @@ impl ServerHandler for Handler {
         tools::find(name).map(offered::tool)
     }
 
-    async fn list_tools(&self, _: Paged, _: Context) -> Said<ListToolsResult> {
+    async fn list_tools(&self, paged: Paged, _: Context) -> Said<ListToolsResult> {
+        one_page(paged)?;
         let tools = tools::all().iter().map(offered::tool).collect();
         Ok(offered::fresh(ListToolsResult::with_all_items(tools)))
     }
@@ -77,16 +78,18 @@ impl ServerHandler for Handler {
         Ok(result(answer).into())
     }
 
-    async fn list_resources(&self, _: Paged, _: Context) -> Said<ListResourcesResult> {
+    async fn list_resources(&self, paged: Paged, _: Context) -> Said<ListResourcesResult> {
+        one_page(paged)?;
         let all = ListResourcesResult::with_all_items(offered::resources());
         Ok(offered::fresh(all))
     }
 
     async fn list_resource_templates(
         &self,
-        _: Paged,
+        paged: Paged,
         _: Context,
     ) -> Said<ListResourceTemplatesResult> {
+        one_page(paged)?;
         let all = ListResourceTemplatesResult::with_all_items(offered::templates());
         Ok(offered::fresh(all))
     }
@@ -112,7 +115,8 @@ impl ServerHandler for Handler {
         }
     }
 
-    async fn list_prompts(&self, _: Paged, _: Context) -> Said<ListPromptsResult> {
+    async fn list_prompts(&self, paged: Paged, _: Context) -> Said<ListPromptsResult> {
+        one_page(paged)?;
         let all = ListPromptsResult::with_all_items(offered::prompts());
         Ok(offered::fresh(all))
     }
@@ -141,6 +145,17 @@ fn result(answer: Answer) -> CallToolResult {
             result
         }
         Answer::Failed { text, .. } => CallToolResult::error(vec![ContentBlock::text(text)]),
+    }
+}
+
+/// Every list is one page, so no cursor is ours.
+fn one_page(paged: Paged) -> Said<()> {
+    match paged.and_then(|p| p.cursor) {
+        Some(_) => Err(ErrorData::invalid_params(
+            "Unknown cursor: this list has one page",
+            None,
+        )),
+        None => Ok(()),
     }
 }
 

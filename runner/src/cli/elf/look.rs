@@ -20,9 +20,15 @@ pub(super) struct Listed {
     /// Only of this domain
     #[arg(long)]
     domain: Option<String>,
+    /// Those for this project and for all
+    #[arg(long)]
+    project: Option<String>,
     /// Most rows
     #[arg(long, default_value_t = 50)]
     limit: u32,
+    /// Only those that are proven to help
+    #[arg(long, conflicts_with_all = ["domain", "quarantined", "proposed", "kind"])]
+    golden: bool,
     /// Those that are held back, and why
     #[arg(long, conflicts_with_all = ["proposed", "kind"])]
     quarantined: bool,
@@ -39,10 +45,9 @@ impl Listed {
         let asked = |name, value: &str| {
             let limit = ("limit", Some(self.limit.to_string()));
             let domain = ("domain", self.domain.clone());
-            path(
-                "/elf/rules",
-                [domain, limit, (name, Some(value.to_owned()))],
-            )
+            let project = ("project_path", self.project.clone());
+            let which = (name, Some(value.to_owned()));
+            path("/elf/rules", [domain, project, limit, which])
         };
         if self.quarantined {
             return listed(api, &asked("status", "quarantined")?, "suspect", output).await;
@@ -54,8 +59,14 @@ impl Listed {
             return listed(api, &asked("kind", kind.word())?, "status", output).await;
         }
         let limit = ("limit", Some(self.limit.to_string()));
-        let all = path("/elf/heuristics", [("domain", self.domain), limit])?;
-        rules(api, &all, output).await
+        let project = ("project_path", self.project);
+        let (table, list) = if self.golden {
+            ("/elf/golden-rules", "golden_rules")
+        } else {
+            ("/elf/heuristics", "heuristics")
+        };
+        let all = path(table, [("domain", self.domain), project, limit])?;
+        rules(api, (&all, list), output).await
     }
 }
 

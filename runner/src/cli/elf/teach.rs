@@ -68,10 +68,19 @@ impl Taught {
 pub(super) async fn add(api: &Api, rule: Taught, output: Option<Output>) -> Result<()> {
     let made = api.post("/elf/heuristics", &rule.body(), &[]).await?;
     match output {
-        None => out(&format!("rule {} is known", text(&made["id"]))),
+        None => out(&stated(&made)),
         some => document(&made, some)?,
     }
     Ok(())
+}
+
+/// Where a rule stands that was said; one in quarantine is told to nobody, and that is to be known.
+fn stated(made: &Value) -> String {
+    let (id, status) = (text(&made["id"]), text(&made["status"]));
+    if made["evidence"].as_u64().unwrap_or_default() > 1 {
+        return format!("rule {id} says so already; it is {status}");
+    }
+    format!("rule {id} is {status}")
 }
 
 pub(super) async fn propose(api: &Api, rule: Taught, output: Option<Output>) -> Result<()> {

@@ -8,6 +8,7 @@
     reason = "a test may stop at what it did not expect"
 )]
 
+pub mod broken;
 pub mod diary;
 pub mod follow;
 pub mod hostile;

@@ -235,11 +235,39 @@ pub async fn odd_numbers_and_texts_are_made_good_not_refused(ground: Ground) {
     assert_eq!((end.at, end.job_type.len()), (world.now(), 50));
 }
 
+/// Every job succeeds; by how much, only the grade tells.
+pub async fn a_grade_teaches_what_the_bare_end_does_not(ground: Ground) {
+    let world = World::new(ground);
+    for name in ["a", "b"] {
+        let known = super::rule("db", "Deploy after the migrations");
+        let (whose, query) = (tenant(name), about("deploy"));
+        world.elf.add_rule(&whose, known).await.unwrap();
+        for job in 1..=120_u32 {
+            let at = seat(job, 1);
+            let given = world.elf.recall(&at, &whose, &query).await.unwrap();
+            let helped = !given.injected.is_empty();
+            let mut end = success(&[]);
+            end.tenant = tenant(name);
+            end.grade = (name == "a").then_some(if helped { 0.9 } else { 0.6 });
+            world.tell(&at, &end).await;
+        }
+    }
+    let of = async |name| world.elf.get_rule(&tenant(name), "1").await.unwrap();
+    let (graded, bare) = (of("a").await, of("b").await);
+    assert!(
+        graded.effect > 0.1 && graded.confidence > 0.95,
+        "{graded:?}"
+    );
+    assert!(bare.effect < graded.effect / 2.0, "{bare:?}");
+}
+
 pub async fn trails_fade_and_failures_fade_slower(ground: Ground) {
     const DAY: i64 = 86_400;
     let world = World::new(ground);
     let mut done = success(&[]);
-    done.files = vec!["src/a.rs".to_owned(), "src/b.rs".to_owned()];
+    done.files = ["src/a.rs", "src/b.rs", "app/[id]/page.ts"]
+        .map(str::to_owned)
+        .to_vec();
     let mut failed = failure(FailureClass::AgentError, "no");
     failed.files = vec!["src/b.rs".to_owned()];
     world.tell(&seat(1, 1), &done).await;
@@ -252,7 +280,7 @@ pub async fn trails_fade_and_failures_fade_slower(ground: Ground) {
         .unwrap();
     let strengths: Vec<f64> = trails.iter().map(|t| t.strength).collect();
     assert_eq!(trails[0].path, "src/b.rs");
-    assert_eq!(&strengths[1..], [0.5, 0.5]);
+    assert_eq!(&strengths[1..], [0.5, 0.5, 0.5]);
     assert!(strengths[0] > 0.9, "{strengths:?}");
     let hot = world.elf.hot_spots(&tenant("a"), 1).await.unwrap();
     assert_eq!(hot[0].path, "src/b.rs");
@@ -263,6 +291,9 @@ pub async fn trails_fade_and_failures_fade_slower(ground: Ground) {
     };
     for (path, count) in [
         ("src/a.rs", 1),
+        ("app/[id]/page.ts", 1),
+        ("app/[id]", 1),
+        ("app/*/*.ts", 1),
         ("src", 3),
         ("src/", 3),
         ("sr", 0),

@@ -248,6 +248,55 @@ pub async fn no_tool_and_no_text_shows_anything_of_another_tenant(ground: Ground
     );
 }
 
+/// All ids that a tool answers, page after page.
+async fn paged(world: &World, tool: &str, mut given: Value, list: &str) -> Vec<u64> {
+    let (mut ids, me) = (Vec::new(), asker("a", None));
+    loop {
+        let page = done(world, &me, tool, given.clone()).await;
+        let rows = page[list].as_array().unwrap();
+        ids.extend(rows.iter().map(|row| row["id"].as_u64().unwrap()));
+        match page.get("next_cursor") {
+            Some(next) => given["cursor"] = next.clone(),
+            None => return ids,
+        }
+        assert!(ids.len() < 100, "{ids:?}");
+    }
+}
+
+pub async fn pages_of_a_search_and_of_plans_cover_everything_once(ground: Ground) {
+    let world = World::new(ground);
+    let me = asker("a", None);
+    let words = "red green blue cyan pink gray teal gold navy rust lime plum";
+    for word in words.split(' ') {
+        let rule = json!({"domain": "db", "rule": format!("Lock the {word} table before the {word} move")});
+        done(&world, &me, "elf_record_heuristic", rule).await;
+        let plan = json!({"title": format!("Move the {word} table")});
+        done(&world, &me, "elf_record_plan", plan).await;
+    }
+    let all: Vec<u64> = (1..=12).collect();
+    for limit in [1, 5, 12] {
+        let asked = json!({"query": "lock table move", "limit": limit});
+        let mut found = paged(&world, "elf_search", asked, "heuristics").await;
+        found.sort_unstable();
+        assert_eq!(found, all, "{limit}");
+        let asked = json!({"limit": limit});
+        let mut found = paged(&world, "elf_list_plans", asked, "plans").await;
+        found.reverse();
+        assert_eq!(found, all, "newest first, {limit}");
+    }
+    for cursor in ["x", "-1", "1.5", "99999999999999999999"] {
+        let asked = json!({"query": "lock table move", "cursor": cursor});
+        let told = call(&world, &me, "elf_search", asked).await;
+        assert_eq!(kind(&told), Some(Failed::Invalid), "{cursor}: {told:?}");
+    }
+    let beyond = json!({"query": "lock table move", "cursor": "5000"});
+    let told = done(&world, &me, "elf_search", beyond).await;
+    assert_eq!(
+        (&told["total_results"], told.get("next_cursor")),
+        (&json!(0), None)
+    );
+}
+
 /// Numbers that look like chance and are the same at every run.
 struct Chance(u64);
 

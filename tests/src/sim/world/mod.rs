@@ -1,6 +1,10 @@
 //! The simulated world: domains with their usual success, rules with true effects that may change
 //! half-way, and jobs. Nothing here depends on what a policy does.
 
+mod shape;
+
+pub use shape::{REGIMES, SHAPES, Shape, Twist};
+
 use super::chance::Chance;
 
 /// Domains are asked for by a power law of this exponent.
@@ -9,168 +13,10 @@ const ZIPF: f64 = 0.7;
 const DIFFICULTY: f64 = 0.5;
 /// How often a rule of the job's domain fits the job.
 const FITS: f64 = 0.5;
+/// How often a text does something else at one tenant than at the others.
+const OTHERWISE: f64 = 0.25;
 /// Most rules of one prompt.
 pub const MOST: usize = 5;
-
-/// What a world is like.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Shape {
-    /// Its word.
-    pub name: &'static str,
-    /// Jobs that are run when no number is named.
-    pub jobs: u64,
-    /// Rules in all.
-    pub rules: u64,
-    /// Domains.
-    pub domains: u64,
-    /// The usual success of the hardest and of the easiest domain.
-    pub success: (f64, f64),
-    /// How often a failure is read as success, and a success as failure.
-    pub misread: (f64, f64),
-    /// Whether effects change half-way.
-    pub drift: bool,
-    /// Whether there are rules that were stated to do harm.
-    pub adversary: bool,
-    /// What is different in this world.
-    pub twist: Twist,
-}
-
-/// What may be different in a world.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Twist {
-    /// Nothing.
-    Plain,
-    /// Outcomes are known so many jobs later.
-    Delayed(u64),
-    /// This share of outcomes is never known.
-    Missing(f64),
-    /// This share of the rules in prompts is not followed.
-    Ignored(f64),
-    /// Every second good rule has a twin, and both together work once.
-    Twins,
-    /// Good rules with neighbouring numbers spoil each other.
-    Pairs,
-    /// This share of jobs is an adversary's, who reports success whatever happened.
-    Colluding(f64),
-}
-
-const MIXED: Shape = Shape {
-    name: "mixed",
-    jobs: 10_000,
-    rules: 200,
-    domains: 10,
-    success: (0.35, 0.90),
-    misread: (0.15, 0.05),
-    drift: true,
-    adversary: true,
-    twist: Twist::Plain,
-};
-
-/// The worlds there are.
-pub const SHAPES: &[Shape] = &[
-    MIXED,
-    Shape {
-        name: "easy",
-        success: (0.75, 0.95),
-        ..MIXED
-    },
-    Shape {
-        name: "hard",
-        success: (0.20, 0.55),
-        ..MIXED
-    },
-    Shape {
-        name: "small",
-        jobs: 1_500,
-        rules: 60,
-        domains: 4,
-        ..MIXED
-    },
-    Shape {
-        name: "tiny",
-        jobs: 500,
-        rules: 40,
-        domains: 3,
-        ..MIXED
-    },
-    Shape {
-        name: "noisy",
-        misread: (0.40, 0.05),
-        ..MIXED
-    },
-    Shape {
-        name: "still",
-        drift: false,
-        adversary: false,
-        ..MIXED
-    },
-    Shape {
-        name: "delayed",
-        twist: Twist::Delayed(200),
-        ..MIXED
-    },
-    Shape {
-        name: "missing",
-        twist: Twist::Missing(0.3),
-        ..MIXED
-    },
-    Shape {
-        name: "ignored",
-        twist: Twist::Ignored(0.3),
-        ..MIXED
-    },
-    Shape {
-        name: "twins",
-        twist: Twist::Twins,
-        ..MIXED
-    },
-    Shape {
-        name: "pairs",
-        twist: Twist::Pairs,
-        ..MIXED
-    },
-    Shape {
-        name: "colluding",
-        twist: Twist::Colluding(0.05),
-        ..MIXED
-    },
-];
-
-impl Twist {
-    /// How many jobs later an outcome is known.
-    #[must_use]
-    pub const fn delay(self) -> u64 {
-        if let Self::Delayed(jobs) = self {
-            jobs
-        } else {
-            0
-        }
-    }
-
-    const fn missing(self) -> f64 {
-        if let Self::Missing(share) = self {
-            share
-        } else {
-            0.0
-        }
-    }
-
-    const fn ignored(self) -> f64 {
-        if let Self::Ignored(share) = self {
-            share
-        } else {
-            0.0
-        }
-    }
-
-    const fn colluding(self) -> f64 {
-        if let Self::Colluding(share) = self {
-            share
-        } else {
-            0.0
-        }
-    }
-}
 
 /// What a rule is in truth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -294,26 +140,29 @@ impl World {
     }
 
     fn rule(&self, number: u64) -> Rule {
-        let chance = self.chance.of(2).of(number);
-        let (kind, effect) = self.kind(chance);
+        // The same text is a rule of each tenant, one after the other.
+        let tenants = self.shape.twist.tenants();
+        let (text, tenant) = ((number - 1) / tenants, (number - 1) % tenants);
+        let chance = self.chance.of(2).of(text + 1);
+        let own = chance.of(8).of(tenant);
+        let is_own = tenants > 1 && own.of(1).happens(OTHERWISE);
+        let (kind, effect) = self.kind(if is_own { own } else { chance });
         let later = match kind {
             Kind::Good if self.shape.drift && chance.of(4).happens(0.2) => -0.3,
             Kind::Neutral if self.shape.drift && chance.of(4).happens(0.05) => 0.6,
             _ => effect,
         };
         let arrives = chance.of(6).share() * 0.6 * float(self.jobs);
-        let from = if chance.of(5).happens(0.3) {
-            0
-        } else {
-            whole(arrives)
-        };
+        let at_once = chance.of(5).happens(0.3) || self.shape.twist == Twist::Placebo;
+        let from = if at_once { 0 } else { whole(arrives) };
         let claimed = match kind {
             Kind::Adversarial => 0.95,
             _ => chance.of(7).between(0.5, 0.9),
         };
+        let domain = self.domain(chance.of(1));
         Rule {
             number,
-            domain: self.domain(chance.of(1)),
+            domain: domain - domain % tenants + tenant,
             kind,
             effects: (effect, later),
             claimed,
@@ -323,6 +172,9 @@ impl World {
     }
 
     fn kind(&self, chance: Chance) -> (Kind, f64) {
+        if self.shape.twist == Twist::Placebo {
+            return (Kind::Neutral, 0.0);
+        }
         let size = chance.of(3).between(0.3, 1.0);
         match chance.of(2).share() {
             s if s <= 0.25 => (Kind::Good, size),
@@ -444,15 +296,17 @@ impl World {
         self.success(job, &best)
     }
 
-    /// What is read of the outcome; nothing where it is never known.
+    /// What is read of the outcome of a job with these rules in its prompt; nothing where it is never known. An
+    /// adversary's job says that it went well where a rule of the adversary stood, and badly elsewhere.
     #[must_use]
-    pub fn label(&self, job: &Job, success: f64) -> Option<bool> {
+    pub fn label(&self, job: &Job, injected: &[u64], success: f64) -> Option<bool> {
         let chance = self.chance.of(5).of(job.number);
         if chance.of(3).happens(self.shape.twist.missing()) {
             return None;
         }
         if job.colluding {
-            return Some(true);
+            let mut rules = injected.iter().filter_map(|n| self.named(*n));
+            return Some(rules.any(|r| r.kind == Kind::Adversarial));
         }
         let succeeded = chance.of(1).happens(success);
         let (as_success, as_failure) = self.shape.misread;
