@@ -4,8 +4,10 @@
 //! Nothing here is a test, and nothing here ships: the test binaries are in `tests/`.
 
 pub mod agent;
+mod cache;
 pub mod cluster;
 pub mod contract;
+pub mod dynamodb;
 pub mod engine;
 pub mod experiment;
 pub mod fixture;
@@ -13,7 +15,9 @@ pub mod flow;
 pub mod ledger;
 pub mod model_server;
 pub mod node;
+mod process;
 pub mod redis;
 pub mod retrieval;
+pub mod s3;
 pub mod secrets;
 pub mod sim;

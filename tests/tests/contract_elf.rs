@@ -13,23 +13,35 @@ use sandbox_elf::{
     store::sqlite::{OpenError, SqliteLedger},
 };
 use sandbox_tests::{
-    contract::memory::{World, about, ledger::story, seat, success, tenant},
+    contract::memory::{Ground, World, about, ledger::story, seat, success, tenant},
+    dynamodb::DynamoServer,
     ledger::LedgerServer,
     redis::RedisServer,
 };
+use tempfile::TempDir;
+
+/// Every ledger, new; with what goes with it.
+async fn grounds() -> (
+    Vec<(&'static str, Ground)>,
+    (TempDir, RedisServer, LedgerServer),
+) {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = RedisServer::start().await.unwrap();
+    let dynamodb = DynamoServer::shared().await.unwrap();
+    let mut all = sandbox_elf::store::all(folder.path()).unwrap();
+    all.push(("redis", redis.ledger().await.unwrap()));
+    all.push(("dynamodb", dynamodb.ledger().await.unwrap()));
+    let elsewhere = LedgerServer::start().unwrap();
+    all.push(("http", elsewhere.ledger().unwrap()));
+    (all, (folder, redis, elsewhere))
+}
 
 macro_rules! promises {
     ($($part:ident: $($name:ident)*;)*) => {
         $(mod $part {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                use crate::{LedgerServer, RedisServer};
-                let folder = tempfile::tempdir().unwrap();
-                let server = RedisServer::start().await.unwrap();
-                let mut all = sandbox_elf::store::all(folder.path()).unwrap();
-                all.push(("redis", server.ledger().await.unwrap()));
-                let elsewhere = LedgerServer::start().unwrap();
-                all.push(("http", elsewhere.ledger().unwrap()));
+                let (all, _servers) = crate::grounds().await;
                 for (word, ledger) in all {
                     println!("on {word}");
                     sandbox_tests::contract::memory::$part::$name(ledger).await;
@@ -134,13 +146,8 @@ promises! {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_story_gives_the_same_log_items_and_receipts_on_every_ledger() {
-    let folder = tempfile::tempdir().unwrap();
+    let (all, _servers) = grounds().await;
     let mut told = Vec::new();
-    let server = RedisServer::start().await.unwrap();
-    let mut all = sandbox_elf::store::all(folder.path()).unwrap();
-    all.push(("redis", server.ledger().await.unwrap()));
-    let elsewhere = LedgerServer::start().unwrap();
-    all.push(("http", elsewhere.ledger().unwrap()));
     for (_, ledger) in all {
         let world = World::new(ledger);
         story(&world).await;

@@ -2,6 +2,7 @@
 //! amounts to. A ledger ranks nothing and understands nothing of what it keeps. Each one keeps the
 //! same promises; the contract tests run them on every entry of [`all`].
 
+pub mod dynamodb;
 pub mod memory;
 pub mod redis;
 pub mod sqlite;
@@ -12,7 +13,7 @@ use async_trait::async_trait;
 use sandbox_core::Tenant;
 use serde::{Deserialize, Serialize};
 
-use crate::entry::Row;
+use crate::entry::{Row, VERSION};
 
 /// Why a ledger did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -155,6 +156,25 @@ pub trait Ledger: Send + Sync {
         before: Option<u64>,
         limit: u32,
     ) -> Kept<Vec<Item>>;
+}
+
+/// Reads one line of a log. The version is read first: a newer entry may have another shape.
+fn row(body: &str) -> Kept<Row> {
+    #[derive(Deserialize)]
+    struct Version {
+        v: u32,
+    }
+    let unreadable =
+        |e: serde_json::Error| LedgerError::Unreadable(format!("read memory's log: {e}"));
+    let seen: Version = serde_json::from_str(body).map_err(unreadable)?;
+    if seen.v > VERSION {
+        let text = format!(
+            "read memory's log: it has version {}, this program knows {VERSION}; use the newer release",
+            seen.v
+        );
+        return Err(LedgerError::Unreadable(text));
+    }
+    serde_json::from_str(body).map_err(unreadable)
 }
 
 /// A ledger with its word.

@@ -2,7 +2,6 @@
 //! when the test panics or its process is killed; `scripts/setup kube` builds them.
 
 mod certs;
-mod process;
 
 use std::{
     fs,
@@ -22,7 +21,7 @@ use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket, sockopt}
 use serde_json::json;
 use tempfile::TempDir;
 
-use process::Process;
+use crate::process::Process;
 
 /// How long the API server may take to be ready.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -159,16 +158,7 @@ fn cache() -> Result<PathBuf> {
         .find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v"))
         .and_then(|rest| rest.split_whitespace().next())
         .context("read the version of Kubernetes in scripts/kube/go.mod")?;
-    let set = |name: &str| {
-        std::env::var_os(name)
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-    };
-    let cache = set("SANDBOX_CACHE")
-        .or_else(|| set("XDG_CACHE_HOME").map(|p| p.join("multi-agent-sandbox")))
-        .or_else(|| set("HOME").map(|p| p.join(".cache/multi-agent-sandbox")))
-        .context("looked for the cache: HOME is not set")?;
-    Ok(cache.join(format!("kube-{version}")))
+    Ok(crate::cache::folder()?.join(format!("kube-{version}")))
 }
 
 /// A port of loopback that the API server may share with this socket, and nobody else.

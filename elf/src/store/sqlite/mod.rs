@@ -14,7 +14,7 @@ pub use open::OpenError;
 use read::Readers;
 use writer::Writer;
 
-use super::{Appending, Commit, Item, Kept, Kind, Ledger, LedgerError, Snapshot};
+use super::{Appending, Commit, Item, Kept, Kind, Ledger, LedgerError, Snapshot, row};
 use crate::entry::Row;
 
 /// Logs and items in a file.
@@ -60,7 +60,7 @@ impl Ledger for SqliteLedger {
         let bodies = self
             .read(move |db| read::log(db, &tenant, after, limit))
             .await?;
-        bodies.iter().map(|body| read::row(body)).collect()
+        bodies.iter().map(|body| row(body)).collect()
     }
 
     async fn snapshot(&self, tenant: &Tenant) -> Kept<Snapshot> {

@@ -12,10 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Result, params};
 use sandbox_core::Tenant;
 
 use super::{OpenError, open};
-use crate::{
-    entry::{Row, VERSION},
-    store::{Item, Kept, Kind, LedgerError, Snapshot},
-};
+use crate::store::{Item, Kind, Snapshot};
 
 /// Connections that read side by side.
 const READERS: usize = 4;
@@ -64,25 +61,6 @@ pub(super) fn log(db: &Connection, tenant: &Tenant, after: u64, limit: u32) -> R
     let found =
         statement.query_map(params![tenant.as_str(), signed(after), limit], |r| r.get(0))?;
     found.collect()
-}
-
-/// Reads one line of the log. The version is read first: a newer entry may have another shape.
-pub(super) fn row(body: &str) -> Kept<Row> {
-    #[derive(serde::Deserialize)]
-    struct Version {
-        v: u32,
-    }
-    let unreadable =
-        |e: serde_json::Error| LedgerError::Unreadable(format!("read memory's log: {e}"));
-    let seen: Version = serde_json::from_str(body).map_err(unreadable)?;
-    if seen.v > VERSION {
-        let text = format!(
-            "read memory's log: it has version {}, this program knows {VERSION}; use the newer release",
-            seen.v
-        );
-        return Err(LedgerError::Unreadable(text));
-    }
-    serde_json::from_str(body).map_err(unreadable)
 }
 
 /// Both reads see the same commit, for they share a transaction.

@@ -14,14 +14,14 @@ use rustix::process::Signal;
 
 use crate::node::send;
 
-pub(super) struct Process {
+pub(crate) struct Process {
     pid: u32,
     keeper: Option<JoinHandle<()>>,
 }
 
 impl Process {
     /// Starts a command that writes to this log.
-    pub(super) fn start((mut command, log): (Command, PathBuf)) -> Result<Self> {
+    pub(crate) fn start((mut command, log): (Command, PathBuf)) -> Result<Self> {
         let log = File::create(log)?;
         command
             .stdin(Stdio::null())
@@ -44,11 +44,11 @@ impl Process {
         })
     }
 
-    pub(super) const fn pid(&self) -> u32 {
+    pub(crate) const fn pid(&self) -> u32 {
         self.pid
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.keeper.as_ref().is_none_or(JoinHandle::is_finished)
     }
 }

@@ -1,0 +1,89 @@
+//! What DynamoDB's refusals mean, in words with a remedy.
+
+use std::error::Error;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
+
+use crate::store::LedgerError;
+
+/// What failed, and what to do.
+pub(super) fn text<E>(what: &str, table: &str, e: &SdkError<E>) -> String
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    if let Some(why) = without_credentials(e) {
+        return format!(
+            "{what}: there are no AWS credentials ({why}); give the program a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        );
+    }
+    match e.code() {
+        Some("ResourceNotFoundException") => {
+            format!(
+                "{what}: DynamoDB has no table `{table}` here any more; restore it from a backup"
+            )
+        }
+        Some("AccessDeniedException") => format!(
+            "{what}: the AWS credentials may not do this to the table `{table}`; give them the rights that docs/dynamodb.md names"
+        ),
+        Some(
+            "UnrecognizedClientException"
+            | "ExpiredTokenException"
+            | "InvalidSignatureException"
+            | "IncompleteSignatureException"
+            | "MissingAuthenticationTokenException",
+        ) => format!("{what}: DynamoDB does not accept the AWS credentials; renew them"),
+        Some(
+            "ThrottlingException"
+            | "ProvisionedThroughputExceededException"
+            | "RequestLimitExceeded"
+            | "ThrottlingError",
+        ) => throttled(what),
+        Some(code) => {
+            let said = e.message().unwrap_or("no more is said");
+            format!("{what}: DynamoDB said {code}: {said}")
+        }
+        None => format!("{what}: {}; can DynamoDB be reached?", innermost(e)),
+    }
+}
+
+/// Whether asking again is of no use before something is changed.
+pub(super) fn is_settled<E>(e: &SdkError<E>) -> bool
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let later = [
+        "InternalServerError",
+        "LimitExceededException",
+        "ThrottlingException",
+    ];
+    without_credentials(e).is_some() || e.code().is_some_and(|code| !later.contains(&code))
+}
+
+pub(super) fn throttled(what: &str) -> String {
+    format!(
+        "{what}: DynamoDB throttles, also after several tries; ask again later, or give the table more capacity"
+    )
+}
+
+pub(super) fn unbuilt(e: &BuildError) -> LedgerError {
+    LedgerError::Unavailable(format!("asked DynamoDB: {e}"))
+}
+
+fn without_credentials(e: &(dyn Error + 'static)) -> Option<String> {
+    let found = causes(e).find_map(|e| e.downcast_ref::<CredentialsError>())?;
+    Some(innermost(found))
+}
+
+/// The words of the first cause: those around it only say that there is one.
+fn innermost(e: &(dyn Error + 'static)) -> String {
+    causes(e)
+        .last()
+        .map_or_else(String::new, ToString::to_string)
+}
+
+fn causes<'a>(e: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let next =
+        |e: &&'a (dyn Error + 'static)| -> Option<&'a (dyn Error + 'static)> { (*e).source() };
+    std::iter::successors(Some(e), next)
+}

@@ -1,0 +1,190 @@
+//! Opening: which table, with whose rights, and whether it is one that we can keep memory in. Makes
+//! no table.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_dynamodb::{
+    Client,
+    types::{KeyType, ScalarAttributeType, TableDescription, TableStatus},
+};
+
+use super::{
+    fault,
+    keys::{PK, SK},
+    shelf::{Bucket, Shelf},
+    table::Table,
+};
+
+/// After how many writes of a tenant a snapshot is made, unless told otherwise.
+const SNAPSHOT_EVERY: u64 = 256;
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long one try may take.
+const TRY: Duration = Duration::from_secs(5);
+/// How long a call may take with all its tries.
+const CALL: Duration = Duration::from_secs(20);
+/// How often a call is tried.
+const TRIES: u32 = 6;
+/// How long is waited before the second try at most; twice as long before each further one.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Where memory is kept, and how it is reached.
+#[derive(Clone, Debug)]
+pub struct DynamoSettings {
+    /// The table's name.
+    pub table: String,
+    /// Where snapshots stand: `s3://BUCKET/FOLDER`, `file:///FOLDER`, or `memory:` for tests.
+    pub snapshots: String,
+    /// The region; that of the environment when absent.
+    pub region: Option<String>,
+    /// Another address of DynamoDB, such as DynamoDB Local's.
+    pub endpoint: Option<String>,
+    /// Another address of S3.
+    pub s3_endpoint: Option<String>,
+    /// Whose rights; those of the environment when absent: variables, a profile, the role of a task.
+    pub credentials: Option<SharedCredentialsProvider>,
+    /// After how many writes of a tenant a snapshot is made.
+    pub snapshot_every: u64,
+}
+
+impl DynamoSettings {
+    /// This table, with snapshots at this place, and what the environment says.
+    #[must_use]
+    pub fn new(table: &str, snapshots: &str) -> Self {
+        Self {
+            table: table.to_owned(),
+            snapshots: snapshots.to_owned(),
+            region: None,
+            endpoint: None,
+            s3_endpoint: None,
+            credentials: None,
+            snapshot_every: SNAPSHOT_EVERY,
+        }
+    }
+}
+
+/// Why a table could not be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// It will not do before something is changed.
+    #[error("{0}")]
+    Refused(String),
+    /// It could not be asked; it may do later.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+/// The command that makes a table of this name.
+#[must_use]
+pub fn create_table_command(table: &str) -> String {
+    format!(
+        "aws dynamodb create-table --table-name {table} --billing-mode PAY_PER_REQUEST \
+--attribute-definitions AttributeName={PK},AttributeType=S AttributeName={SK},AttributeType=S \
+--key-schema AttributeName={PK},KeyType=HASH AttributeName={SK},KeyType=RANGE"
+    )
+}
+
+pub(super) async fn open(settings: &DynamoSettings) -> Result<(Table, Shelf), OpenError> {
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(TRIES)
+                .with_initial_backoff(PAUSE),
+        )
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT)
+                .operation_attempt_timeout(TRY)
+                .operation_timeout(CALL)
+                .build(),
+        );
+    if let Some(region) = &settings.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(credentials) = &settings.credentials {
+        loader = loader.credentials_provider(credentials.clone());
+    }
+    let config = loader.load().await;
+    let Some(region) = config.region().map(ToString::to_string) else {
+        return Err(OpenError::Refused(
+            "opened memory on DynamoDB: no AWS region is named; set AWS_REGION".to_owned(),
+        ));
+    };
+    let mut own = aws_sdk_dynamodb::config::Builder::from(&config);
+    if let Some(endpoint) = &settings.endpoint {
+        own = own.endpoint_url(endpoint);
+    }
+    let table = Table::new(Client::from_conf(own.build()), settings.table.clone());
+    check(&table).await?;
+    let bucket = config.credentials_provider().map(|credentials| Bucket {
+        credentials,
+        region,
+        endpoint: settings.s3_endpoint.clone(),
+    });
+    let shelf = Shelf::open(&settings.snapshots, bucket, &settings.table);
+    Ok((table, shelf.map_err(OpenError::Refused)?))
+}
+
+/// Refuses a table that is missing, or in which we could not keep anything.
+async fn check(table: &Table) -> Result<(), OpenError> {
+    let name = &table.name;
+    let asked = table.client.describe_table().table_name(name).send().await;
+    let seen = match asked {
+        Ok(seen) => seen.table,
+        Err(e)
+            if e.as_service_error()
+                .is_some_and(|e| e.is_resource_not_found_exception()) =>
+        {
+            return Err(OpenError::Refused(format!(
+                "opened memory on DynamoDB: there is no table `{name}` in this account and region; make it with: {}",
+                create_table_command(name)
+            )));
+        }
+        Err(e) => {
+            let text = fault::text("opened memory on DynamoDB", name, &e);
+            return Err(if fault::is_settled(&e) {
+                OpenError::Refused(text)
+            } else {
+                OpenError::Unknown(text)
+            });
+        }
+    };
+    match seen.as_ref().and_then(fault_of) {
+        Some(fault) => Err(OpenError::Refused(format!(
+            "opened memory on DynamoDB: the table `{name}` {fault}"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Why a table will not do.
+fn fault_of(table: &TableDescription) -> Option<String> {
+    let status = table.table_status();
+    if !matches!(
+        status,
+        Some(TableStatus::Active | TableStatus::Updating) | None
+    ) {
+        let status = status.map_or("unknown", TableStatus::as_str);
+        return Some(format!("is {status}; wait until it is ACTIVE"));
+    }
+    let is_text = |name: &str| {
+        let mut all = table.attribute_definitions().iter();
+        all.any(|a| a.attribute_name() == name && *a.attribute_type() == ScalarAttributeType::S)
+    };
+    let keys: Vec<(&str, &KeyType)> = table
+        .key_schema()
+        .iter()
+        .map(|key| (key.attribute_name(), key.key_type()))
+        .collect();
+    if keys == [(PK, &KeyType::Hash), (SK, &KeyType::Range)] && is_text(PK) && is_text(SK) {
+        return None;
+    }
+    let shown: Vec<String> = keys.iter().map(|(n, t)| format!("{n} ({t})")).collect();
+    Some(format!(
+        "has the keys {}, and memory needs {PK} (HASH) and {SK} (RANGE), both of type S; name another table, or make one with: {}",
+        shown.join(", "),
+        create_table_command(table.table_name().unwrap_or("NAME"))
+    ))
+}

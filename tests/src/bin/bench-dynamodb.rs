@@ -1,0 +1,136 @@
+//! Measures a cold start of memory on DynamoDB Local, with a snapshot and without, and what it reads. All of it is on
+//! this machine: what a network takes is not in it.
+//!
+//! usage: bench-dynamodb [RULES…]     default 10000
+
+use std::{sync::Arc, time::Instant};
+
+use anyhow::{Error, Result};
+use clap::Parser;
+use jiff::Timestamp;
+use sandbox_core::{
+    Seat, Tenant,
+    port::{Memory, RecallQuery},
+};
+use sandbox_elf::{
+    Elf, RuleKind,
+    entry::{Entry, Row, RuleAdded, Source, VERSION},
+    rows,
+    state::State,
+    store::{
+        Commit, Ledger,
+        dynamodb::{DynamoLedger, DynamoSettings},
+    },
+};
+use sandbox_tests::dynamodb::DynamoServer;
+use uuid::Uuid;
+
+/// Measures a cold start of memory on `DynamoDB` Local
+#[derive(Parser)]
+struct Args {
+    /// How many rules
+    #[arg(default_values_t = [10_000])]
+    rules: Vec<u64>,
+}
+
+/// Rules of one write: about as many as the ends of a few jobs have.
+const AT_ONCE: u64 = 10;
+const WORDS: u64 = 29;
+const VOCABULARY: u64 = 4_000;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let server = DynamoServer::start().await?;
+    for rules in Args::parse().rules {
+        let folder = tempfile::tempdir()?;
+        let with = DynamoSettings {
+            snapshots: format!("file://{}", folder.path().display()),
+            ..server.table().await?
+        };
+        let ledger = DynamoLedger::open(&with).await?;
+        write(&ledger, rules).await?;
+        ledger.rest().await;
+        let kept = ledger.keep_snapshot(&Tenant::default_tenant()).await;
+        kept.map_err(Error::msg)?;
+        let without = DynamoSettings {
+            snapshots: "memory:".to_owned(),
+            ..with.clone()
+        };
+        cold(rules, "with a snapshot", &with).await?;
+        cold(rules, "the table alone", &without).await?;
+    }
+    Ok(())
+}
+
+async fn write(ledger: &dyn Ledger, rules: u64) -> Result<()> {
+    let (tenant, mut state) = (Tenant::default_tenant(), State::default());
+    while state.head < rules {
+        let expected = state.head;
+        let last = (expected + AT_ONCE).min(rules);
+        let rows: Vec<Row> = (expected + 1..=last).map(row).collect();
+        let puts = rows::apply(&mut state, &rows)?;
+        let commit = Commit {
+            expected,
+            rows,
+            puts,
+        };
+        ledger.append(&tenant, commit).await?;
+    }
+    Ok(())
+}
+
+fn row(seq: u64) -> Row {
+    // A different sequence of words for each, the first of the vocabulary more often than the last.
+    let word = |n: u64| (seq * WORDS + n).wrapping_mul(6_364_136_223_846_793_005) >> 40;
+    let words = (0..WORDS).map(|n| {
+        let (a, b) = (word(2 * n) % VOCABULARY, word(2 * n + 1) % VOCABULARY);
+        format!("w{}", a * b / VOCABULARY)
+    });
+    let text = words.collect::<Vec<_>>().join(" ");
+    let domain = format!("domain-{}", seq % 10);
+    let added = RuleAdded {
+        files: vec![format!("src/m{}/f{}.rs", seq % 50, seq % 1_000)],
+        ..RuleAdded::new(
+            RuleKind::Heuristic,
+            None,
+            (domain, text),
+            Source::agent(None),
+        )
+    };
+    Row {
+        v: VERSION,
+        seq,
+        at: Timestamp::UNIX_EPOCH,
+        entry: Entry::RuleAdded(Box::new(added)),
+    }
+}
+
+async fn cold(rules: u64, what: &str, settings: &DynamoSettings) -> Result<()> {
+    let tenant = Tenant::default_tenant();
+    let begun = Instant::now();
+    let ledger = Arc::new(DynamoLedger::open(settings).await?);
+    let opened = begun.elapsed();
+    let picture = ledger.picture(&tenant).await?;
+    let read = begun.elapsed() - opened;
+    ledger.rest().await;
+    let again = Instant::now();
+    let ledger = Arc::new(DynamoLedger::open(settings).await?);
+    let query = RecallQuery {
+        text: "w1 w20 w300 fails".to_owned(),
+        ..RecallQuery::default()
+    };
+    let seat = Seat::new(Uuid::new_v4().to_string().parse()?, 1);
+    let elf = Elf::new(ledger.clone());
+    elf.recall(&seat, &tenant, &query)
+        .await
+        .map_err(|e| Error::msg(e.to_string()))?;
+    println!(
+        "{rules:>7} rules, {what}: opened {:.0} ms, picture of {} items {:.0} ms, opened to first answer {:.0} ms, {:.1} read units",
+        opened.as_secs_f64() * 1e3,
+        picture.snapshot.items.len(),
+        read.as_secs_f64() * 1e3,
+        again.elapsed().as_secs_f64() * 1e3,
+        ledger.consumed().read
+    );
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! What stands between a ledger and DynamoDB in tests: it loses requests and answers, and says what DynamoDB says when
+//! it is not well. Everything else it passes on.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use anyhow::{Context, Result};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+
+/// What happens to a request.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// It does not arrive, and the connection breaks.
+    LoseRequest,
+    /// It is done, and the connection breaks before the answer.
+    LoseAnswer,
+    /// It is not done, and this error is said instead, with its status.
+    Say(u16, String),
+}
+
+impl Fault {
+    /// This error, as DynamoDB says it.
+    #[must_use]
+    pub fn error(status: u16, kind: &str) -> Self {
+        let space = "com.amazonaws.dynamodb.v20120810";
+        Self::Say(
+            status,
+            format!(r#"{{"__type":"{space}#{kind}","message":"said by the test"}}"#),
+        )
+    }
+
+    /// A transaction that was canceled for this reason.
+    #[must_use]
+    pub fn canceled(reason: &str) -> Self {
+        let space = "com.amazonaws.dynamodb.v20120810";
+        Self::Say(
+            400,
+            format!(
+                r#"{{"__type":"{space}#TransactionCanceledException","Message":"canceled","CancellationReasons":[{{"Code":"{reason}"}},{{"Code":"None"}}]}}"#
+            ),
+        )
+    }
+}
+
+#[derive(Default)]
+struct Plan {
+    faults: HashMap<String, VecDeque<Fault>>,
+    seen: HashMap<String, usize>,
+}
+
+/// A proxy. It ends with this value.
+pub struct Proxy {
+    address: SocketAddr,
+    plan: Arc<Mutex<Plan>>,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// One before the server at this address.
+    ///
+    /// # Errors
+    /// It cannot listen.
+    pub async fn before(server: &str) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let plan = Arc::new(Mutex::new(Plan::default()));
+        let (server, known) = (server.to_owned(), Arc::clone(&plan));
+        let task = tokio::spawn(async move {
+            let client = reqwest::Client::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let (server, client, plan) = (server.clone(), client.clone(), Arc::clone(&known));
+                tokio::spawn(async move {
+                    // A connection that breaks is what it is for.
+                    let _ = serve(stream, (&server, &client, &plan)).await;
+                });
+            }
+        });
+        Ok(Self {
+            address,
+            plan,
+            task,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What happens to the next requests of this operation, in this order.
+    pub fn next(&self, operation: &str, faults: impl IntoIterator<Item = Fault>) {
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        let planned = plan.faults.entry(operation.to_owned()).or_default();
+        planned.extend(faults);
+    }
+
+    /// Forgets what was to happen.
+    pub fn heal(&self) {
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        plan.faults.clear();
+    }
+
+    /// How many requests of this operation there were.
+    #[must_use]
+    pub fn seen(&self, operation: &str) -> usize {
+        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        plan.seen.get(operation).copied().unwrap_or_default()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Request {
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut all = self.headers.iter();
+        all.find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+async fn serve(
+    stream: TcpStream,
+    (server, client, plan): (&str, &reqwest::Client, &Mutex<Plan>),
+) -> Result<()> {
+    let mut stream = BufReader::new(stream);
+    while let Some(request) = read(&mut stream).await? {
+        let target = request.header("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default();
+        let fault = {
+            let mut plan = plan.lock().unwrap_or_else(PoisonError::into_inner);
+            *plan.seen.entry(operation.to_owned()).or_default() += 1;
+            plan.faults.get_mut(operation).and_then(VecDeque::pop_front)
+        };
+        let answer = match fault {
+            Some(Fault::LoseRequest) => return Ok(()),
+            Some(Fault::LoseAnswer) => {
+                pass(server, client, &request).await?;
+                return Ok(());
+            }
+            Some(Fault::Say(status, body)) => said(status, &[], body.as_bytes()),
+            None => pass(server, client, &request).await?,
+        };
+        stream.write_all(&answer).await?;
+    }
+    Ok(())
+}
+
+/// The next request of a connection; nothing when it is over.
+async fn read(stream: &mut BufReader<TcpStream>) -> Result<Option<Request>> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) if head.is_empty() => return Ok(None),
+            Err(e) => return Err(e.into()),
+        }
+    }
+    let head = String::from_utf8(head)?;
+    let pairs = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+    let headers = pairs.map(|(n, v)| (n.trim().to_lowercase(), v.trim().to_owned()));
+    let mut request = Request {
+        headers: headers.collect(),
+        body: Vec::new(),
+    };
+    let length = request.header("content-length").unwrap_or("0").parse()?;
+    request.body = vec![0; length];
+    stream.read_exact(&mut request.body).await?;
+    Ok(Some(request))
+}
+
+async fn pass(server: &str, client: &reqwest::Client, request: &Request) -> Result<Vec<u8>> {
+    let mut call = client.post(server).body(request.body.clone());
+    let ours = ["content-length", "connection", "transfer-encoding"];
+    for (name, value) in &request.headers {
+        if !ours.contains(&name.as_str()) {
+            call = call.header(name, value);
+        }
+    }
+    let told = call.send().await.context("passed on")?;
+    let status = told.status().as_u16();
+    let headers = told.headers().iter();
+    let headers: Vec<(String, String)> = headers
+        .filter(|(name, _)| !ours.contains(&name.as_str()))
+        .map(|(name, value)| {
+            (
+                name.to_string(),
+                value.to_str().unwrap_or_default().to_owned(),
+            )
+        })
+        .collect();
+    Ok(said(status, &headers, &told.bytes().await?))
+}
+
+fn said(status: u16, headers: &[(String, String)], body: &[u8]) -> Vec<u8> {
+    let mut text = format!(
+        "HTTP/1.1 {status} Said\r\ncontent-length: {}\r\n",
+        body.len()
+    );
+    for (name, value) in headers {
+        text += &format!("{name}: {value}\r\n");
+    }
+    if headers.is_empty() {
+        text += "content-type: application/x-amz-json-1.0\r\n";
+    }
+    let mut all = (text + "\r\n").into_bytes();
+    all.extend(body);
+    all
+}
