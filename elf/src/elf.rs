@@ -18,7 +18,7 @@ use tokio::sync::{MappedMutexGuard, Mutex as AsyncMutex, MutexGuard, Semaphore};
 use crate::{
     ElfError,
     entry::{Entry, Row, VERSION},
-    live::{Live, gap},
+    live::{self, Live, gap},
     rows,
     state::State,
     store::{
@@ -200,7 +200,10 @@ impl Inner {
                     return Err(e.into());
                 }
             }
-            None => *held = Some(self.load(tenant).await?),
+            None => {
+                *held = Some(self.load(tenant).await?);
+                tokio::spawn(prepare(Arc::clone(room)));
+            }
         }
         let lost = |_| LedgerError::Unavailable("asked memory: its picture is gone".to_owned());
         Ok(MutexGuard::try_map(held, Option::as_mut).map_err(lost)?)
@@ -225,13 +228,14 @@ impl Inner {
             let last = self.ledger.log(tenant, before, 1).await?;
             last.iter().try_for_each(known)?;
         }
-        let state = match rows::read(picture.head, &picture.items) {
+        let saved = live::key(&picture.items);
+        let state = match rows::read(picture.head, picture.items) {
             Ok(state) => state,
             // The log is the truth; items are only its sum.
             Err(_) => self.replay(tenant).await?,
         };
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
-        Live::new(state, &picture.items, generation, || (self.new_key)())
+        Ok(Live::new(state, saved, generation, || (self.new_key)()))
     }
 
     async fn replay(&self, tenant: &Tenant) -> Kept<State> {
@@ -261,6 +265,14 @@ fn known(row: &Row) -> Kept<()> {
         "read memory's log: entry {} has version {}, this program knows {VERSION}; use the newer release",
         row.seq, row.v
     )))
+}
+
+/// Makes ready what nobody who asks has to wait for, a little at a time, so that whoever comes meanwhile
+/// waits for little.
+async fn prepare(room: Room) {
+    while room.lock().await.as_ref().is_some_and(Live::prepare) {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Notes that a commit has arrived. One that has not makes the picture wrong, for it shows what the

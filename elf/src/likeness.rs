@@ -1,11 +1,11 @@
 //! How alike two rules are, and whether they say the opposite. Pure, without a model: by their words.
 
-use std::{
-    collections::BTreeSet,
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::collections::BTreeSet;
 
-use crate::index;
+use crate::{
+    index::{self, hash_of_word as hash},
+    learn::normal::mixed,
+};
 
 /// Words that turn what is said round.
 const NOT: [&str; 6] = ["never", "not", "dont", "avoid", "no", "cannot"];
@@ -19,28 +19,48 @@ const OVER: [&str; 3] = [" over ", " instead of ", " rather than "];
 /// Fewest words that a rule must be about for it to have an opposite.
 const LEAST: usize = 2;
 
-/// The runs of three words of a text, each by its hash; all of it where it is shorter.
-pub fn shingles(text: &str) -> BTreeSet<u64> {
-    let words = index::words(text);
-    if words.len() < 3 {
-        return BTreeSet::from([hash(&words)]);
+/// The runs of three words of a text, each by its hash, in order and each once; all of it where it is
+/// shorter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shingles(Vec<u64>);
+
+impl Shingles {
+    /// The runs of a text.
+    pub fn of(text: &str) -> Self {
+        let mut words: Vec<u64> = Vec::new();
+        index::each_word(text, |word| words.push(hash(word)));
+        if words.len() < 3 {
+            return Self(vec![run(&words)]);
+        }
+        let mut runs: Vec<u64> = words.windows(3).map(run).collect();
+        runs.sort_unstable();
+        runs.dedup();
+        Self(runs)
     }
-    words.windows(3).map(hash).collect()
+
+    /// The smallest of the hashes.
+    pub fn smallest(&self, most: usize) -> &[u64] {
+        &self.0[..most.min(self.0.len())]
+    }
+
+    /// How much two texts share, 0 to 1 (Jaccard's measure).
+    pub fn overlap(&self, other: &Self) -> f64 {
+        let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+        let (mut mine, mut theirs) = (self.0.as_slice(), other.0.as_slice());
+        let mut shared = 0;
+        while let ([a, one @ ..], [b, two @ ..]) = (mine, theirs) {
+            shared += usize::from(a == b);
+            mine = if a <= b { one } else { mine };
+            theirs = if b <= a { two } else { theirs };
+        }
+        let all = self.0.len() + other.0.len() - shared;
+        count(shared) / count(all).max(1.0)
+    }
 }
 
-/// The same within a process, and for nothing outside of it.
-fn hash(words: &[String]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    words.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// How much two texts share, 0 to 1 (Jaccard's measure).
-pub fn overlap(one: &BTreeSet<u64>, other: &BTreeSet<u64>) -> f64 {
-    let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
-    let shared = one.intersection(other).count();
-    let all = one.len() + other.len() - shared;
-    count(shared) / count(all).max(1.0)
+/// The hash of a run of hashes.
+pub fn run(hashes: &[u64]) -> u64 {
+    hashes.iter().fold(0, |all, one| mixed(all ^ one))
 }
 
 /// The words with a digit in them: rules that differ in these differ.
@@ -53,23 +73,24 @@ pub fn figures(text: &str) -> BTreeSet<String> {
 /// What a rule is about, and on which side it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stance {
-    about: BTreeSet<String>,
+    about: Content,
     is_against: bool,
     /// What is preferred, and to what.
-    prefers: Option<(BTreeSet<String>, BTreeSet<String>)>,
+    prefers: Option<(Content, Content)>,
 }
+
+/// The words that say what something is about, each by its hash, in order and each once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Content(Vec<u64>);
 
 impl Stance {
     /// The stance of a text.
     pub fn of(text: &str) -> Self {
-        let text = text.to_lowercase().replace(['\'', '\u{2019}'], "");
-        let words: Vec<&str> = text
-            .split(|c: char| !c.is_alphanumeric() && c != '_')
-            .filter(|w| !w.is_empty())
-            .collect();
-        let turns = words.iter().filter(|w| NOT.contains(w)).count();
+        let mut text = text.to_lowercase();
+        text.retain(|c| c != '\'' && c != '\u{2019}');
+        let turns = words(&text).filter(|w| NOT.contains(w)).count();
         Self {
-            about: content(&text),
+            about: Content::of(&text),
             is_against: turns % 2 == 1,
             prefers: OVER.iter().find_map(|over| preferred(&text, over)),
         }
@@ -78,26 +99,35 @@ impl Stance {
     /// Whether one cannot do both: the same with and without a not, or a preference turned round.
     pub fn contradicts(&self, other: &Self) -> bool {
         if let (Some((a, b)), Some((x, y))) = (&self.prefers, &other.prefers) {
-            let named = !a.is_empty() && !b.is_empty() && a != b;
+            let named = !a.0.is_empty() && !b.0.is_empty() && a != b;
             return named && a == y && b == x;
         }
         self.is_against != other.is_against
-            && self.about.len() >= LEAST
+            && self.about.0.len() >= LEAST
             && self.about == other.about
     }
 }
 
-fn preferred(text: &str, over: &str) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
+fn preferred(text: &str, over: &str) -> Option<(Content, Content)> {
     let (one, other) = text.split_once(over)?;
-    let mut one = content(one);
-    one.remove("prefer");
-    Some((one, content(other)))
+    let mut one = Content::of(one);
+    one.0.retain(|word| *word != hash("prefer"));
+    Some((one, Content::of(other)))
 }
 
-fn content(text: &str) -> BTreeSet<String> {
+fn words(text: &str) -> impl Iterator<Item = &str> {
     let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
-    let says = |w: &&str| !w.is_empty() && !NOT.contains(w) && !FILL.contains(w);
-    words.filter(says).map(str::to_owned).collect()
+    words.filter(|w| !w.is_empty())
+}
+
+impl Content {
+    fn of(text: &str) -> Self {
+        let says = |w: &&str| !NOT.contains(w) && !FILL.contains(w);
+        let mut found: Vec<u64> = words(text).filter(says).map(hash).collect();
+        found.sort_unstable();
+        found.dedup();
+        Self(found)
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,9 @@ use crate::{
 /// The id of the one item of its kind.
 const SECRET: &str = "redaction";
 
+/// Rules that are made ready at a time: less than a millisecond's work.
+const PREPARED: usize = 200;
+
 /// What is known of one tenant, ready to answer.
 pub struct Live {
     pub(crate) state: State,
@@ -32,28 +35,21 @@ pub struct Live {
 }
 
 impl Live {
-    /// From a state and the items it was read from.
-    ///
-    /// # Errors
-    /// `Unavailable` when no index can be made of it.
+    /// From a state, and the key that was saved with it.
     pub(crate) fn new(
         state: State,
-        items: &[Item],
+        saved: Option<String>,
         generation: u64,
         new_key: impl FnOnce() -> String,
-    ) -> Kept<Self> {
-        let saved = items
-            .iter()
-            .find(|i| i.kind == Kind::Secret)
-            .map(|i| i.body.clone());
+    ) -> Self {
         let unsaved_key = if saved.is_none() {
             Some(new_key())
         } else {
             None
         };
         let key = saved.or_else(|| unsaved_key.clone()).unwrap_or_default();
-        let index = Index::of(state.rules.values())?;
-        Ok(Self {
+        let index = Index::of(&state.rules);
+        Self {
             state,
             redactor: Redactor::new(key),
             index,
@@ -61,7 +57,7 @@ impl Live {
             unsaved_key,
             generation,
             on_the_way: 0,
-        })
+        }
     }
 
     /// What recall is given.
@@ -72,6 +68,11 @@ impl Live {
             prepared: &self.prepared,
             redactor: &self.redactor,
         }
+    }
+
+    /// Makes ready some of what new rules are compared with. Whether there is more to be done.
+    pub(crate) fn prepare(&self) -> bool {
+        self.index.twins().prepare(&self.state.rules, PREPARED)
     }
 
     /// Puts entries that stand in the log into the picture.
@@ -145,6 +146,12 @@ fn secret(key: String) -> Put {
         seq: 0,
         body: key,
     })
+}
+
+/// The key among items, where one was saved.
+pub fn key(items: &[Item]) -> Option<String> {
+    let saved = items.iter().find(|item| item.kind == Kind::Secret);
+    saved.map(|item| item.body.clone())
 }
 
 /// What is said of a log with a hole in it.

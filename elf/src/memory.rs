@@ -38,7 +38,7 @@ impl Elf {
             if stands {
                 return Ok((Vec::new(), None));
             }
-            let receipt = recall::rank(live.known(), &query, &at, now)?;
+            let receipt = recall::rank(live.known(), &query, &at, now);
             let entry = Entry::Receipt {
                 seat: at.clone(),
                 receipt: receipt.clone(),

@@ -7,7 +7,7 @@ use crate::{
     ElfError,
     entry::{Entry, RuleAdded},
     kind::RuleKind,
-    likeness::{Stance, figures, overlap, shingles},
+    likeness::{Shingles, Stance, figures},
     recall::Known,
     rule::{Rule, RuleStatus},
 };
@@ -25,20 +25,20 @@ pub type Aliases = BTreeMap<String, String>;
 /// A text with its runs of three words.
 struct Said {
     text: String,
-    shingles: BTreeSet<u64>,
+    shingles: Shingles,
 }
 
 impl Said {
     fn of(text: &str) -> Self {
         Self {
             text: text.to_owned(),
-            shingles: shingles(text),
+            shingles: Shingles::of(text),
         }
     }
 
     /// How alike two texts are. What says the opposite, or other figures, is similar at most.
     fn alike(&self, other: &Said) -> f64 {
-        let how = overlap(&self.shingles, &other.shingles);
+        let how = self.shingles.overlap(&other.shingles);
         let differ = || {
             figures(&self.text) != figures(&other.text)
                 || Stance::of(&self.text).contradicts(&Stance::of(&other.text))
@@ -111,7 +111,10 @@ pub fn taught(
 
 /// Rules of the same domain, for the same work or for all, with how alike they are: most first.
 fn near<'a>(known: Known<'a>, added: &RuleAdded, said: &Said) -> Vec<(f64, &'a Rule)> {
-    let numbers = known.index.twins().of(&added.domain, &said.shingles);
+    let numbers = known
+        .index
+        .twins()
+        .of(&known.state.rules, &added.domain, &said.shingles);
     let rules = numbers.into_iter().filter_map(|n| known.state.numbered(n));
     let fits = |r: &&Rule| {
         let about = r.kind == added.kind && r.domain == added.domain;

@@ -16,6 +16,9 @@ use crate::{
     trail::{Heat, TrailKey},
 };
 
+/// From this many items on, several threads read them.
+const MANY: usize = 1_000;
+
 /// A trail as an item.
 #[derive(Serialize, Deserialize)]
 struct TrailBody {
@@ -98,7 +101,7 @@ fn trail(state: &State, key: &TrailKey) -> Option<Kept<String>> {
 ///
 /// # Errors
 /// An item cannot be read, or is not of this log; the log still can be.
-pub fn read(head: u64, items: &[Item]) -> Kept<State> {
+pub fn read(head: u64, items: Vec<Item>) -> Kept<State> {
     if let Some(item) = items.iter().find(|item| item.seq > head) {
         return Err(LedgerError::Unreadable(format!(
             "read memory's {} {}: entry {} changed it, and the log ends at {head}",
@@ -111,34 +114,75 @@ pub fn read(head: u64, items: &[Item]) -> Kept<State> {
         head,
         ..State::default()
     };
-    let mut rules: Vec<Rule> = Vec::new();
-    for item in items {
+    let (rules, others): (Vec<Item>, Vec<Item>) =
+        items.into_iter().partition(|item| item.kind == Kind::Rule);
+    take_up(&mut state, all(rules)?)?;
+    for item in &others {
         match item.kind {
-            Kind::Rule => rules.push(parse(item)?),
             Kind::Job => drop(state.jobs.insert(uid(item)?, parse::<Job>(item)?)),
             Kind::Trail => {
                 let body: TrailBody = parse(item)?;
                 state.trails.insert(body.key, body.heat);
             }
             Kind::Plan => plan(&mut state, parse(item)?),
-            Kind::Receipt | Kind::Outcome | Kind::Postmortem | Kind::Secret => {}
+            Kind::Rule | Kind::Receipt | Kind::Outcome | Kind::Postmortem | Kind::Secret => {}
         }
     }
-    take_up(&mut state, rules)?;
     state.relearn();
     Ok(state)
 }
 
-fn take_up(state: &mut State, mut rules: Vec<Rule>) -> Kept<()> {
-    rules.sort_by_key(|r| r.number);
+/// Rules in the order of their numbers, for which the items come in that of their ids.
+fn take_up(state: &mut State, rules: Vec<Rule>) -> Kept<()> {
+    let wrong = || {
+        LedgerError::Unreadable(
+            "read memory's rules: a number is missing or twice there".to_owned(),
+        )
+    };
+    let mut places: Vec<Option<Rule>> = Vec::new();
+    places.resize_with(rules.len(), || None);
     for rule in rules {
+        let place = usize::try_from(rule.number)
+            .ok()
+            .and_then(|n| n.checked_sub(1));
+        let place = place.and_then(|place| places.get_mut(place));
+        if place.ok_or_else(wrong)?.replace(rule).is_some() {
+            return Err(wrong());
+        }
+    }
+    state.rules.reserve(places.len());
+    for rule in places.into_iter().flatten() {
         if !state.rules.add(rule) {
-            return Err(LedgerError::Unreadable(
-                "read memory's rules: a number is missing or twice there".to_owned(),
-            ));
+            return Err(wrong());
         }
     }
     Ok(())
+}
+
+/// The bodies of items, read side by side where they are many. What is read is given back at once, for
+/// all of it takes as much room as what is made of it.
+fn all<T: DeserializeOwned + Send + 'static>(mut items: Vec<Item>) -> Kept<Vec<T>> {
+    let one = |item: &mut Item| {
+        let read = parse(item);
+        item.body = String::new();
+        read
+    };
+    let read = |items: &mut [Item]| items.iter_mut().map(one).collect::<Kept<Vec<T>>>();
+    if items.len() < MANY {
+        return read(&mut items);
+    }
+    let count = items.len();
+    let hands = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let parts = items.chunks_mut(count.div_ceil(hands));
+        let parts: Vec<_> = parts.map(|part| scope.spawn(move || read(part))).collect();
+        let mut all = Vec::with_capacity(count);
+        for part in parts {
+            let ended = |_| LedgerError::Unavailable("read memory: a thread ended".to_owned());
+            all.append(&mut part.join().map_err(ended)??);
+        }
+        Ok(all)
+    })
 }
 
 fn plan(state: &mut State, plan: Plan) {

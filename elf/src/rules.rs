@@ -1,7 +1,7 @@
 //! The rules of one tenant: found by number, in the order of the log, and by id. Numbers follow each
 //! other from 1; nothing is taken out.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use crate::rule::Rule;
 
@@ -9,7 +9,7 @@ use crate::rule::Rule;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
     all: Vec<Rule>,
-    places: HashMap<String, usize>,
+    places: FxHashMap<String, usize>,
 }
 
 impl Rules {
@@ -22,6 +22,12 @@ impl Rules {
             self.all.push(rule);
         }
         fits
+    }
+
+    /// Makes room for so many more.
+    pub fn reserve(&mut self, more: usize) {
+        self.all.reserve(more);
+        self.places.reserve(more);
     }
 
     /// The number of the next rule.

@@ -10,6 +10,7 @@ pub mod contract;
 pub mod dynamodb;
 pub mod engine;
 pub mod experiment;
+pub mod figures;
 pub mod fixture;
 pub mod flow;
 pub mod ledger;

@@ -73,7 +73,7 @@ impl Elf {
             .read(tenant, move |live| {
                 recall::rank(live.known(), &query, &seat, now)
             })
-            .await??;
+            .await?;
         let text = prompt::prompt_block(&receipt);
         Ok(Context {
             tokens: prompt::tokens(&text),

@@ -185,11 +185,11 @@ impl Elf {
         let words = text::line("query", query, QUERY)?;
         let domain = domain.map(|d| text::domain(d).unwrap_or_default());
         self.read(tenant, move |live| {
-            let rules = fitting(live.known(), &words, domain.as_deref(), most)?;
+            let rules = fitting(live.known(), &words, domain.as_deref(), most);
             let shown = |rule: &Rule| Heuristic::of(rule, &live.state.verdict(rule));
-            Ok(rules.into_iter().map(shown).collect())
+            rules.into_iter().map(shown).collect()
         })
-        .await?
+        .await
     }
 
     async fn review_of(
@@ -251,19 +251,14 @@ fn attempt_of(tenant: &Tenant, told: &ToldEnd) -> AttemptOutcome {
     }
 }
 
-fn fitting<'a>(
-    known: Known<'a>,
-    words: &str,
-    domain: Option<&str>,
-    most: usize,
-) -> Result<Vec<&'a Rule>, ElfError> {
+fn fitting<'a>(known: Known<'a>, words: &str, domain: Option<&str>, most: usize) -> Vec<&'a Rule> {
     let wanted = |number: u64| {
         let rule = known.state.numbered(number);
         rule.is_some_and(|r| r.is_told() && domain.is_none_or(|d| d == r.domain))
     };
-    let hits = known.index.best(words, most, wanted)?;
+    let hits = known.index.best(words, most, wanted);
     let rules = hits
         .into_iter()
         .filter_map(|hit| known.state.numbered(hit.number));
-    Ok(rules.collect())
+    rules.collect()
 }

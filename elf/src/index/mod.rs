@@ -6,23 +6,24 @@
 //! |---|---|
 //! | `words` | what counts as a word |
 //! | `text` | BM25 over the words of rules |
+//! | `piece` | which texts have a word, or a pair of words |
+//! | `best` | the best of what is found |
 //! | `twins` | which rules may say nearly the same |
 //! | `places` | which rules belong to a file, a folder, a domain, a project |
 
+mod best;
+mod piece;
 mod places;
 mod text;
 mod twins;
 mod words;
 
 pub use places::Places;
-pub use text::{Hit, TextIndex};
+pub use text::{Hit, Text, TextIndex};
 pub use twins::Twins;
-pub use words::words;
+pub use words::{each as each_word, hash as hash_of_word, words};
 
-use crate::{
-    rule::Rule,
-    store::{Kept, LedgerError},
-};
+use crate::{rule::Rule, rules::Rules};
 
 /// The rules of one tenant, ready to be found.
 pub struct Index {
@@ -32,37 +33,29 @@ pub struct Index {
 }
 
 impl Index {
-    /// An index of nothing.
-    ///
-    /// # Errors
-    /// `Unavailable` when the library cannot hold one.
-    pub fn new() -> Kept<Self> {
-        let text = TextIndex::new().map_err(|e| broken(&e))?;
-        let places = Places::default();
-        Ok(Self {
+    /// An index of these rules.
+    #[must_use]
+    pub fn of(rules: &Rules) -> Self {
+        let mut places = Places::default();
+        let text = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for rule in rules.values() {
+                    places.take(rule);
+                }
+            });
+            TextIndex::of(rules.values().as_slice(), searched)
+        });
+        Self {
             text,
             places,
             twins: Twins::default(),
-        })
-    }
-
-    /// An index of these rules.
-    ///
-    /// # Errors
-    /// As [`Index::new`].
-    pub fn of<'a>(rules: impl Iterator<Item = &'a Rule>) -> Kept<Self> {
-        let mut index = Self::new()?;
-        rules.for_each(|rule| index.take(rule));
-        Ok(index)
+        }
     }
 
     /// Takes a rule up, or what is new of one that is known.
     pub fn take(&mut self, rule: &Rule) {
         if self.places.take(rule) {
-            // The explanation often has the words of the failure that the rule does not repeat.
-            let text = format!("{} {} {}", rule.domain, rule.text, rule.explanation);
-            self.text.add(rule.number, &text);
-            self.twins.add(rule);
+            self.text.add(searched(rule));
         }
     }
 
@@ -79,16 +72,18 @@ impl Index {
     }
 
     /// The wanted rules whose words fit this text best.
-    ///
-    /// # Errors
-    /// `Unavailable` when the library fails.
-    pub fn best(&self, text: &str, most: usize, wanted: impl Fn(u64) -> bool) -> Kept<Vec<Hit>> {
-        self.text.best(text, most, wanted).map_err(|e| broken(&e))
+    #[must_use]
+    pub fn best(&self, text: &str, most: usize, wanted: impl Fn(u64) -> bool) -> Vec<Hit> {
+        self.text.best(text, most, wanted)
     }
 }
 
-fn broken(e: &tantivy::TantivyError) -> LedgerError {
-    LedgerError::Unavailable(format!("searched memory's rules: {e}"))
+/// What a rule is found by. The explanation often has the words of the failure that it does not repeat.
+fn searched(rule: &Rule) -> Text<'_> {
+    Text {
+        number: rule.number,
+        parts: [&rule.domain, &rule.text, &rule.explanation],
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,13 @@
 //! Which rules belong to a file, a folder, a domain or a project, which people pinned, and which must always hold.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
+    hash::Hash,
     ops::Bound,
+    sync::Arc,
 };
+
+use rustc_hash::FxHashMap;
 
 use crate::{
     kind::RuleKind,
@@ -13,13 +17,13 @@ use crate::{
 /// Rules by where they belong, by their numbers.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
-    files: BTreeMap<String, Vec<u64>>,
-    domains: HashMap<String, Vec<u64>>,
-    projects: HashMap<String, Vec<u64>>,
+    files: BTreeMap<Arc<str>, Vec<u64>>,
+    domains: FxHashMap<String, Vec<u64>>,
+    projects: FxHashMap<String, Vec<u64>>,
     pinned: BTreeSet<u64>,
-    invariants: HashMap<Option<String>, Vec<u64>>,
+    invariants: FxHashMap<Option<String>, Vec<u64>>,
     /// The files of each rule.
-    known: HashMap<u64, Vec<String>>,
+    known: FxHashMap<u64, Vec<Arc<str>>>,
 }
 
 impl Places {
@@ -31,33 +35,38 @@ impl Places {
         } else {
             self.pinned.remove(&number);
         }
-        let before = self.known.insert(number, rule.files.clone());
-        let is_new = before.is_none();
-        self.moved(number, &before.unwrap_or_default(), &rule.files);
+        let is_new = self.moved(number, &rule.files);
         if is_new {
-            let domain = self.domains.entry(rule.domain.clone());
-            domain.or_default().push(number);
+            push(&mut self.domains, &rule.domain, number);
             if rule.kind == RuleKind::Invariant {
-                let project = self.invariants.entry(rule.project.clone());
-                project.or_default().push(number);
+                push(&mut self.invariants, &rule.project, number);
             }
             if let Some(project) = &rule.project {
-                let project = self.projects.entry(project.clone());
-                project.or_default().push(number);
+                push(&mut self.projects, project, number);
             }
         }
         is_new
     }
 
-    fn moved(&mut self, number: u64, from: &[String], to: &[String]) {
-        for file in from.iter().filter(|f| !to.contains(f)) {
+    /// Notes the files of a rule in place of those it had. Whether it had none before.
+    fn moved(&mut self, number: u64, to: &[String]) -> bool {
+        let before = self.known.remove(&number);
+        let is_new = before.is_none();
+        let before = before.unwrap_or_default();
+        let stays = |file: &Arc<str>| to.iter().any(|other| **other == **file);
+        for file in before.iter().filter(|file| !stays(file)) {
             if let Some(rules) = self.files.get_mut(file) {
                 rules.retain(|rule| *rule != number);
             }
         }
-        for file in to.iter().filter(|f| !from.contains(f)) {
-            self.files.entry(file.clone()).or_default().push(number);
-        }
+        let was_there = |file: &String| before.iter().find(|other| ***other == **file).cloned();
+        let now = to.iter().map(|file| {
+            let stays = was_there(file);
+            stays.unwrap_or_else(|| at(&mut self.files, file, number))
+        });
+        let now = now.collect();
+        self.known.insert(number, now);
+        is_new
     }
 
     /// What people pinned.
@@ -112,12 +121,27 @@ impl Places {
             let all = self.files.range::<str, _>(from);
             let all = all.take_while(move |(path, _)| path.starts_with(folder));
             all.filter(move |(path, _)| {
-                *path != file && !known.is_some_and(|known| path.starts_with(known))
+                ***path != *file && !known.is_some_and(|known| path.starts_with(known))
             })
         });
         let all = own.into_iter().chain(beside);
-        all.map(|(path, rules)| (path.as_str(), rules.as_slice()))
+        all.map(|(path, rules)| (&**path, rules.as_slice()))
             .filter(|(_, rules)| !rules.is_empty())
+    }
+}
+
+/// Notes a rule at a file; gives the file as it is kept.
+fn at(files: &mut BTreeMap<Arc<str>, Vec<u64>>, file: &str, number: u64) -> Arc<str> {
+    let known = files.get_key_value(file).map(|(file, _)| Arc::clone(file));
+    let file = known.unwrap_or_else(|| file.into());
+    files.entry(Arc::clone(&file)).or_default().push(number);
+    file
+}
+
+fn push<K: Clone + Eq + Hash>(all: &mut FxHashMap<K, Vec<u64>>, key: &K, number: u64) {
+    match all.get_mut(key) {
+        Some(rules) => rules.push(number),
+        None => drop(all.insert(key.clone(), vec![number])),
     }
 }
 
@@ -128,7 +152,7 @@ mod tests {
     fn places(files: &[&str]) -> Places {
         let numbered = (1..).zip(files);
         Places {
-            files: numbered.map(|(n, f)| ((*f).to_owned(), vec![n])).collect(),
+            files: numbered.map(|(n, f)| ((*f).into(), vec![n])).collect(),
             ..Places::default()
         }
     }

@@ -1,13 +1,21 @@
 //! Which rules may say nearly what a text says: those that share one of the smallest hashes of its
 //! three-word runs (a bottom-k sketch). Cheap to keep and to ask; whether they do, others measure.
+//! Nothing that is read needs it, so it is made of the rules when it is first asked, or before that
+//! a few at a time.
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, HashMap},
-    hash::{DefaultHasher, Hash, Hasher},
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
 };
 
-use crate::{likeness::shingles, rule::Rule};
+use rustc_hash::FxHashMap;
+
+use super::words::hash;
+use crate::{
+    likeness::{self, Shingles},
+    rules::Rules,
+};
 
 /// Smallest hashes that stand for a text. Texts that share four fifths of their runs all but always
 /// have one of eight in common.
@@ -19,26 +27,37 @@ const CLOSEST: usize = 8;
 
 /// Rules by their sketches.
 #[derive(Debug, Default)]
-pub struct Twins(HashMap<u64, Vec<u64>>);
+pub struct Twins(Mutex<Sketches>);
+
+/// Half of each hash is kept, for there are eight of every rule; a few too many are found by it.
+#[derive(Debug, Default)]
+struct Sketches {
+    /// How many rules are in here: those of the lowest numbers.
+    rules: usize,
+    /// The first rule of each hash.
+    first: FxHashMap<u32, u32>,
+    /// The others, where there are any.
+    more: FxHashMap<u32, Vec<u32>>,
+}
 
 impl Twins {
-    /// Takes up a rule that is new.
-    pub fn add(&mut self, rule: &Rule) {
-        for key in sketch(&rule.domain, &shingles(&rule.text)) {
-            let here = self.0.entry(key).or_default();
-            if here.len() < MOST {
-                here.push(rule.number);
-            }
-        }
+    /// Takes up so many of the rules that it does not know yet. Whether there are more.
+    pub fn prepare(&self, rules: &Rules, most: usize) -> bool {
+        let mut sketches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sketches.take(rules, most);
+        sketches.rules < rules.len()
     }
 
     /// Numbers of rules of this domain that may say what has these runs: a few, those that share most first.
     #[must_use]
-    pub fn of(&self, domain: &str, shingles: &BTreeSet<u64>) -> Vec<u64> {
+    pub fn of(&self, rules: &Rules, domain: &str, shingles: &Shingles) -> Vec<u64> {
+        let mut sketches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sketches.take(rules, usize::MAX);
         let mut shared: BTreeMap<u64, usize> = BTreeMap::new();
-        let here = sketch(domain, shingles).filter_map(|key| self.0.get(&key));
-        for number in here.flatten() {
-            *shared.entry(*number).or_default() += 1;
+        for key in sketch(domain, shingles) {
+            for number in sketches.with(key) {
+                *shared.entry(u64::from(number)).or_default() += 1;
+            }
         }
         let mut numbers: Vec<u64> = shared.keys().copied().collect();
         numbers.sort_by_key(|number| Reverse(shared.get(number)));
@@ -47,10 +66,35 @@ impl Twins {
     }
 }
 
-fn sketch(domain: &str, shingles: &BTreeSet<u64>) -> impl Iterator<Item = u64> {
-    shingles.iter().take(SKETCH).map(move |shingle| {
-        let mut hasher = DefaultHasher::new();
-        (domain, shingle).hash(&mut hasher);
-        hasher.finish()
-    })
+impl Sketches {
+    fn take(&mut self, rules: &Rules, most: usize) {
+        for rule in rules.values().skip(self.rules).take(most) {
+            self.rules += 1;
+            let number = u32::try_from(rule.number).unwrap_or(u32::MAX);
+            for key in sketch(&rule.domain, &Shingles::of(&rule.text)) {
+                self.add(key, number);
+            }
+        }
+    }
+
+    fn add(&mut self, key: u32, number: u32) {
+        if *self.first.entry(key).or_insert(number) != number {
+            let more = self.more.entry(key).or_default();
+            if more.len() + 1 < MOST {
+                more.push(number);
+            }
+        }
+    }
+
+    fn with(&self, key: u32) -> impl Iterator<Item = u32> {
+        let more = self.more.get(&key).into_iter().flatten();
+        self.first.get(&key).into_iter().chain(more).copied()
+    }
+}
+
+fn sketch(domain: &str, shingles: &Shingles) -> impl Iterator<Item = u32> {
+    let domain = hash(domain);
+    let smallest = shingles.smallest(SKETCH).iter();
+    let half = |key: u64| u32::try_from(key >> 32).unwrap_or_default();
+    smallest.map(move |shingle| half(likeness::run(&[domain, *shingle])))
 }

@@ -1,40 +1,75 @@
 //! What counts as a word: the words of prose, whole identifiers, and the parts they are made of; and
 //! which words stand side by side.
 
-use tantivy::tokenizer::{
-    Language, PreTokenizedStream, PreTokenizedString, Stemmer, TextAnalyzer, Token, Tokenizer,
-};
+use std::{hash::Hasher, sync::LazyLock};
 
-/// What stands between two words that stand side by side.
-const PAIR: &str = " ";
+use frostem::{Algorithm, Stemmer};
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
+
+use crate::learn::normal::mixed;
+
+/// Most words of which the stem is kept.
+const MOST_KNOWN: usize = 100_000;
 /// Longest word, in bytes. What is longer is no word but data.
 const LONGEST: usize = 64;
 
 /// Words that are in every text.
-const STOP: &[&str] = &[
+const STOP: [&str; 38] = [
     "a", "an", "and", "are", "as", "at", "be", "by", "can", "do", "for", "from", "has", "have",
     "if", "in", "is", "it", "its", "not", "of", "on", "or", "so", "that", "the", "their", "then",
     "there", "this", "to", "was", "we", "when", "will", "with", "you", "your",
 ];
+
+/// The same, packed: every word of every text is looked up among them.
+static PACKED: LazyLock<FxHashSet<u64>> =
+    LazyLock::new(|| STOP.iter().filter_map(|word| packed(word)).collect());
+
+fn is_stop(word: &str) -> bool {
+    packed(word).is_some_and(|word| PACKED.contains(&word))
+}
+
+/// A short word as a number; nothing for one that is longer than any of [`STOP`].
+fn packed(word: &str) -> Option<u64> {
+    let fits = word.len() <= 5;
+    fits.then(|| word.bytes().fold(0, |all, byte| all << 8 | u64::from(byte)))
+}
 
 /// The words of a text in lower case: whole identifiers, and the parts that case and underscores
 /// divide them into.
 #[must_use]
 pub fn words(text: &str) -> Vec<String> {
     let mut found = Vec::new();
+    each(text, |word| found.push(word.to_owned()));
+    found
+}
+
+/// The same one by one, without keeping them.
+pub fn each(text: &str, mut word: impl FnMut(&str)) {
+    let mut one = |found: &str| {
+        if !found.is_empty() && found.len() <= LONGEST && !is_stop(found) {
+            word(found);
+        }
+    };
     for token in text.split(|c: char| !c.is_alphanumeric() && c != '_') {
+        if token
+            .bytes()
+            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9'))
+        {
+            one(token);
+            continue;
+        }
         if is_plain(token) {
-            found.push(token.to_lowercase());
+            one(&token.to_lowercase());
             continue;
         }
         let parts = parts(token);
         if parts.len() > 1 {
-            found.push(token.to_lowercase());
+            one(&token.to_lowercase());
         }
-        found.extend(parts);
+        for part in &parts {
+            one(part);
+        }
     }
-    found.retain(|w| !w.is_empty() && w.len() <= LONGEST && !STOP.contains(&w.as_str()));
-    found
 }
 
 /// Whether it has no parts: most words do not.
@@ -64,39 +99,62 @@ fn parts(token: &str) -> Vec<String> {
     parts
 }
 
-/// Whether this is two words that stand side by side.
-pub(super) fn is_pair(word: &str) -> bool {
-    word.contains(PAIR)
+/// What is looked for, by its hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Term {
+    /// A word without its ending: `fails`, `failed` and `failing` are the same.
+    Word(u64),
+    /// Two words that stand side by side.
+    Pair(u64),
 }
 
-/// The words without their endings, `fails`, `failed` and `failing` are the same; and the pairs.
-pub(super) fn analyzer() -> TextAnalyzer {
-    let stemmer = Stemmer::new(Language::English);
-    TextAnalyzer::builder(Words).filter(stemmer).build()
-}
-
-#[derive(Clone)]
-struct Words;
-
-impl Tokenizer for Words {
-    type TokenStream<'a> = PreTokenizedStream;
-
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> PreTokenizedStream {
-        let mut all = words(text);
-        let pairs: Vec<String> = all.windows(2).map(|w| w.join(PAIR)).collect();
-        all.extend(pairs);
-        let numbered = all.into_iter().enumerate();
-        let tokens = numbered.map(|(position, text)| Token {
-            position,
-            text,
-            ..Token::default()
-        });
-        PreTokenizedString {
-            text: String::new(),
-            tokens: tokens.collect(),
-        }
-        .into()
+impl Term {
+    pub(super) const fn is_pair(self) -> bool {
+        matches!(self, Self::Pair(_))
     }
+}
+
+/// The hash of two words that stand side by side.
+pub(super) const fn pair(one: u64, other: u64) -> u64 {
+    mixed(mixed(one) ^ other)
+}
+
+/// Takes endings off. Words that came once are known by their hash.
+#[derive(Default)]
+pub(super) struct Stems(FxHashMap<u64, u64>);
+
+impl Stems {
+    /// Adds the words of a text, each by the hash of its stem.
+    pub(super) fn of(&mut self, text: &str, found: &mut Vec<u64>) {
+        let stemmer = Stemmer::new(Algorithm::English);
+        if self.0.len() > MOST_KNOWN {
+            self.0.clear();
+        }
+        each(text, |word| {
+            let known = self.0.entry(hash(word));
+            found.push(*known.or_insert_with(|| hash(&stemmer.stem(word))));
+        });
+    }
+
+    /// What there is to look for in a text, each once.
+    pub(super) fn terms(&mut self, text: &str) -> Vec<Term> {
+        let mut words = Vec::new();
+        self.of(text, &mut words);
+        let pairs = words.windows(2).map(|two| Term::Pair(pair(two[0], two[1])));
+        let mut terms: Vec<Term> = pairs.collect();
+        terms.extend(words.into_iter().map(Term::Word));
+        terms.sort_unstable();
+        terms.dedup();
+        terms
+    }
+}
+
+/// The hash of a word: the same in every process, and on every machine of this byte order.
+#[must_use]
+pub fn hash(word: &str) -> u64 {
+    let mut hasher = FxHasher::default();
+    hasher.write(word.as_bytes());
+    mixed(hasher.finish())
 }
 
 #[cfg(test)]
@@ -119,6 +177,17 @@ mod tests {
         ] {
             assert!(found.iter().any(|f| f == word), "{word} in {found:?}");
         }
+    }
+
+    #[test]
+    fn words_that_differ_in_their_endings_are_one_whether_they_came_before_or_not() {
+        let mut stems = Stems::default();
+        let first = stems.terms("failing retries");
+        assert_eq!(first, stems.terms("fails retry"));
+        assert_eq!(first, stems.terms("failing retries"));
+        assert_ne!(first, stems.terms("retry fails"));
+        assert_eq!(first.iter().filter(|term| term.is_pair()).count(), 1);
+        assert!(stems.terms("of the").is_empty());
     }
 
     #[test]

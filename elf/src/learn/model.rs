@@ -2,11 +2,13 @@
 //! usual success; each rule in its prompt is believed about in the rule's domain. Domains are taken
 //! to be independent of each other.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use rustc_hash::FxHashMap;
 
 use super::{
     Belief, Block, CONTROL, FIRST_TRIES, NOISE, VOTE,
-    block::USUAL,
+    block::{Gain, USUAL},
     drift, normal,
     verdict::{self, Verdict},
 };
@@ -29,26 +31,47 @@ pub struct Step<'a> {
 /// The beliefs of one tenant.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Model {
-    blocks: BTreeMap<String, Block>,
-    /// The domain of each rule, by its number.
-    domains: HashMap<u64, String>,
+    blocks: Vec<Block>,
+    /// The block of each domain.
+    domains: BTreeMap<String, usize>,
+    /// Where each rule stands, by its number.
+    homes: FxHashMap<u64, Home>,
+}
+
+/// A rule's block, and its place there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Home {
+    block: usize,
+    place: usize,
 }
 
 impl Model {
     /// Takes up a rule, with the effect that is believed of it before there is evidence.
     pub fn add(&mut self, rule: u64, domain: &str, effect: f64) {
-        if self.domains.contains_key(&rule) {
+        if self.homes.contains_key(&rule) {
             return;
         }
-        self.domains.insert(rule, domain.to_owned());
-        let block = self.blocks.entry(domain.to_owned()).or_default();
-        block.add(rule, effect);
+        let block = self.block(domain);
+        let place = self.blocks[block].add(rule, effect);
+        self.homes.insert(rule, Home { block, place });
+    }
+
+    /// The block of a domain; a new one where it has none.
+    fn block(&mut self, domain: &str) -> usize {
+        if let Some(block) = self.domains.get(domain) {
+            return *block;
+        }
+        let block = self.blocks.len();
+        self.domains.insert(domain.to_owned(), block);
+        self.blocks.push(Block::default());
+        block
     }
 
     /// What is believed of this rule.
     #[must_use]
     pub fn belief(&self, rule: u64) -> Option<Belief> {
-        self.blocks.get(self.domains.get(&rule)?)?.belief(rule)
+        let home = self.homes.get(&rule)?;
+        self.blocks.get(home.block)?.belief(home.place)
     }
 
     /// What a person is told of this rule.
@@ -65,11 +88,15 @@ impl Model {
         Some(effect + sd * normal::draw(own))
     }
 
-    /// The rules of a domain that are expected to help most, in no order.
+    /// The rules of a domain that are expected to help most, the oldest first of equals.
     #[must_use]
     pub fn most_helpful(&self, domain: &str, most: usize) -> Vec<u64> {
-        let block = self.blocks.get(domain);
+        let block = self.of(domain);
         block.map_or_else(Vec::new, |b| b.most_helpful(most))
+    }
+
+    fn of(&self, domain: &str) -> Option<&Block> {
+        self.blocks.get(*self.domains.get(domain)?)
     }
 
     /// Whether the rule is kept back this time although it may help: it would be golden, had it ever
@@ -90,7 +117,7 @@ impl Model {
     /// The usual success of a domain without rules.
     #[must_use]
     pub fn usual(&self, domain: &str) -> Option<f64> {
-        self.blocks.get(domain).map(Block::usual)
+        self.of(domain).map(Block::usual)
     }
 
     /// Learns from one job. Rules that were never taken up are left out.
@@ -98,63 +125,56 @@ impl Model {
         if !(step.success.is_finite() && step.weight.is_finite() && step.weight > 0.0) {
             return;
         }
-        let own = self.blocks.entry(step.domain.to_owned()).or_default();
-        own.fade(drift());
-        let seen = self.places(step);
+        let own = self.block(step.domain);
+        self.blocks[own].fade(drift());
+        let seen = self.places(own, step.injected);
         self.step(step, &seen);
         self.count(step);
-        self.judge(seen.keys());
+        for block in seen.keys() {
+            self.blocks[*block].judge(verdict::is_golden);
+        }
     }
 
     /// Hears what a job's agent thinks of a rule that stood in its prompt: as if such a job had ended
     /// well or badly, and much weaker. It counts for nothing that makes a rule golden, and no rule
     /// becomes golden by it.
     pub fn hear(&mut self, rule: u64, helpful: bool) {
-        let Some(domain) = self.domains.get(&rule).cloned() else {
+        let Some(home) = self.homes.get(&rule) else {
             return;
         };
         let step = Step {
-            domain: &domain,
             injected: &[rule],
             success: f64::from(u8::from(helpful)),
             weight: VOTE,
             ..Step::default()
         };
-        let seen = self.places(&step);
+        let seen = self.places(home.block, step.injected);
         self.step(&step, &seen);
     }
 
     /// One step of the filter.
-    fn step(&mut self, step: &Step<'_>, seen: &BTreeMap<String, Vec<usize>>) {
-        let gains: Vec<(String, Vec<f64>, f64)> = seen
+    fn step(&mut self, step: &Step<'_>, seen: &BTreeMap<usize, Vec<usize>>) {
+        let gains: Vec<(usize, Gain)> = seen
             .iter()
-            .filter_map(|(domain, places)| {
-                let gain = self.blocks.get(domain)?.gain(places);
-                let scatter = places.iter().map(|p| gain[*p]).sum();
-                Some((domain.clone(), gain, scatter))
-            })
+            .map(|(block, places)| (*block, self.blocks[*block].gain(places)))
             .collect();
         let expected: f64 = seen
             .iter()
-            .filter_map(|(domain, places)| Some(self.blocks.get(domain)?.sum(places)))
+            .map(|(block, places)| self.blocks[*block].sum(places))
             .sum();
-        let scatter = NOISE / step.weight + gains.iter().map(|(_, _, own)| own).sum::<f64>();
+        let scatter = NOISE / step.weight + gains.iter().map(|(_, own)| own.scatter).sum::<f64>();
         let surprise = step.success.clamp(0.0, 1.0) - expected;
-        for (domain, gain, _) in &gains {
-            if let Some(block) = self.blocks.get_mut(domain) {
-                block.learn(gain, surprise, scatter);
-            }
+        for (block, gain) in &gains {
+            self.blocks[*block].learn(gain, surprise, scatter);
         }
     }
 
-    /// The places that took part, by domain: the job's usual success, and its rules.
-    fn places(&self, step: &Step<'_>) -> BTreeMap<String, Vec<usize>> {
-        let mut seen = BTreeMap::from([(step.domain.to_owned(), vec![USUAL])]);
-        for rule in step.injected.iter().collect::<BTreeSet<_>>() {
-            let domain = self.domains.get(rule);
-            let place = domain.and_then(|d| self.blocks.get(d)?.place(*rule));
-            if let (Some(domain), Some(place)) = (domain, place) {
-                seen.entry(domain.clone()).or_default().push(place);
+    /// The places that took part, by block: the usual success of the job's domain, and its rules.
+    fn places(&self, own: usize, injected: &[u64]) -> BTreeMap<usize, Vec<usize>> {
+        let mut seen = BTreeMap::from([(own, vec![USUAL])]);
+        for rule in injected.iter().collect::<BTreeSet<_>>() {
+            if let Some(home) = self.homes.get(rule) {
+                seen.entry(home.block).or_default().push(home.place);
             }
         }
         seen
@@ -164,25 +184,8 @@ impl Model {
         let injected = step.injected.iter().map(|rule| (rule, true));
         let withheld = step.withheld.iter().map(|rule| (rule, false));
         for (rule, was_given) in injected.chain(withheld) {
-            let block = self.domains.get(rule).and_then(|d| self.blocks.get_mut(d));
-            if let Some(tally) = block.and_then(|b| b.tally(*rule)) {
-                tally.injected += u64::from(was_given);
-                tally.withheld += u64::from(!was_given);
-            }
-        }
-    }
-
-    fn judge<'a>(&mut self, domains: impl Iterator<Item = &'a String>) {
-        for domain in domains {
-            let Some(block) = self.blocks.get_mut(domain) else {
-                continue;
-            };
-            let rules: Vec<u64> = block.rules().collect();
-            for rule in rules {
-                let golden = block.belief(rule).is_some_and(verdict::is_golden);
-                if let Some(tally) = block.tally(rule) {
-                    tally.golden = golden;
-                }
+            if let Some(home) = self.homes.get(rule) {
+                self.blocks[home.block].count(home.place, was_given);
             }
         }
     }

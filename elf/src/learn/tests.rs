@@ -151,6 +151,48 @@ fn a_domain_with_very_many_rules_still_learns() {
     assert!(!model.verdict(8).unwrap().golden);
 }
 
+/// As many rules as are told apart exactly, and more than that.
+const SIZES: [u64; 2] = [20, 300];
+
+#[test]
+fn a_golden_rule_that_nobody_was_given_for_long_is_golden_no_more_however_many_rules_there_are() {
+    for size in SIZES {
+        let mut model = model(size);
+        for n in 0..2_000 {
+            let given: &[u64] = if n % 2 == 0 { &[7] } else { &[] };
+            let kept: &[u64] = if n % 2 == 0 { &[] } else { &[7] };
+            let tenths = if n % 2 == 0 { 6 } else { 5 };
+            model.learn(&step(given, kept, at_rate(n / 2, tenths)));
+        }
+        let before = model.belief(7).unwrap();
+        assert!(before.tally.golden, "{size}: {before:?}");
+        for n in 0..20_000 {
+            model.learn(&step(&[], &[], at_rate(n, 5)));
+        }
+        let after = model.belief(7).unwrap();
+        assert!(!after.tally.golden, "{size}: {after:?}");
+        assert!(after.sd > before.sd && after.sd <= PRIOR_SD + 1e-9);
+    }
+}
+
+#[test]
+fn the_most_helpful_come_by_their_effect_and_the_oldest_first_of_equals_however_many_rules_there_are()
+ {
+    for size in SIZES {
+        let mut model = model(size);
+        for n in 0..60 {
+            model.learn(&step(&[9], &[], 1.0));
+            model.learn(&step(&[5], &[], f64::from(u8::from(n % 4 > 0))));
+            model.learn(&step(&[2], &[], 0.0));
+        }
+        let best = model.most_helpful("rust", 5);
+        assert_eq!(best, [9, 5, 1, 3, 4], "{size}");
+        let all = model.most_helpful("rust", 1_000);
+        assert_eq!((all.len() as u64, all.last()), (size, Some(&2)));
+        assert!(model.most_helpful("git", 5).is_empty());
+    }
+}
+
 #[test]
 fn a_rule_of_another_domain_is_learned_of_where_it_is_used() {
     let mut model = model(0);

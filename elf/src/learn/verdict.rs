@@ -67,7 +67,7 @@ pub(super) fn is_golden(belief: Belief) -> bool {
     if tally.golden {
         return helps(belief) >= LOST;
     }
-    seems_golden(belief) && tally.withheld >= LEAST.1
+    tally.withheld >= LEAST.1 && seems_golden(belief)
 }
 
 /// Whether a rule would be golden if it had been kept out of enough prompts.
@@ -77,7 +77,8 @@ pub(super) fn lacks_control(belief: Belief) -> bool {
 }
 
 fn seems_golden(belief: Belief) -> bool {
-    helps(belief) >= GOLDEN && belief.effect >= LEAST_EFFECT && belief.tally.injected >= LEAST.0
+    let tried = belief.tally.injected >= LEAST.0;
+    tried && belief.effect >= LEAST_EFFECT && helps(belief) >= GOLDEN
 }
 
 /// About how many more jobs with the rule in their prompt it takes until it is golden, if its effect

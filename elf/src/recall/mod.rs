@@ -34,7 +34,6 @@ use crate::{
     redact::Redactor,
     rule::{Rule, RuleStatus},
     state::State,
-    store::Kept,
     trail::millionths,
 };
 
@@ -77,12 +76,10 @@ struct Candidate<'a> {
 }
 
 /// The lessons for this seat.
-///
-/// # Errors
-/// `Unavailable` when the index fails.
-pub fn rank(known: Known<'_>, query: &RecallQuery, seat: &Seat, now: Timestamp) -> Kept<Receipt> {
+#[must_use]
+pub fn rank(known: Known<'_>, query: &RecallQuery, seat: &Seat, now: Timestamp) -> Receipt {
     let asked = Asked::of(query, known.redactor);
-    let best = candidates(known, &asked, seat, now)?;
+    let best = candidates(known, &asked, seat, now);
     let injected = choose(
         &in_turn(&exclusive::kept(&best, known.prepared)),
         asked.tokens,
@@ -95,14 +92,14 @@ pub fn rank(known: Known<'_>, query: &RecallQuery, seat: &Seat, now: Timestamp) 
         .filter(|id| !given.contains(id.as_str()))
         .cloned()
         .collect();
-    Ok(Receipt {
+    Receipt {
         withheld,
         draws: best.iter().map(|c| millionths(c.draw)).collect(),
         eligible,
         injected,
         log_position: known.state.head,
         unavailable: None,
-    })
+    }
 }
 
 /// The best of what fits: what people pinned, then best first.
@@ -111,11 +108,11 @@ fn candidates<'a>(
     asked: &Asked,
     seat: &Seat,
     now: Timestamp,
-) -> Kept<Vec<Candidate<'a>>> {
+) -> Vec<Candidate<'a>> {
     let seed = seed(seat);
     let pinned = |rule: &Rule| Reverse(rule.status == RuleStatus::Pinned);
     let order = |rule: &Rule| mixed(seed ^ rule.number);
-    let mut found = propose(known, asked, seed, now)?;
+    let mut found = propose(known, asked, seed, now);
     found.sort_by(|(a, x), (b, y)| {
         pinned(a)
             .cmp(&pinned(b))
@@ -132,7 +129,7 @@ fn candidates<'a>(
         is_new: learned.is_new(rule.number),
         is_control: learned.is_control(rule.number, seed),
     });
-    Ok(drawn.collect())
+    drawn.collect()
 }
 
 /// Where a seat's order of equals comes from.

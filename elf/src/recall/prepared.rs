@@ -2,22 +2,22 @@
 //! more than to choose it.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use sandbox_core::port::Lesson;
 
 use crate::{
-    likeness::{self, Stance},
+    likeness::{Shingles, Stance},
     prompt,
     redact::Redactor,
     rule::Rule,
     text,
 };
 
-/// Most rules that are kept ready; some kilobytes each.
-const MOST: usize = 2_048;
+/// Most rules that are kept ready; about a kilobyte each.
+const MOST: usize = 8_192;
 
 /// A rule as it stands in a prompt.
 #[derive(Debug)]
@@ -26,8 +26,8 @@ pub struct Said {
     pub lesson: Lesson,
     /// The tokens of its line.
     pub cost: usize,
-    /// Its runs of three words, each by its hash; all of it where it is shorter.
-    shingles: BTreeSet<u64>,
+    /// Its runs of three words.
+    shingles: Shingles,
 }
 
 /// Rules that were made ready, by their number.
@@ -79,13 +79,13 @@ impl Said {
         };
         Self {
             cost: prompt::tokens(&prompt::line(&lesson)),
-            shingles: likeness::shingles(&lesson.text),
+            shingles: Shingles::of(&lesson.text),
             lesson,
         }
     }
 
     /// How much of it the other says too, 0 to 1 (Jaccard's measure).
     pub fn overlap(&self, other: &Self) -> f64 {
-        likeness::overlap(&self.shingles, &other.shingles)
+        self.shingles.overlap(&other.shingles)
     }
 }

@@ -9,7 +9,6 @@ use super::{Known, MAX_ELIGIBLE, asked::Asked};
 use crate::{
     rule::Rule,
     state::State,
-    store::Kept,
     trail::{Mark, TrailKey, closeness},
 };
 
@@ -46,9 +45,9 @@ pub(super) fn propose<'a>(
     asked: &Asked,
     seed: u64,
     now: Timestamp,
-) -> Kept<Vec<(&'a Rule, f64)>> {
+) -> Vec<(&'a Rule, f64)> {
     let mut fused = Fused::default();
-    fused.add(weight::WORDS, by_words(known, asked)?);
+    fused.add(weight::WORDS, by_words(known, asked));
     fused.add(weight::PATH, by_path(known, asked, now));
     fused.add(weight::DOMAIN, by_domain(known, asked, seed));
     fused.add(weight::PROJECT, by_project(known, asked));
@@ -66,7 +65,7 @@ pub(super) fn propose<'a>(
         let score = fused.scores.get(&rule.number).copied().unwrap_or_default();
         (rule, score)
     });
-    Ok(scored.collect())
+    scored.collect()
 }
 
 fn is_wanted(rule: &Rule, asked: &Asked) -> bool {
@@ -99,12 +98,12 @@ impl Fused {
     }
 }
 
-fn by_words(known: Known<'_>, asked: &Asked) -> Kept<Said> {
+fn by_words(known: Known<'_>, asked: &Asked) -> Said {
     let wanted = |n| known.state.numbered(n).is_some_and(|r| is_wanted(r, asked));
-    let hits = known.index.best(&asked.words, MAX_WORDS, wanted)?;
+    let hits = known.index.best(&asked.words, MAX_WORDS, wanted);
     let floor = hits.first().map_or(0.0, |best| best.score * WORDS_FLOOR);
     let fitting = hits.iter().filter(|hit| hit.score >= floor);
-    Ok(fitting.map(|hit| (hit.number, hit.score)).collect())
+    fitting.map(|hit| (hit.number, hit.score)).collect()
 }
 
 /// The rules of the domain, all alike: the newest and those that are believed to help most, and of

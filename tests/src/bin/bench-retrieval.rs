@@ -28,7 +28,7 @@ fn main() -> Result<()> {
         sets.extend(ruff::sets(program)?);
     }
     for set in sets {
-        let seen = measure(&set)?;
+        let seen = measure(&set);
         if args.json {
             println!(
                 "{}",

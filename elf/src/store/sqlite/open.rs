@@ -8,6 +8,9 @@ use rusqlite::{Connection, OpenFlags};
 const STEPS: &[&str] = &[include_str!("schema.sql")];
 /// "MElf": marks the file as a memory, so that another database is not written into.
 const APPLICATION: i32 = 0x4d45_6c66;
+/// Pages of 4 KB after which what was written is moved into the file itself. An end of an attempt writes some
+/// eight of them, at places far apart, and whoever writes waits for the move.
+const CHECKPOINT: u32 = 8_000;
 /// How long a call waits for another program that has the file.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -89,6 +92,7 @@ fn settings(db: &Connection) -> rusqlite::Result<()> {
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "trusted_schema", false)?;
     db.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+    db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
     db.set_prepared_statement_cache_capacity(32);
     Ok(())
 }

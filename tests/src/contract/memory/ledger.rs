@@ -77,7 +77,10 @@ pub async fn replaying_the_log_gives_what_the_store_keeps(ground: Ground) {
     let (state, items) = items_of(&log);
     let picture = world.ledger.snapshot(&tenant("a")).await.unwrap();
     assert_eq!(picture.head, log.len() as u64);
-    assert_eq!(rows::read(picture.head, &picture.items).unwrap(), state);
+    assert_eq!(
+        rows::read(picture.head, picture.items.clone()).unwrap(),
+        state
+    );
     assert_eq!(fold::replay(&log), state);
     for item in items {
         let kept = world.ledger.item(&tenant("a"), item.kind, &item.id).await;
