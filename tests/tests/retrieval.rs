@@ -13,9 +13,8 @@ fn a_real_diagnostic_of_the_compiler_finds_the_explanation_of_its_code() {
     for set in rustc::sets(folder.path(), 6).unwrap() {
         let seen = measure(&set);
         assert!(seen.queries >= 40, "{}: {seen:?}", set.name);
-        println!("{} {seen:?}", set.name);
-        assert!(seen.ndcg_at_10 >= 0.80, "{}: {seen:?}", set.name);
-        assert!(seen.recall_at_10 >= 0.90, "{}: {seen:?}", set.name);
+        assert!(seen.ndcg_at_10 >= 0.89, "{}: {seen:?}", set.name);
+        assert!(seen.recall_at_10 >= 0.96, "{}: {seen:?}", set.name);
     }
 }
 

@@ -171,7 +171,7 @@ pub const TABLE: &[Pattern] = &[
         r"\bgl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat|ffct)-[A-Za-z0-9_\-.]{20,}",
         drawn,
     ),
-    with("slack-token", r"\bxox[abeoprs]-[A-Za-z0-9\-]{10,}", drawn),
+    with("slack-token", r"\bxox[abcdeoprs]-[A-Za-z0-9\-]{10,}", drawn),
     p(
         "slack-app-token",
         r"\bxapp-\d-[A-Za-z0-9]+-\d+-[a-f0-9]{16,}",
@@ -297,6 +297,21 @@ pub const TABLE: &[Pattern] = &[
     ),
     with("tailscale-key", r"\btskey-[a-z]+-[A-Za-z0-9\-]{20,}", drawn),
     p("onepassword-token", r"\bops_eyJ[A-Za-z0-9+/=_\-]{50,}"),
+    p(
+        "ansible-vault",
+        r"\$ANSIBLE_VAULT;[\d.]+;[A-Z0-9]+(?:;\w*)?\s+([0-9a-f]{40,}(?:\s+[0-9a-f]{40,})*)",
+    ),
+    p(
+        "onepassword-key",
+        r"\bA3-[A-Z0-9]{6}(?:-[A-Z0-9]{5,6}){4,6}\b",
+    ),
+    p("postman-key", r"\bPMAT-[A-Z0-9]{26}\b"),
+    p("zoho-token", r"\b1000\.[0-9a-f]{32}\.[0-9a-f]{32}\b"),
+    with(
+        "dotted-key",
+        r"\b[0-9a-f]{32}\.[A-Za-z0-9_\-]{16,32}\b",
+        drawn,
+    ),
     with("easypost-key", r"\bEZ[AT]K[A-Za-z0-9]{50,}", mixed),
     with("modal-key", r"\ba[ks]-[A-Za-z0-9]{22}\b", random),
     with("jina-key", r"\bjina_[A-Za-z0-9]{40,}", mixed),

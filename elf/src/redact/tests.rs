@@ -155,6 +155,21 @@ fn vendors() -> Vec<(&'static str, String)> {
     let (m, h) = (mixed, hex);
     vec![
         ("age-key", format!("AGE-SECRET-KEY-PQ-1{}", &UPPER[..58])),
+        (
+            "ansible-vault",
+            format!("$ANSIBLE_VAULT;1.2;AES256; |{}|", h(64)),
+        ),
+        (
+            "onepassword-key",
+            "A3-R69SQK-TZ9KPW-8MXYD-6W373-V7GHJ-EDJQW".to_owned(),
+        ),
+        ("postman-key", format!("PMAT-{}", &UPPER[..26])),
+        ("zoho-token", format!("1000.{0}.{0}", h(32))),
+        ("dotted-key", format!("{}.{}", h(32), m(16))),
+        (
+            "slack-token",
+            format!("xoxc-{}-{}-{}", &DIGITS[..10], &DIGITS[..13], h(64)),
+        ),
         ("easypost-key", format!("EZAK{}", m(54))),
         ("modal-key", format!("as-{}", m(22))),
         ("jina-key", format!("jina_{}{}", h(32), m(28))),

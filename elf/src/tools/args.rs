@@ -51,7 +51,7 @@ pub(super) struct Search {
     #[serde(default = "ten")]
     #[schemars(range(min = 1, max = 50))]
     pub limit: u32,
-    /// The next_cursor of the answer before, for what comes after it.
+    /// What the answer before gave as its next cursor, for what comes after it.
     #[serde(default)]
     #[schemars(length(min = 1, max = 20))]
     pub cursor: Option<String>,
@@ -246,7 +246,7 @@ pub(super) struct Plans {
     /// Most plans.
     #[schemars(range(min = 1, max = 50))]
     pub limit: u32,
-    /// The next_cursor of the answer before, for what comes after it.
+    /// What the answer before gave as its next cursor, for what comes after it.
     #[schemars(length(min = 1, max = 20))]
     pub cursor: Option<String>,
 }

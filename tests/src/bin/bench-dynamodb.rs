@@ -110,8 +110,9 @@ async fn cold(rules: u64, what: &str, settings: &DynamoSettings) -> Result<()> {
     let begun = Instant::now();
     let ledger = Arc::new(DynamoLedger::open(settings).await?);
     let opened = begun.elapsed();
+    let begun = Instant::now();
     let picture = ledger.picture(&tenant).await?;
-    let read = begun.elapsed() - opened;
+    let read = begun.elapsed();
     ledger.rest().await;
     let again = Instant::now();
     let ledger = Arc::new(DynamoLedger::open(settings).await?);

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    fmt::Write as _,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -214,7 +215,8 @@ fn said(status: u16, headers: &[(String, String)], body: &[u8]) -> Vec<u8> {
         body.len()
     );
     for (name, value) in headers {
-        text += &format!("{name}: {value}\r\n");
+        // Writing into memory does not fail.
+        let _ = write!(text, "{name}: {value}\r\n");
     }
     if headers.is_empty() {
         text += "content-type: application/x-amz-json-1.0\r\n";

@@ -150,14 +150,16 @@ async fn without_any_snapshot_that_can_be_read_the_table_answers() {
     let (settings, folder) = folder().await;
     written(&settings, 0, 8).await;
     let all = objects(folder.path());
-    all.iter().for_each(|path| fs::write(path, "x").unwrap());
+    for path in &all {
+        fs::write(path, "x").unwrap();
+    }
     let picture = cold(&settings).await;
     assert_eq!((picture.began, picture.read), (None, 8));
     assert_eq!(picture.passed_over.len(), 2);
     is_whole(&settings, &picture).await;
-    objects(folder.path())
-        .iter()
-        .for_each(|path| fs::remove_file(path).unwrap());
+    for path in objects(folder.path()) {
+        fs::remove_file(path).unwrap();
+    }
     let picture = cold(&settings).await;
     assert_eq!((picture.began, picture.passed_over.len()), (None, 0));
     is_whole(&settings, &picture).await;

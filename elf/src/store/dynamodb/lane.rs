@@ -94,7 +94,9 @@ async fn work(mut writer: Writer, mut handed: mpsc::UnboundedReceiver<Handed>) {
                 let end = over.last().map_or(0, Handed::end);
                 over.extend(decided_on(&mut queue, end));
             }
-            over.into_iter().for_each(|one| one.say(done.clone()));
+            for one in over {
+                one.say(done.clone());
+            }
         }
     }
 }

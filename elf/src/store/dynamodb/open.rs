@@ -7,6 +7,7 @@ use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutCo
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::{
     Client,
+    operation::describe_table::DescribeTableError,
     types::{KeyType, ScalarAttributeType, TableDescription, TableStatus},
 };
 
@@ -135,7 +136,7 @@ async fn check(table: &Table) -> Result<(), OpenError> {
         Ok(seen) => seen.table,
         Err(e)
             if e.as_service_error()
-                .is_some_and(|e| e.is_resource_not_found_exception()) =>
+                .is_some_and(DescribeTableError::is_resource_not_found_exception) =>
         {
             return Err(OpenError::Refused(format!(
                 "opened memory on DynamoDB: there is no table `{name}` in this account and region; make it with: {}",

@@ -63,11 +63,11 @@ impl Tasks {
 
     /// Waits for those that were begun.
     pub(super) async fn rest(&self) {
-        let begun = {
+        let all = {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut running.0)
         };
-        begun.join_all().await;
+        all.join_all().await;
     }
 }
 
@@ -120,9 +120,9 @@ impl Desk {
     }
 
     async fn read_picture(&self, tenant: &Tenant) -> Kept<Picture> {
-        let (begun, passed_over) = self.begin(tenant).await?;
-        let began = begun.as_ref().map(|stored| stored.mark.seq);
-        let start = begun.unwrap_or_else(|| Stored {
+        let (stored, passed_over) = self.begin(tenant).await?;
+        let began = stored.as_ref().map(|stored| stored.mark.seq);
+        let start = stored.unwrap_or_else(|| Stored {
             mark: Mark::default(),
             by: String::new(),
             items: Vec::new(),

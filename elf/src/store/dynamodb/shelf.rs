@@ -111,7 +111,7 @@ impl Shelf {
             Some((Mark::parse(name)?, meta.location))
         });
         let mut named: Vec<(Mark, Path)> = named.collect();
-        named.sort_by(|a, b| b.0.cmp(&a.0));
+        named.sort_by_key(|(mark, _)| std::cmp::Reverse(*mark));
         Ok(named)
     }
 

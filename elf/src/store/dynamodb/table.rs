@@ -110,7 +110,7 @@ impl Table {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send();
         let got = got.await.map_err(|e| self.failed("read memory", &e))?;
-        self.spent.read(got.consumed_capacity());
+        self.spent.read(got.consumed_capacity.as_slice());
         Ok(got.item)
     }
 
@@ -133,7 +133,7 @@ impl Table {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send();
         let got = got.await.map_err(|e| self.failed("read memory", &e))?;
-        self.spent.read(got.consumed_capacity());
+        self.spent.read(got.consumed_capacity.as_slice());
         Ok(Page {
             next: got.last_evaluated_key.filter(|key| !key.is_empty()),
             items: got.items.unwrap_or_default(),
@@ -170,7 +170,7 @@ impl Table {
             .send();
         let got = got.await.map_err(|e| self.failed("read memory", &e))?;
         let spent = got.consumed_capacity();
-        spent.iter().for_each(|c| self.spent.read(Some(c)));
+        self.spent.read(spent);
         let left = got.unprocessed_keys.unwrap_or_default();
         let left = left.into_values().flat_map(|left| left.keys);
         let found = got.responses.unwrap_or_default().into_values().flatten();
@@ -224,7 +224,7 @@ impl Table {
             .send();
         let done = done.await.map_err(|e| self.failed("wrote to memory", &e))?;
         let spent = done.consumed_capacity();
-        spent.iter().for_each(|c| self.spent.written(Some(c)));
+        self.spent.written(spent);
         let left = done.unprocessed_items.unwrap_or_default();
         Ok(left.into_values().flatten().collect())
     }
@@ -246,7 +246,7 @@ impl Table {
             let e = match done.await {
                 Ok(done) => {
                     let spent = done.consumed_capacity();
-                    spent.iter().for_each(|c| self.spent.written(Some(c)));
+                    self.spent.written(spent);
                     return Ok(());
                 }
                 Err(e) => e,
@@ -315,23 +315,23 @@ fn is_busy(e: &SdkError<TransactWriteItemsError>) -> bool {
 }
 
 impl Spent {
-    fn read(&self, consumed: Option<&ConsumedCapacity>) {
+    fn read(&self, consumed: &[ConsumedCapacity]) {
         add(&self.read, consumed);
     }
 
-    fn written(&self, consumed: Option<&ConsumedCapacity>) {
+    fn written(&self, consumed: &[ConsumedCapacity]) {
         add(&self.written, consumed);
     }
 }
 
-fn add(to: &AtomicU64, consumed: Option<&ConsumedCapacity>) {
-    let units = consumed.and_then(ConsumedCapacity::capacity_units);
+fn add(to: &AtomicU64, consumed: &[ConsumedCapacity]) {
+    let units = consumed.iter().filter_map(ConsumedCapacity::capacity_units);
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "units are small and have no sign"
     )]
-    let tenths = (units.unwrap_or_default() * 10.0).round() as u64;
+    let tenths = (units.sum::<f64>() * 10.0).round() as u64;
     to.fetch_add(tenths, Ordering::Relaxed);
 }
 
