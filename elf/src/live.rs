@@ -11,7 +11,7 @@ use crate::{
     redact::Redactor,
     rows,
     state::State,
-    store::{Commit, Item, Kept, Kind, LedgerError, Put},
+    store::{Commit, Item, Kept, Kind, LedgerError, Picture, Put},
 };
 
 /// The id of the one item of its kind.
@@ -32,6 +32,8 @@ pub struct Live {
     pub(crate) generation: u64,
     /// Commits on their way to the disk.
     pub(crate) on_the_way: u32,
+    /// What these were decided on.
+    picture: Picture,
 }
 
 impl Live {
@@ -56,6 +58,7 @@ impl Live {
             prepared: Prepared::default(),
             unsaved_key,
             generation,
+            picture: Picture::default(),
             on_the_way: 0,
         }
     }
@@ -119,6 +122,7 @@ impl Live {
             expected,
             rows,
             puts,
+            picture: self.picture.clone(),
         })
     }
 

@@ -135,6 +135,7 @@ promises! {
         a_picture_that_cannot_be_read_is_made_anew_from_the_log
         a_commit_that_expects_another_place_writes_nothing
         commits_take_effect_in_the_order_they_were_handed_over
+        what_was_decided_on_a_refused_commit_is_refused_with_it
         two_nodes_on_one_ledger_see_each_other_and_never_fork_the_log
         ends_are_listed_newest_first_in_pages
         the_export_is_the_log_line_by_line;

@@ -43,8 +43,8 @@ impl Shelf {
     }
 
     fn take(&mut self, commit: Commit) -> Kept<()> {
-        if commit.expected != self.head() {
-            return Err(LedgerError::Conflict);
+        if commit.is_void() || commit.expected != self.head() {
+            return commit.answered(Err(LedgerError::Conflict));
         }
         self.log.extend(commit.rows);
         for put in commit.puts {

@@ -7,7 +7,15 @@ pub mod memory;
 pub mod redis;
 pub mod sqlite;
 
-use std::{future::Future, path::Path, pin::Pin, sync::Arc};
+use std::{
+    future::Future,
+    path::Path,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use sandbox_core::Tenant;
@@ -103,6 +111,49 @@ pub struct Commit {
     pub rows: Vec<Row>,
     /// The items that change with them.
     pub puts: Vec<Put>,
+    /// What it was decided on.
+    #[serde(skip)]
+    pub picture: Picture,
+}
+
+/// What a node had before it when it decided: the log, and its own commits that are on their way. Once one of these
+/// is refused the picture shows what never came to pass, and whatever else was decided on it is refused too, also
+/// where another node's entries have brought the log to the expected place.
+#[derive(Clone, Debug, Default)]
+pub struct Picture(Arc<AtomicBool>);
+
+/// Where a picture came from does not tell commits apart.
+impl PartialEq for Picture {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Picture {
+    /// Its number among those of this process, to be told with its commits elsewhere.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        Arc::as_ptr(&self.0).addr() as u64
+    }
+}
+
+impl Commit {
+    /// Whether something that this was decided on was refused. For whoever writes commits, in their order.
+    #[must_use]
+    pub fn is_void(&self) -> bool {
+        self.picture.0.load(Ordering::Acquire)
+    }
+
+    /// The answer, once it is known: a refusal holds for all that was decided on the same picture.
+    ///
+    /// # Errors
+    /// As the answer.
+    pub fn answered(&self, done: Kept<()>) -> Kept<()> {
+        if done.is_err() {
+            self.picture.0.store(true, Ordering::Release);
+        }
+        done
+    }
 }
 
 /// A picture of one tenant at one place of its log.
@@ -124,7 +175,7 @@ pub type Kept<T> = Result<T, LedgerError>;
 pub trait Ledger: Send + Sync {
     /// Hands over one commit. Commits take effect in the order of these calls, also where several
     /// are on their way; one whose `expected` is not the log's head by then is `Conflict` and
-    /// writes nothing. It takes effect whether or not the answer is waited for.
+    /// writes nothing, and so is one whose [`Picture`] has had a refusal. It takes effect whether or not the answer is waited for.
     fn append(&self, tenant: &Tenant, commit: Commit) -> Appending;
 
     /// Reads the log after this place in order, at most `limit` entries.

@@ -46,6 +46,13 @@ struct Waiting {
     answer: oneshot::Sender<Kept<()>>,
 }
 
+impl Waiting {
+    fn say(self, done: Kept<()>) {
+        // Whoever does not wait any more does not need the answer.
+        let _ = self.answer.send(self.handed.commit.answered(done));
+    }
+}
+
 impl RemoteLedger {
     /// The ledger at this place. Asks nobody yet.
     ///
@@ -63,12 +70,16 @@ impl RemoteLedger {
 async fn hand_over(way: Way, mut waiting: mpsc::UnboundedReceiver<Waiting>) {
     let mut batch = Vec::with_capacity(BATCH);
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
+        let (void, sound): (Vec<_>, Vec<_>) =
+            batch.drain(..).partition(|w| w.handed.commit.is_void());
+        for one in void {
+            one.say(Err(LedgerError::Conflict));
+        }
         let (all, answers): (Vec<_>, Vec<_>) =
-            batch.drain(..).map(|w| (w.handed, w.answer)).unzip();
-        let told = way.append(&all, answers.len()).await;
-        for (answer, done) in answers.into_iter().zip(told) {
-            // Whoever does not wait any more does not need the answer.
-            let _ = answer.send(done);
+            sound.into_iter().map(|w| (w.handed, w.answer)).unzip();
+        let told = way.append(&all).await;
+        for ((handed, answer), done) in all.into_iter().zip(answers).zip(told) {
+            Waiting { handed, answer }.say(done);
         }
     }
 }
@@ -106,7 +117,11 @@ impl Way {
     }
 
     /// One answer for each commit, whatever happens.
-    async fn append(&self, all: &[Handed], count: usize) -> Appended {
+    async fn append(&self, all: &[Handed]) -> Appended {
+        let count = all.len();
+        if count == 0 {
+            return Vec::new();
+        }
         match self.ask::<_, Appended>(APPEND, &all, ANSWER).await {
             Ok(told) if told.len() == count => told,
             Ok(told) => {
@@ -168,6 +183,7 @@ impl Ledger for RemoteLedger {
         let (answer, answered) = oneshot::channel();
         let handed = Handed {
             tenant: tenant.clone(),
+            picture: commit.picture.number(),
             commit,
         };
         // One that could not be handed over drops its sender, which the receiver then tells.

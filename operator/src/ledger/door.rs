@@ -1,7 +1,7 @@
 //! The routes of a process that has a ledger. Whoever has the token may read and write all tenants' memories: it is for
 //! control planes, never for runners.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -15,7 +15,7 @@ use futures::future::join_all;
 use sandbox_core::Tenant;
 use sandbox_elf::{
     entry::Row,
-    store::{Item, Kept, Ledger, Snapshot},
+    store::{Item, Kept, Ledger, Picture, Snapshot},
 };
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -60,11 +60,13 @@ async fn admit(State(known): State<Arc<[u8; 32]>>, request: Request, next: Next)
 }
 
 async fn append(State(ledger): State<Shelf>, Json(all): Json<Vec<Handed>>) -> Json<Appended> {
+    let mut pictures: HashMap<u64, Picture> = HashMap::new();
     // Handed over one after the other before any is waited for: so they take effect in this order, and together.
-    let handed: Vec<_> = all
-        .into_iter()
-        .map(|one| ledger.append(&one.tenant, one.commit))
-        .collect();
+    let mut handed = Vec::with_capacity(all.len());
+    for mut one in all {
+        one.commit.picture = pictures.entry(one.picture).or_default().clone();
+        handed.push(ledger.append(&one.tenant, one.commit));
+    }
     Json(join_all(handed).await)
 }
 

@@ -20,6 +20,9 @@ pub(super) const ITEMS: &str = "/v1/ledger/items";
 pub(super) struct Handed {
     pub tenant: Tenant,
     pub commit: Commit,
+    /// Commits of one batch with the same number were decided on the same picture.
+    #[serde(default)]
+    pub picture: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

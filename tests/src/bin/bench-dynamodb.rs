@@ -73,6 +73,7 @@ async fn write(ledger: &dyn Ledger, rules: u64) -> Result<()> {
             expected,
             rows,
             puts,
+            ..Commit::default()
         };
         ledger.append(&tenant, commit).await?;
     }

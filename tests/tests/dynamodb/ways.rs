@@ -41,6 +41,7 @@ pub fn one(expected: u64) -> Commit {
             stands(Kind::Outcome, &format!("seat-{seq}"), seq, "{}"),
             stands(Kind::Rule, "rule", seq, &format!("{{\"at\":{seq}}}")),
         ],
+        ..Commit::default()
     }
 }
 

@@ -32,6 +32,7 @@ fn large(expected: u64) -> Commit {
         puts: ended
             .chain([stands(Kind::Trail, "long", expected + 300, &noise(500_000))])
             .collect(),
+        ..Commit::default()
     }
 }
 
@@ -95,6 +96,7 @@ async fn an_item_that_is_written_again_or_gone_is_read_as_it_is_now() {
             expected,
             rows,
             puts,
+            ..Commit::default()
         };
         ledger.append(&a, commit).await.unwrap();
     };

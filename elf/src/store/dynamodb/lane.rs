@@ -46,7 +46,7 @@ impl Handed {
 
     fn say(self, done: Kept<()>) {
         // Whoever does not wait any more does not need the answer.
-        let _ = self.answer.send(done);
+        let _ = self.answer.send(self.commit.answered(done));
     }
 }
 
@@ -87,14 +87,12 @@ async fn work(mut writer: Writer, mut handed: mpsc::UnboundedReceiver<Handed>) {
         while !queue.is_empty() {
             take_in(&mut queue, &mut handed);
             let group = together(&mut queue);
-            let done = writer.write(&group).await;
-            let mut over = group;
-            if done.is_err() {
-                take_in(&mut queue, &mut handed);
-                let end = over.last().map_or(0, Handed::end);
-                over.extend(decided_on(&mut queue, end));
-            }
-            for one in over {
+            let done = if group.iter().any(|h| h.commit.is_void()) {
+                Err(LedgerError::Conflict)
+            } else {
+                writer.write(&group).await
+            };
+            for one in group {
                 one.say(done.clone());
             }
         }
@@ -122,22 +120,6 @@ fn together(queue: &mut VecDeque<Handed>) -> Vec<Handed> {
     group
 }
 
-/// Takes out the commits that were decided on what has not come to pass: another's entries may stand
-/// at the places that they expect.
-fn decided_on(queue: &mut VecDeque<Handed>, mut end: u64) -> Vec<Handed> {
-    let (mut out, mut stay) = (Vec::new(), VecDeque::new());
-    for one in queue.drain(..) {
-        if one.commit.expected == end {
-            end = one.end();
-            out.push(one);
-        } else {
-            stay.push_back(one);
-        }
-    }
-    *queue = stay;
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +138,7 @@ mod tests {
             expected,
             rows: (1..=rows).map(row).collect(),
             puts: Vec::new(),
+            ..Commit::default()
         };
         let answer = oneshot::channel().0;
         Handed { commit, answer }
@@ -171,15 +154,5 @@ mod tests {
         let mut queue: VecDeque<Handed> = all.into();
         assert_eq!(places(&together(&mut queue)), [4, 5, 7]);
         assert_eq!(places(&together(&mut queue)), [5]);
-    }
-
-    #[test]
-    fn what_was_decided_on_a_refused_commit_is_refused_with_it() {
-        let all = [handed(5, 1), handed(5, 1), handed(6, 2), handed(8, 1)];
-        let mut queue: VecDeque<Handed> = all.into();
-        let refused = together(&mut queue);
-        let end = refused.last().unwrap().end();
-        assert_eq!(places(&decided_on(&mut queue, end)), [6, 8]);
-        assert_eq!(places(&queue.into_iter().collect::<Vec<_>>()), [5]);
     }
 }

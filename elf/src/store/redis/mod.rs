@@ -32,7 +32,7 @@ pub struct RedisLedger {
 /// A commit that was handed over.
 struct Handed {
     name: String,
-    args: Kept<Vec<Vec<u8>>>,
+    commit: Commit,
     answer: oneshot::Sender<Kept<()>>,
 }
 
@@ -54,21 +54,27 @@ impl RedisLedger {
 /// Sends commits in the order in which they were handed over.
 async fn append(link: Link, mut handed: mpsc::UnboundedReceiver<Handed>) {
     let script = Script::new(include_str!("append.lua"));
-    while let Some(Handed { name, args, answer }) = handed.recv().await {
-        let done = match args {
-            Ok(args) => {
-                let told: Result<String, _> =
-                    link.write("wrote to memory", &script, &name, &args).await;
-                match told.as_deref() {
-                    Ok("ok") => Ok(()),
-                    Ok(_) => Err(LedgerError::Conflict),
-                    Err(e) => Err(unavailable(e)),
-                }
-            }
-            Err(e) => Err(e),
-        };
+    while let Some(one) = handed.recv().await {
+        let done = one.commit.answered(one.write(&link, &script).await);
         // Whoever does not wait any more does not need the answer.
-        let _ = answer.send(done);
+        let _ = one.answer.send(done);
+    }
+}
+
+impl Handed {
+    async fn write(&self, link: &Link, script: &Script) -> Kept<()> {
+        if self.commit.is_void() {
+            return Err(LedgerError::Conflict);
+        }
+        let args = arguments(&self.commit)?;
+        let told: Result<String, _> = link
+            .write("wrote to memory", script, &self.name, &args)
+            .await;
+        match told.as_deref() {
+            Ok("ok") => Ok(()),
+            Ok(_) => Err(LedgerError::Conflict),
+            Err(e) => Err(unavailable(e)),
+        }
     }
 }
 
@@ -124,9 +130,14 @@ fn item(kind: Kind, id: String, kept: &str) -> Kept<Item> {
 impl Ledger for RedisLedger {
     fn append(&self, tenant: &Tenant, commit: Commit) -> Appending {
         let (answer, answered) = oneshot::channel();
-        let (name, args) = (name(tenant), arguments(&commit));
+        let name = name(tenant);
+        let handed = Handed {
+            name,
+            commit,
+            answer,
+        };
         // One that could not be handed over drops its sender, which the receiver then tells.
-        drop(self.commits.send(Handed { name, args, answer }));
+        drop(self.commits.send(handed));
         let ended = || LedgerError::Unavailable("wrote to memory: its writer has ended".to_owned());
         Box::pin(async move { answered.await.map_err(|_| ended())? })
     }

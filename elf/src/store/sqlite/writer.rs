@@ -93,7 +93,7 @@ fn together(db: &mut Connection, batch: Vec<Request>) {
             (None, own) => own,
         };
         // A caller that has gone does not wait for its answer.
-        drop(request.answer.send(answer));
+        drop(request.answer.send(request.commit.answered(answer)));
     }
 }
 
@@ -104,7 +104,7 @@ fn begin_and_do(
 ) -> rusqlite::Result<()> {
     let mut tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for request in batch {
-        done.push(apart(&mut tx, request));
+        done.push(request.commit.answered(apart(&mut tx, request)));
     }
     tx.commit()
 }
@@ -112,6 +112,9 @@ fn begin_and_do(
 /// Does one request in its own savepoint.
 fn apart(tx: &mut Transaction<'_>, request: &Request) -> Kept<()> {
     let failed = |e: rusqlite::Error| unavailable("wrote to memory", &e);
+    if request.commit.is_void() {
+        return Err(LedgerError::Conflict);
+    }
     let point = tx.savepoint().map_err(failed)?;
     if read::head(&point, &request.tenant).map_err(failed)? != request.commit.expected {
         return Err(LedgerError::Conflict);

@@ -43,6 +43,7 @@ pub async fn file(path: &Path, rules: u64) -> Result<()> {
             expected,
             rows,
             puts,
+            ..Commit::default()
         };
         ledger.append(&tenant, commit).await?;
     }
@@ -67,6 +68,7 @@ pub async fn held(path: &Path) -> Result<MemoryLedger> {
             expected,
             rows,
             puts,
+            ..Commit::default()
         };
         to.append(&tenant, commit).await?;
         if is_end {

@@ -66,6 +66,7 @@ pub async fn a_log_that_a_newer_release_went_on_with_is_refused_and_left_as_it_i
         expected: place,
         rows: vec![newer],
         puts: Vec::new(),
+        ..Commit::default()
     };
     ground.append(&tenant("a"), commit).await.unwrap();
     // Who has a picture hears of it, and who begins does.
@@ -106,6 +107,7 @@ pub async fn items_that_are_not_of_this_log_are_made_anew_from_it(ground: Ground
         expected: place,
         rows: Vec::new(),
         puts: vec![Put::Stands(foreign)],
+        ..Commit::default()
     };
     ground.append(&tenant("a"), damage).await.unwrap();
     let fresh = World::new(ground);

@@ -6,7 +6,7 @@ use sandbox_elf::{
     entry::{Entry, Row},
     fold, rows,
     state::State,
-    store::{Commit, Item, Kind, LedgerError, Put},
+    store::{Commit, Item, Kind, LedgerError, Picture, Put},
 };
 
 use super::{Ground, World, about, failure, rule, seat, success, tenant};
@@ -111,6 +111,7 @@ pub async fn a_picture_that_cannot_be_read_is_made_anew_from_the_log(ground: Gro
         expected: log.len() as u64,
         rows: Vec::new(),
         puts: vec![Put::Stands(broken)],
+        ..Commit::default()
     };
     ground.append(&tenant("a"), damage).await.unwrap();
     let fresh = World::new(ground);
@@ -132,6 +133,7 @@ pub async fn a_commit_that_expects_another_place_writes_nothing(ground: Ground) 
             expected,
             rows: vec![row],
             puts: vec![Put::Gone(Kind::Job, seat(1, 1).uid.to_string())],
+            ..Commit::default()
         };
         let refused = ground.append(&tenant("a"), late).await;
         assert_eq!(refused, Err(LedgerError::Conflict), "{expected}");
@@ -153,6 +155,7 @@ pub async fn commits_take_effect_in_the_order_they_were_handed_over(ground: Grou
         expected: n,
         rows: vec![entry(n)],
         puts: Vec::new(),
+        ..Commit::default()
     };
     let on_the_way: Vec<_> = (0..300)
         .map(|n| ground.append(&tenant("a"), commit(n)))
@@ -220,4 +223,33 @@ pub async fn the_export_is_the_log_line_by_line(ground: Ground) {
     let rows: Vec<Row> = lines.map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(rows, world.log().await);
     assert_eq!(export.next, None);
+}
+
+pub async fn what_was_decided_on_a_refused_commit_is_refused_with_it(ground: Ground) {
+    let a = tenant("a");
+    let row = |seq| Row {
+        v: sandbox_elf::entry::VERSION,
+        seq,
+        at: jiff::Timestamp::UNIX_EPOCH,
+        entry: Entry::Pinned {
+            rule: "of nobody".to_owned(),
+        },
+    };
+    let commit = |expected, picture: &Picture| Commit {
+        expected,
+        rows: vec![row(expected + 1)],
+        picture: picture.clone(),
+        ..Commit::default()
+    };
+    let (theirs, ours) = (Picture::default(), Picture::default());
+    ground.append(&a, commit(0, &theirs)).await.unwrap();
+    // The second was decided on the first, and another's entry stands where the first was to stand.
+    let first = ground.append(&a, commit(0, &ours));
+    let second = ground.append(&a, commit(1, &ours));
+    assert_eq!(first.await, Err(LedgerError::Conflict));
+    assert_eq!(second.await, Err(LedgerError::Conflict));
+    let late = ground.append(&a, commit(1, &ours)).await;
+    assert_eq!(late, Err(LedgerError::Conflict));
+    assert_eq!(ground.log(&a, 0, 10).await.unwrap().len(), 1);
+    ground.append(&a, commit(1, &theirs)).await.unwrap();
 }
