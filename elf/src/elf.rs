@@ -222,14 +222,18 @@ impl Inner {
     }
 
     async fn load(&self, tenant: &Tenant) -> Kept<Live> {
-        let picture = self.ledger.snapshot(tenant).await?;
+        let pieces = Arc::new(rows::Pieces::default());
+        let taking = Arc::clone(&pieces);
+        let take = Arc::new(move |items| taking.take(items));
+        let head = self.ledger.pieces(tenant, take).await?;
         // Items do not tell who wrote them; the log's last entry does.
-        if let Some(before) = picture.head.checked_sub(1) {
+        if let Some(before) = head.checked_sub(1) {
             let last = self.ledger.log(tenant, before, 1).await?;
             last.iter().try_for_each(known)?;
         }
-        let saved = live::key(&picture.items);
-        let state = match rows::read(picture.head, picture.items) {
+        let taken = pieces.taken();
+        let saved = live::key(&taken.others);
+        let state = match taken.state(head) {
             Ok(state) => state,
             // The log is the truth; items are only its sum.
             Err(_) => self.replay(tenant).await?,
@@ -270,8 +274,12 @@ fn known(row: &Row) -> Kept<()> {
 /// Makes ready what nobody who asks has to wait for, a little at a time, so that whoever comes meanwhile
 /// waits for little.
 async fn prepare(room: Room) {
-    while room.lock().await.as_ref().is_some_and(Live::prepare) {
-        tokio::task::yield_now().await;
+    loop {
+        let next = room.lock().await.as_ref().and_then(Live::prepare);
+        let Some(work) = next else { return };
+        if tokio::task::spawn_blocking(work).await.is_err() {
+            return;
+        }
     }
 }
 

@@ -59,6 +59,7 @@ impl Shingles {
 }
 
 /// The hash of a run of hashes.
+#[inline]
 pub fn run(hashes: &[u64]) -> u64 {
     hashes.iter().fold(0, |all, one| mixed(all ^ one))
 }

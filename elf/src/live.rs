@@ -7,6 +7,7 @@ use crate::{
     entry::{Entry, Row, VERSION},
     fold,
     index::Index,
+    learn::Model,
     recall::{Known, Prepared},
     redact::Redactor,
     rows,
@@ -17,8 +18,8 @@ use crate::{
 /// The id of the one item of its kind.
 const SECRET: &str = "redaction";
 
-/// Rules that are made ready at a time: less than a millisecond's work.
-const PREPARED: usize = 200;
+/// Rules that are made ready at a time: about a millisecond to copy what they say.
+const PREPARED: usize = 4_000;
 
 /// What is known of one tenant, ready to answer.
 pub struct Live {
@@ -37,9 +38,9 @@ pub struct Live {
 }
 
 impl Live {
-    /// From a state, and the key that was saved with it.
+    /// From a state, of which all is counted and learned again, and the key that was saved with it.
     pub(crate) fn new(
-        state: State,
+        mut state: State,
         saved: Option<String>,
         generation: u64,
         new_key: impl FnOnce() -> String,
@@ -50,7 +51,9 @@ impl Live {
             None
         };
         let key = saved.or_else(|| unsaved_key.clone()).unwrap_or_default();
-        let index = Index::of(&state.rules);
+        state.recount();
+        let (learned, index) = side_by_side(&state);
+        state.learned = learned;
         Self {
             state,
             redactor: Redactor::new(key),
@@ -73,9 +76,10 @@ impl Live {
         }
     }
 
-    /// Makes ready some of what new rules are compared with. Whether there is more to be done.
-    pub(crate) fn prepare(&self) -> bool {
-        self.index.twins().prepare(&self.state.rules, PREPARED)
+    /// Making ready some of what new rules are compared with, to be done apart from the picture. Nothing where all
+    /// is ready.
+    pub(crate) fn prepare(&self) -> Option<impl FnOnce() + Send + use<>> {
+        self.index.twins().unready(&self.state.rules, PREPARED)
     }
 
     /// Puts entries that stand in the log into the picture.
@@ -141,6 +145,16 @@ impl Live {
             self.index.take(rule);
         }
     }
+}
+
+/// What is believed of the rules, and their index: neither needs the other, and both take their time.
+fn side_by_side(state: &State) -> (Model, Index) {
+    std::thread::scope(|scope| {
+        let learned = scope.spawn(|| state.believed());
+        let index = Index::of(&state.rules);
+        // What its thread could not do is done here.
+        (learned.join().unwrap_or_else(|_| state.believed()), index)
+    })
 }
 
 fn secret(key: String) -> Put {

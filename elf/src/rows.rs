@@ -1,7 +1,10 @@
 //! State as items and back: what a ledger keeps beside the log, so that a node begins without
 //! reading the whole log. Pure.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
 
 use sandbox_core::Seat;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -11,6 +14,7 @@ use crate::{
     fold::{self, Touched},
     plan::Plan,
     rule::Rule,
+    rules::Rules,
     state::{Job, State},
     store::{Item, Kept, Kind, LedgerError, Put},
     trail::{Heat, TrailKey},
@@ -102,61 +106,98 @@ fn trail(state: &State, key: &TrailKey) -> Option<Kept<String>> {
 /// # Errors
 /// An item cannot be read, or is not of this log; the log still can be.
 pub fn read(head: u64, items: Vec<Item>) -> Kept<State> {
-    if let Some(item) = items.iter().find(|item| item.seq > head) {
-        return Err(LedgerError::Unreadable(format!(
-            "read memory's {} {}: entry {} changed it, and the log ends at {head}",
-            item.kind.word(),
-            item.id,
-            item.seq
-        )));
-    }
-    let mut state = State {
-        head,
-        ..State::default()
-    };
-    let (rules, others): (Vec<Item>, Vec<Item>) =
-        items.into_iter().partition(|item| item.kind == Kind::Rule);
-    take_up(&mut state, all(rules)?)?;
-    for item in &others {
-        match item.kind {
-            Kind::Job => drop(state.jobs.insert(uid(item)?, parse::<Job>(item)?)),
-            Kind::Trail => {
-                let body: TrailBody = parse(item)?;
-                state.trails.insert(body.key, body.heat);
-            }
-            Kind::Plan => plan(&mut state, parse(item)?),
-            Kind::Rule | Kind::Receipt | Kind::Outcome | Kind::Postmortem | Kind::Secret => {}
-        }
-    }
+    let pieces = Pieces::default();
+    pieces.take(items);
+    let mut state = pieces.taken().state(head)?;
     state.relearn();
     Ok(state)
 }
 
-/// Rules in the order of their numbers, for which the items come in that of their ids.
-fn take_up(state: &mut State, rules: Vec<Rule>) -> Kept<()> {
+/// A picture that comes in pieces.
+#[derive(Default)]
+pub struct Pieces(Mutex<Taken>);
+
+/// What came of it.
+#[derive(Default)]
+pub struct Taken {
+    rules: Vec<Rule>,
+    /// Items of other kinds.
+    pub others: Vec<Item>,
+    /// The place of the item that was changed last, and which it is.
+    newest: (u64, String),
+    failed: Option<LedgerError>,
+}
+
+impl Pieces {
+    /// Takes up a piece. Threads that do so at once hinder each other little.
+    pub fn take(&self, items: Vec<Item>) {
+        let newest = items.iter().max_by_key(|item| item.seq);
+        let newest = newest.map(|i| (i.seq, format!("{} {}", i.kind.word(), i.id)));
+        let (rules, others): (Vec<Item>, Vec<Item>) =
+            items.into_iter().partition(|item| item.kind == Kind::Rule);
+        let rules = all(rules);
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.newest = newest
+            .unwrap_or_default()
+            .max(std::mem::take(&mut taken.newest));
+        taken.others.extend(others);
+        match rules {
+            Ok(mut rules) => taken.rules.append(&mut rules),
+            Err(e) => taken.failed = Some(e),
+        }
+    }
+
+    /// All that was taken up.
+    pub fn taken(&self) -> Taken {
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *taken)
+    }
+}
+
+impl Taken {
+    /// The state at this place, of which nothing is counted or learned yet.
+    ///
+    /// # Errors
+    /// An item cannot be read, or is not of this log; the log still can be.
+    pub fn state(self, head: u64) -> Kept<State> {
+        if let Some(failed) = self.failed {
+            return Err(failed);
+        }
+        let (place, item) = &self.newest;
+        if *place > head {
+            return Err(LedgerError::Unreadable(format!(
+                "read memory's {item}: entry {place} changed it, and the log ends at {head}"
+            )));
+        }
+        let mut state = State {
+            head,
+            rules: in_order(self.rules)?,
+            ..State::default()
+        };
+        for item in &self.others {
+            match item.kind {
+                Kind::Job => drop(state.jobs.insert(uid(item)?, parse::<Job>(item)?)),
+                Kind::Trail => {
+                    let body: TrailBody = parse(item)?;
+                    state.trails.insert(body.key, body.heat);
+                }
+                Kind::Plan => plan(&mut state, parse(item)?),
+                Kind::Rule | Kind::Receipt | Kind::Outcome | Kind::Postmortem | Kind::Secret => {}
+            }
+        }
+        Ok(state)
+    }
+}
+
+/// Rules in the order of their numbers, for which the items come in another.
+fn in_order(mut rules: Vec<Rule>) -> Kept<Rules> {
+    rules.sort_by_cached_key(|rule| rule.number);
     let wrong = || {
         LedgerError::Unreadable(
             "read memory's rules: a number is missing or twice there".to_owned(),
         )
     };
-    let mut places: Vec<Option<Rule>> = Vec::new();
-    places.resize_with(rules.len(), || None);
-    for rule in rules {
-        let place = usize::try_from(rule.number)
-            .ok()
-            .and_then(|n| n.checked_sub(1));
-        let place = place.and_then(|place| places.get_mut(place));
-        if place.ok_or_else(wrong)?.replace(rule).is_some() {
-            return Err(wrong());
-        }
-    }
-    state.rules.reserve(places.len());
-    for rule in places.into_iter().flatten() {
-        if !state.rules.add(rule) {
-            return Err(wrong());
-        }
-    }
-    Ok(())
+    Rules::of(rules).ok_or_else(wrong)
 }
 
 /// The bodies of items, read side by side where they are many. What is read is given back at once, for

@@ -13,6 +13,20 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// These rules; nothing where a number is missing, or an id is there twice.
+    #[must_use]
+    pub fn of(all: Vec<Rule>) -> Option<Self> {
+        let mut places = FxHashMap::default();
+        places.reserve(all.len());
+        for (place, rule) in all.iter().enumerate() {
+            let fits = rule.number == place as u64 + 1;
+            if !fits || places.insert(rule.id.clone(), place).is_some() {
+                return None;
+            }
+        }
+        Some(Self { all, places })
+    }
+
     /// Takes up the next rule. Whether it was: its number must follow the last one's, and its id must
     /// be new.
     pub fn add(&mut self, rule: Rule) -> bool {
@@ -22,12 +36,6 @@ impl Rules {
             self.all.push(rule);
         }
         fits
-    }
-
-    /// Makes room for so many more.
-    pub fn reserve(&mut self, more: usize) {
-        self.all.reserve(more);
-        self.places.reserve(more);
     }
 
     /// The number of the next rule.

@@ -149,11 +149,17 @@ impl State {
         }
     }
 
-    /// Counts and learns again from all that was kept, in the order of the log.
+    /// Counts and learns again from all that was kept.
     pub fn relearn(&mut self) {
         self.recount();
-        self.learned = Model::default();
-        let mut steps: Vec<(u64, Kept<'_>)> = Vec::new();
+        self.learned = self.believed();
+    }
+
+    /// What all that was kept teaches, in the order of the log.
+    #[must_use]
+    pub fn believed(&self) -> Model {
+        let mut learned = Model::for_rules(self.rules.len());
+        let mut steps: Vec<(u64, Kept<'_>)> = Vec::with_capacity(self.rules.len());
         steps.extend(self.rules.values().map(|r| (r.seq, Kept::Rule(r))));
         for attempt in self.jobs.values().flat_map(|j| j.attempts.values()) {
             let taught = attempt.lesson.as_ref();
@@ -163,14 +169,16 @@ impl State {
         steps.sort_by_key(|(seq, _)| *seq);
         for (_, step) in steps {
             match step {
-                Kept::Rule(rule) => take_up(&mut self.learned, rule),
-                Kept::End(attempt, taught) => learn(&mut self.learned, attempt, taught),
-                Kept::Vote(cast) => self.learned.hear(cast.rule, cast.helpful),
+                Kept::Rule(rule) => take_up(&mut learned, rule),
+                Kept::End(attempt, taught) => learn(&mut learned, attempt, taught),
+                Kept::Vote(cast) => learned.hear(cast.rule, cast.helpful),
             }
         }
+        learned
     }
 
-    fn recount(&mut self) {
+    /// Counts again from all that was kept.
+    pub fn recount(&mut self) {
         for rule in self.rules.values_mut() {
             rule.seats = Seats::default();
         }

@@ -4,13 +4,18 @@
     reason = "a test may stop at what it did not expect"
 )]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use jiff::Timestamp;
 use sandbox_core::port::Memory;
 use sandbox_elf::{
     Elf,
+    entry::{Entry, Row},
     face::RuleQuery,
-    store::sqlite::{OpenError, SqliteLedger},
+    store::{
+        Commit, Item, Kind, Ledger, Put,
+        sqlite::{OpenError, SqliteLedger},
+    },
 };
 use sandbox_tests::{
     contract::memory::{Ground, World, about, ledger::story, seat, success, tenant},
@@ -160,6 +165,46 @@ async fn the_same_story_gives_the_same_log_items_and_receipts_on_every_ledger() 
         told.push((last, log, picture, rules.unwrap()));
     }
     assert!(told.iter().all(|other| *other == told[0]));
+}
+
+/// From so many entries on, the file is read by several connections.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pieces_of_a_long_memory_are_together_its_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = SqliteLedger::open(&folder.path().join("elf.db")).unwrap();
+    let entry = |seq| Row {
+        v: 1,
+        seq,
+        at: Timestamp::UNIX_EPOCH,
+        entry: Entry::Pinned {
+            rule: seq.to_string(),
+        },
+    };
+    let item = |kind, id: String| {
+        Put::Stands(Item {
+            kind,
+            body: format!("{id}'s"),
+            id,
+            seq: 1,
+        })
+    };
+    let ids = (0..=255_u32).flat_map(|n| [format!("r-{n:02x}"), format!("other {n}")]);
+    let ids = ids.chain(["".to_owned(), "zz".to_owned(), "\u{ffff}".to_owned()]);
+    let jobs = (0..600).map(|n| item(Kind::Job, n.to_string()));
+    let commit = Commit {
+        expected: 0,
+        rows: (1..=20_000).map(entry).collect(),
+        puts: ids.map(|id| item(Kind::Rule, id)).chain(jobs).collect(),
+    };
+    file.append(&tenant("a"), commit).await.unwrap();
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let taking = Arc::clone(&taken);
+    let take = move |items: Vec<Item>| taking.lock().unwrap().extend(items);
+    let head = file.pieces(&tenant("a"), Arc::new(take)).await.unwrap();
+    let mut taken = std::mem::take(&mut *taken.lock().unwrap());
+    taken.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
+    let picture = file.snapshot(&tenant("a")).await.unwrap();
+    assert_eq!((head, taken), (picture.head, picture.items));
 }
 
 #[tokio::test]

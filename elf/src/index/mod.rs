@@ -39,6 +39,7 @@ impl Index {
         let mut places = Places::default();
         let text = std::thread::scope(|scope| {
             scope.spawn(|| {
+                places.reserve(rules.len());
                 for rule in rules.values() {
                     places.take(rule);
                 }

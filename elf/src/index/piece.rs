@@ -176,6 +176,7 @@ impl Pairs {
 }
 
 /// Counts a word once more for the last text.
+#[inline]
 fn count(list: &mut Vec<u32>, place: u32) {
     match list.last_mut() {
         Some(entry) if *entry >> COUNT_BITS == place => {

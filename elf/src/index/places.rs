@@ -27,6 +27,11 @@ pub struct Places {
 }
 
 impl Places {
+    /// Makes room for so many rules.
+    pub(super) fn reserve(&mut self, rules: usize) {
+        self.known.reserve(rules);
+    }
+
     /// Takes a rule up, or what is new of it. Whether it was not known.
     pub(super) fn take(&mut self, rule: &Rule) -> bool {
         let number = rule.number;
@@ -132,9 +137,13 @@ impl Places {
 
 /// Notes a rule at a file; gives the file as it is kept.
 fn at(files: &mut BTreeMap<Arc<str>, Vec<u64>>, file: &str, number: u64) -> Arc<str> {
-    let known = files.get_key_value(file).map(|(file, _)| Arc::clone(file));
-    let file = known.unwrap_or_else(|| file.into());
-    files.entry(Arc::clone(&file)).or_default().push(number);
+    let only = (Bound::Included(file), Bound::Included(file));
+    if let Some((known, rules)) = files.range_mut::<str, _>(only).next() {
+        rules.push(number);
+        return Arc::clone(known);
+    }
+    let file: Arc<str> = file.into();
+    files.insert(Arc::clone(&file), vec![number]);
     file
 }
 

@@ -6,7 +6,7 @@
 use std::{
     cmp::Reverse,
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use rustc_hash::FxHashMap;
@@ -27,7 +27,7 @@ const CLOSEST: usize = 8;
 
 /// Rules by their sketches.
 #[derive(Debug, Default)]
-pub struct Twins(Mutex<Sketches>);
+pub struct Twins(Arc<Mutex<Sketches>>);
 
 /// Half of each hash is kept, for there are eight of every rule; a few too many are found by it.
 #[derive(Debug, Default)]
@@ -41,18 +41,36 @@ struct Sketches {
 }
 
 impl Twins {
-    /// Takes up so many of the rules that it does not know yet. Whether there are more.
-    pub fn prepare(&self, rules: &Rules, most: usize) -> bool {
-        let mut sketches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sketches.take(rules, most);
-        sketches.rules < rules.len()
+    /// Taking up the next of the rules that it does not know yet, so many at most, which is to be done without the
+    /// rules. Nothing where it knows all.
+    pub fn unready(&self, rules: &Rules, most: usize) -> Option<impl FnOnce() + Send + use<>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).rules;
+        let next = rules.values().skip(known).take(most);
+        let next = next.map(|rule| (rule.number, rule.domain.clone(), rule.text.clone()));
+        let next: Vec<(u64, String, String)> = next.collect();
+        let sketches = Arc::clone(&self.0);
+        let work = move || {
+            let keys = |(number, domain, text): &(u64, String, String)| {
+                let keys: Vec<u32> = sketch(domain, &Shingles::of(text)).collect();
+                (*number, keys)
+            };
+            let made: Vec<(u64, Vec<u32>)> = next.iter().map(keys).collect();
+            let mut sketches = sketches.lock().unwrap_or_else(PoisonError::into_inner);
+            // Whoever was in a hurry has taken them up by now.
+            if sketches.rules == known {
+                for (number, keys) in made {
+                    sketches.one(number, keys.into_iter());
+                }
+            }
+        };
+        (known < rules.len()).then_some(work)
     }
 
     /// Numbers of rules of this domain that may say what has these runs: a few, those that share most first.
     #[must_use]
     pub fn of(&self, rules: &Rules, domain: &str, shingles: &Shingles) -> Vec<u64> {
         let mut sketches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sketches.take(rules, usize::MAX);
+        sketches.take(rules);
         let mut shared: BTreeMap<u64, usize> = BTreeMap::new();
         for key in sketch(domain, shingles) {
             for number in sketches.with(key) {
@@ -67,13 +85,19 @@ impl Twins {
 }
 
 impl Sketches {
-    fn take(&mut self, rules: &Rules, most: usize) {
-        for rule in rules.values().skip(self.rules).take(most) {
-            self.rules += 1;
-            let number = u32::try_from(rule.number).unwrap_or(u32::MAX);
-            for key in sketch(&rule.domain, &Shingles::of(&rule.text)) {
-                self.add(key, number);
-            }
+    fn take(&mut self, rules: &Rules) {
+        for rule in rules.values().skip(self.rules) {
+            let shingles = Shingles::of(&rule.text);
+            self.one(rule.number, sketch(&rule.domain, &shingles));
+        }
+    }
+
+    /// Takes up the next rule.
+    fn one(&mut self, number: u64, keys: impl Iterator<Item = u32>) {
+        self.rules += 1;
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        for key in keys {
+            self.add(key, number);
         }
     }
 

@@ -24,11 +24,13 @@ const STOP: [&str; 38] = [
 static PACKED: LazyLock<FxHashSet<u64>> =
     LazyLock::new(|| STOP.iter().filter_map(|word| packed(word)).collect());
 
+#[inline]
 fn is_stop(word: &str) -> bool {
     packed(word).is_some_and(|word| PACKED.contains(&word))
 }
 
 /// A short word as a number; nothing for one that is longer than any of [`STOP`].
+#[inline]
 fn packed(word: &str) -> Option<u64> {
     let fits = word.len() <= 5;
     fits.then(|| word.bytes().fold(0, |all, byte| all << 8 | u64::from(byte)))
@@ -115,6 +117,7 @@ impl Term {
 }
 
 /// The hash of two words that stand side by side.
+#[inline]
 pub(super) const fn pair(one: u64, other: u64) -> u64 {
     mixed(mixed(one) ^ other)
 }
@@ -151,6 +154,7 @@ impl Stems {
 
 /// The hash of a word: the same in every process, and on every machine of this byte order.
 #[must_use]
+#[inline]
 pub fn hash(word: &str) -> u64 {
     let mut hasher = FxHasher::default();
     hasher.write(word.as_bytes());

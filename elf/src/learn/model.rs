@@ -46,6 +46,14 @@ struct Home {
 }
 
 impl Model {
+    /// A model with room for so many rules.
+    #[must_use]
+    pub fn for_rules(rules: usize) -> Self {
+        let mut model = Self::default();
+        model.homes.reserve(rules);
+        model
+    }
+
     /// Takes up a rule, with the effect that is believed of it before there is evidence.
     pub fn add(&mut self, rule: u64, domain: &str, effect: f64) {
         if self.homes.contains_key(&rule) {

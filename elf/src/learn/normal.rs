@@ -23,6 +23,7 @@ pub fn uniform(bits: u64) -> f64 {
 
 /// Spreads neighbouring numbers (the finaliser of `SplitMix64`).
 #[must_use]
+#[inline]
 pub const fn mixed(n: u64) -> u64 {
     let n = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

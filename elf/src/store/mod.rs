@@ -165,6 +165,8 @@ pub struct Snapshot {
     pub items: Vec<Item>,
 }
 
+/// Takes up items, a piece of them at a time, maybe of several threads at once.
+pub type Taking = Arc<dyn Fn(Vec<Item>) + Send + Sync>;
 /// The answer to a commit, once it is durable.
 pub type Appending = Pin<Box<dyn Future<Output = Kept<()>> + Send>>;
 /// What a ledger gives.
@@ -189,6 +191,18 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// `Unavailable`.
     async fn snapshot(&self, tenant: &Tenant) -> Kept<Snapshot>;
+
+    /// The same a piece at a time, in no order and from several threads where the ledger can, so that what is
+    /// read is taken up while the rest is being read. Gives the place. What was taken is worth nothing
+    /// where the answer is an error.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn pieces(&self, tenant: &Tenant, take: Taking) -> Kept<u64> {
+        let picture = self.snapshot(tenant).await?;
+        take(picture.items);
+        Ok(picture.head)
+    }
 
     /// Reads one item.
     ///

@@ -2,6 +2,7 @@
 //! few readers. A commit that was answered is on the disk (`synchronous=FULL`).
 
 mod open;
+mod pieces;
 mod read;
 mod writer;
 
@@ -14,7 +15,7 @@ pub use open::OpenError;
 use read::Readers;
 use writer::Writer;
 
-use super::{Appending, Commit, Item, Kept, Kind, Ledger, LedgerError, Snapshot, row};
+use super::{Appending, Commit, Item, Kept, Kind, Ledger, LedgerError, Snapshot, Taking, row};
 use crate::entry::Row;
 
 /// Logs and items in a file.
@@ -66,6 +67,12 @@ impl Ledger for SqliteLedger {
     async fn snapshot(&self, tenant: &Tenant) -> Kept<Snapshot> {
         let tenant = tenant.clone();
         self.read(move |db| read::snapshot(db, &tenant)).await
+    }
+
+    async fn pieces(&self, tenant: &Tenant, take: Taking) -> Kept<u64> {
+        let (tenant, readers) = (tenant.clone(), Arc::clone(&self.readers));
+        self.read(move |db| pieces::read(db, &readers, (&tenant, &take)))
+            .await
     }
 
     async fn item(&self, tenant: &Tenant, kind: Kind, id: &str) -> Kept<Option<Item>> {

@@ -1,7 +1,7 @@
 //! What is read: the log, one item, items of a kind, a picture of a tenant.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -19,6 +19,7 @@ const READERS: usize = 4;
 
 /// A few connections that read; each serves one caller at a time.
 pub(super) struct Readers {
+    path: PathBuf,
     connections: Vec<Mutex<Connection>>,
     next: AtomicUsize,
 }
@@ -28,9 +29,15 @@ impl Readers {
         let opened: std::result::Result<Vec<Connection>, OpenError> =
             (0..READERS).map(|_| open::reading(path)).collect();
         Ok(Self {
+            path: path.to_owned(),
             connections: opened?.into_iter().map(Mutex::new).collect(),
             next: AtomicUsize::new(0),
         })
+    }
+
+    /// One more connection, for work that would keep others waiting.
+    pub(super) fn another(&self) -> std::result::Result<Connection, OpenError> {
+        open::reading(&self.path)
     }
 
     /// Reads with the first connection that is free, or waits for one.
@@ -100,7 +107,7 @@ pub(super) fn items(
     found.collect()
 }
 
-fn made(r: &rusqlite::Row<'_>, kind: Kind) -> Result<Item> {
+pub(super) fn made(r: &rusqlite::Row<'_>, kind: Kind) -> Result<Item> {
     Ok(Item {
         kind,
         id: r.get(0)?,

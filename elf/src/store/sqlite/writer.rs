@@ -1,10 +1,12 @@
 //! The one thread that writes: it takes what is queued, does it in one transaction, and answers
-//! after the commit. Each request has its own savepoint, so that a refusal hurts nobody else.
+//! after the commit. Each request has its own savepoint, so that a refusal hurts nobody else. Those who
+//! were answered together mostly come again together: they are awaited, so that they share a commit.
 
 use std::{
     io,
     sync::mpsc::{Receiver, Sender, channel},
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
@@ -16,6 +18,8 @@ use crate::store::{Appending, Commit, Item, Kept, Kind, LedgerError, Put};
 
 /// Most requests of one commit.
 const BATCH: usize = 256;
+/// How long is waited at most for those who may share a commit.
+const PATIENCE: Duration = Duration::from_millis(5);
 
 struct Request {
     tenant: Tenant,
@@ -71,10 +75,45 @@ fn ended() -> LedgerError {
 }
 
 fn work(mut db: Connection, queued: &Receiver<Request>) {
+    let mut pace = Pace::default();
     while let Ok(first) = queued.recv() {
-        let rest = queued.try_iter().take(BATCH - 1);
-        let batch: Vec<Request> = std::iter::once(first).chain(rest).collect();
+        let batch = pace.gather(first, queued);
+        let (begun, together_with) = (Instant::now(), batch.len());
         together(&mut db, batch);
+        pace = Pace {
+            expected: together_with,
+            patience: begun.elapsed().min(PATIENCE),
+        };
+    }
+}
+
+/// What the last commit lets expect of the next one.
+#[derive(Default)]
+struct Pace {
+    /// How many requests it had.
+    expected: usize,
+    /// How long it took: longer than that it would not pay to wait for those who are missing.
+    patience: Duration,
+}
+
+impl Pace {
+    /// What is queued, and what comes until there are as many as the last time. One who comes alone does
+    /// not wait; one who was not alone waits once for those who have gone.
+    fn gather(&self, first: Request, queued: &Receiver<Request>) -> Vec<Request> {
+        let until = Instant::now() + self.patience;
+        let mut batch = vec![first];
+        while batch.len() < BATCH {
+            let left = if batch.len() < self.expected {
+                until.saturating_duration_since(Instant::now())
+            } else {
+                Duration::ZERO
+            };
+            match queued.recv_timeout(left) {
+                Ok(next) => batch.push(next),
+                Err(_) => break,
+            }
+        }
+        batch
     }
 }
 
@@ -161,4 +200,52 @@ fn stands(db: &Connection, tenant: &str, item: &Item) -> rusqlite::Result<usize>
 fn gone(db: &Connection, tenant: &str, kind: Kind, id: &str) -> rusqlite::Result<usize> {
     let sql = "DELETE FROM items WHERE tenant = ?1 AND kind = ?2 AND id = ?3";
     db.prepare_cached(sql)?.execute([tenant, kind.word(), id])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> Request {
+        Request {
+            tenant: Tenant::default_tenant(),
+            commit: Commit::default(),
+            answer: oneshot::channel().0,
+        }
+    }
+
+    fn pace(expected: usize, patience: Duration) -> Pace {
+        Pace { expected, patience }
+    }
+
+    #[test]
+    fn those_who_came_together_are_awaited() {
+        let (requests, queued) = channel();
+        let late = std::thread::spawn(move || {
+            for _ in 0..2 {
+                requests.send(request()).unwrap();
+                std::thread::yield_now();
+            }
+            // The sender stays, so that only the number ends the wait.
+            requests
+        });
+        let batch = pace(3, Duration::from_mins(10)).gather(request(), &queued);
+        assert_eq!(batch.len(), 3);
+        drop(late.join().unwrap());
+    }
+
+    #[test]
+    fn one_who_comes_alone_does_not_wait_and_all_who_are_there_are_taken() {
+        let (requests, queued) = channel();
+        let long = Duration::from_mins(10);
+        assert_eq!(pace(1, long).gather(request(), &queued).len(), 1);
+        for _ in 0..BATCH {
+            requests.send(request()).unwrap();
+        }
+        assert_eq!(pace(1, long).gather(request(), &queued).len(), BATCH);
+        assert_eq!(
+            pace(BATCH, Duration::ZERO).gather(request(), &queued).len(),
+            2
+        );
+    }
 }

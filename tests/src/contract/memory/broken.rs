@@ -48,7 +48,7 @@ pub async fn a_clock_that_is_ahead_or_set_back_loses_nothing_and_stops_nothing(g
     let (log, picture) = (world.log().await, ground.snapshot(&tenant("a")).await);
     assert!((1..).zip(&log).all(|(place, row)| row.seq == place));
     let picture = picture.unwrap();
-    let kept = rows::read(picture.head, &picture.items).unwrap();
+    let kept = rows::read(picture.head, picture.items).unwrap();
     assert_eq!(fold::replay(&log), kept);
     let stats = world.elf.stats(&tenant("a")).await.unwrap();
     assert_eq!(stats, ahead.elf.stats(&tenant("a")).await.unwrap());
