@@ -7,6 +7,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::spec::AgentJob;
+
+/// Says `"true"` on a deleted object: it is removed at once, whatever still runs or is not told.
+pub const FORCE_REMOVE: &str = "multiagent.dev/force-remove";
+/// What Argo CD writes on what it keeps in being begins with this.
+const ARGO_CD: &str = "argocd.argoproj.io/";
+/// What Flux writes on what it keeps in being.
+const FLUX: [&str; 2] = [
+    "kustomize.toolkit.fluxcd.io/name",
+    "helm.toolkit.fluxcd.io/name",
+];
+/// What Argo CD writes where it is told to track by label, and many charts write too.
+const INSTANCE: &str = "app.kubernetes.io/instance";
+/// What Helm writes on what it installed itself.
+const RELEASE: &str = "meta.helm.sh/release-name";
 use crate::{seat::Seat, status::AgentJobStatus};
 
 /// A text that is not the name it was meant to be.
@@ -142,6 +156,36 @@ impl AgentJob {
         text.and_then(|v| v.parse().ok()).unwrap_or_default()
     }
 
+    /// When somebody deleted the object, where it is one and was.
+    #[must_use]
+    pub fn deleted_at(&self) -> Option<Timestamp> {
+        self.metadata.deletion_timestamp.as_ref().map(|t| t.0)
+    }
+
+    /// Whether a person said that a deleted object is to go at once.
+    #[must_use]
+    pub fn is_forced_out(&self) -> bool {
+        self.annotation(FORCE_REMOVE) == Some("true")
+    }
+
+    /// The text of this annotation.
+    #[must_use]
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        let all = self.metadata.annotations.as_ref()?;
+        all.get(key).map(String::as_str)
+    }
+
+    /// Whether Argo CD or Flux keep the object in being: one that is removed would be made anew. In doubt, yes.
+    #[must_use]
+    pub fn is_kept_by_others(&self) -> bool {
+        let keys = || {
+            let labels = self.metadata.labels.iter().flat_map(|m| m.keys());
+            labels.chain(self.metadata.annotations.iter().flat_map(|m| m.keys()))
+        };
+        let instance = keys().any(|k| k == INSTANCE) && self.annotation(RELEASE).is_none();
+        instance || keys().any(|k| k.starts_with(ARGO_CD) || FLUX.contains(&k.as_str()))
+    }
+
     /// The status, or an empty one before the first.
     #[must_use]
     pub fn status(&self) -> Cow<'_, AgentJobStatus> {
@@ -189,6 +233,36 @@ mod tests {
                 .parse::<Uid>()
                 .is_ok()
         );
+    }
+
+    fn with(labels: &[&str], annotations: &[&str]) -> AgentJob {
+        let one = |k: &&str| ((*k).to_owned(), "x".to_owned());
+        let mut job = AgentJob::new("j", crate::spec::AgentJobSpec::default());
+        job.metadata.labels = Some(labels.iter().map(one).collect());
+        job.metadata.annotations = Some(annotations.iter().map(one).collect());
+        job
+    }
+
+    #[test]
+    fn what_a_delivery_tool_keeps_in_being_is_known_by_its_marks() {
+        let kept = [
+            with(&[], &["argocd.argoproj.io/tracking-id"]),
+            with(&["argocd.argoproj.io/instance"], &[]),
+            with(&["kustomize.toolkit.fluxcd.io/name"], &[]),
+            with(&["helm.toolkit.fluxcd.io/name"], &[RELEASE]),
+            with(&[INSTANCE], &[]),
+        ];
+        for job in kept {
+            assert!(job.is_kept_by_others(), "{:?}", job.metadata);
+        }
+        let free = [
+            with(&[], &[]),
+            with(&["team"], &["note"]),
+            with(&[INSTANCE, "app.kubernetes.io/managed-by"], &[RELEASE]),
+        ];
+        for job in free {
+            assert!(!job.is_kept_by_others(), "{:?}", job.metadata);
+        }
     }
 
     #[test]

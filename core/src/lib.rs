@@ -16,6 +16,7 @@ pub mod query;
 pub mod reconcile;
 pub mod seat;
 pub mod spec;
+pub mod standing;
 pub mod status;
 pub mod validate;
 

@@ -219,10 +219,19 @@ async fn act(
     let place = job.status().intent.as_ref().map(|i| i.backend);
     Ok(match action {
         Action::Save(save) => save_job(ports, job, save).await,
-        Action::Launch(brief) => backend(ports, brief.backend)?.launch(brief).await,
+        Action::Launch(brief) => match backend(ports, brief.backend) {
+            Ok(place) => place.launch(brief).await,
+            Err(e) => Err(e),
+        },
         Action::Close { reason } => close(ports, &seat, reason, job).await,
-        Action::Stop { keep } => at(ports, place)?.stop(&seat, keep.as_deref()).await,
-        Action::Reap => at(ports, place)?.reap(&seat).await,
+        Action::Stop { keep } => match at(ports, place) {
+            Ok(place) => place.stop(&seat, keep.as_deref()).await,
+            Err(e) => Err(e),
+        },
+        Action::Reap => match at(ports, place) {
+            Ok(place) => place.reap(&seat).await,
+            Err(e) => Err(e),
+        },
         Action::Record(outcome) => ports.memory.record(&seat, outcome).await,
         Action::Discard => ports.seats.discard(&seat.uid).await,
         Action::Remove => remove(ports, job).await,

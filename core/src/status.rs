@@ -10,6 +10,7 @@ use crate::{
     outcome::{Failure, Outcome},
     seat::{AgentCounts, Claim, Usage},
     spec::BackendName,
+    standing::Standing,
 };
 
 /// The conditions a job carries. `Succeeded` is Unknown while the job is active.
@@ -94,6 +95,24 @@ pub struct AgentJobStatus {
     /// How many attempts have failed and count against `spec.retry.limit`.
     #[serde(default)]
     pub failures: u32,
+    /// What stands at the seat of the last attempt, where the object itself is the seat's register.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seat: Option<Box<Standing>>,
+    /// What the job holds of things that are bounded, where the object itself is the store's record.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub holds: Vec<Held>,
+}
+
+/// A share of something bounded that a job holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Held {
+    /// What it is a share of, such as `slots/pod`.
+    #[schemars(length(max = 253))]
+    pub pool: String,
+    /// How much of it.
+    pub units: u32,
 }
 
 /// What the back end calls an attempt.

@@ -53,13 +53,20 @@ impl Process {
     }
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
+impl Process {
+    /// Kills it and waits until it is gone.
+    pub(super) fn kill(&mut self) {
         if !self.is_over() {
             send(self.pid, Signal::KILL);
         }
         if let Some(keeper) = self.keeper.take() {
             let _ = keeper.join();
         }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
     }
 }

@@ -4,37 +4,35 @@
     reason = "a test may stop at what it did not expect"
 )]
 
-use std::ops::Deref;
+use std::sync::Arc;
 
 use sandbox_core::port::Seats;
 use sandbox_operator::seats::{files::FileSeats, memory::MemorySeats};
-use sandbox_tests::seats_contract;
+use sandbox_tests::{
+    cluster::{bed::Bed, shared::shared},
+    contract::seats::Bench,
+    seats_contract,
+};
 
-/// Seats in a folder that goes with them.
-struct Kept(
-    FileSeats,
-    #[allow(dead_code, reason = "kept for its end")] tempfile::TempDir,
-);
-
-impl Deref for Kept {
-    type Target = dyn Seats;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
+async fn in_memory() -> Bench {
+    Bench::new(Arc::new(MemorySeats::default()), ())
 }
 
-fn in_memory() -> Box<dyn Seats> {
-    Box::new(MemorySeats::default())
-}
-
-fn in_a_folder() -> Kept {
+async fn in_a_folder() -> Bench {
     let dir = tempfile::tempdir().unwrap();
-    Kept(FileSeats::new(dir.path().join("seats")), dir)
+    Bench::new(Arc::new(FileSeats::new(dir.path().join("seats"))), dir)
+}
+
+async fn in_objects() -> Bench {
+    let bed = Bed::new(&shared().await).await;
+    let process = bed.process().await;
+    let (seats, store) = (process.seats(), process.store());
+    Bench::new(seats, (process, bed)).of_jobs(store)
 }
 
 seats_contract!(memory, crate::in_memory());
 seats_contract!(files, crate::in_a_folder());
+seats_contract!(objects, crate::in_objects());
 
 #[tokio::test]
 async fn a_claim_is_seen_by_another_process_of_the_same_folder() {

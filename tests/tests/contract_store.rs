@@ -6,6 +6,7 @@
 )]
 
 use sandbox_tests::{
+    cluster::{bed::Bed, shared::shared},
     contract::{store, store_edges, store_line},
     redis::RedisServer,
 };
@@ -15,6 +16,7 @@ macro_rules! promises {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
             let folder = tempfile::tempdir().unwrap();
+            let cluster = shared().await;
             let server = RedisServer::start().await.unwrap();
             let mut all = sandbox_operator::store::all(folder.path()).unwrap();
             all.push(("redis", server.store().await.unwrap()));
@@ -22,6 +24,9 @@ macro_rules! promises {
                 println!("on {word}");
                 $from::$name(store).await;
             }
+            println!("on kubernetes");
+            let bed = Bed::new(&cluster).await;
+            $from::$name(bed.process().await.store()).await;
         })*
     };
 }

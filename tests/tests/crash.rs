@@ -12,6 +12,7 @@
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use sandbox_tests::{
+    cluster::{bed::Bed, shared::shared},
     flow::{
         drive::{Run, play, play_in},
         killed::{Blow, Kill, Side},
@@ -158,6 +159,50 @@ async fn a_slice_of_all_ends_the_same_with_the_records_on_redis() {
 #[ignore = "half a minute; its slice runs always"]
 async fn all_end_the_same_with_the_records_on_redis() {
     dies_on_redis(1).await;
+}
+
+/// Of the deaths before and after each call of the store and of the seats, one in so many, with both on a real API server.
+async fn dies_on_kubernetes(one_in: usize) {
+    let cluster = shared().await;
+    let bed = Bed::new(&cluster).await;
+    let mut runs = 0;
+    let mut play_on = async |story: &Story, kills: Vec<Kill>| {
+        runs += 1;
+        bed.empty().await;
+        play_in(story, kills, bed.world(story).await).await
+    };
+    let mut places = 0;
+    for (_, story) in story::all() {
+        let plain = play_on(&story, Vec::new()).await;
+        judge(&story, &plain, &[]);
+        let ours = |name: &str| name.starts_with("store.") || name.starts_with("seats.");
+        let calls = (0..).zip(&plain.passed).filter(|(_, name)| ours(name));
+        let sides = calls.flat_map(|(call, _)| [(call, Side::Before), (call, Side::After)]);
+        for (call, side) in sides {
+            for blow in [Blow::Dies, Blow::NoAnswer] {
+                places += 1;
+                if places % one_in != 0 {
+                    continue;
+                }
+                let kill = Kill { call, side, blow };
+                let run = play_on(&story, vec![kill]).await;
+                assert_eq!(run.deaths, u32::from(blow == Blow::Dies), "{kill:?}");
+                judge(&story, &run, &[kill]);
+            }
+        }
+    }
+    assert!(runs >= 12 + places / one_in, "{runs} of {places}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slice_of_all_ends_the_same_with_jobs_and_seats_as_objects() {
+    dies_on_kubernetes(13).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "some minutes; its slice runs always"]
+async fn all_end_the_same_with_jobs_and_seats_as_objects() {
+    dies_on_kubernetes(1).await;
 }
 
 fn here(path: &str) -> PathBuf {

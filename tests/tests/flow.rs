@@ -57,11 +57,19 @@ impl Node {
             clock: &*clock,
             limits: &limits,
         };
-        reconcile(&self.ports, &World::uid(), &round).await.unwrap()
+        reconcile(&self.ports, &self.world.uid(), &round)
+            .await
+            .unwrap()
     }
 
     async fn stop_reason(&self) -> Option<StopReason> {
-        let job = self.ports.store.load(&World::uid()).await.unwrap().unwrap();
+        let job = self
+            .ports
+            .store
+            .load(&self.world.uid())
+            .await
+            .unwrap()
+            .unwrap();
         job.status().stop.as_ref().map(|s| s.reason)
     }
 }
@@ -69,7 +77,7 @@ impl Node {
 #[tokio::test]
 async fn a_cancel_is_written_down_although_the_place_cannot_be_asked() {
     let node = Node::with_a_launched_job().await;
-    let job = node.ports.store.load(&World::uid()).await.unwrap();
+    let job = node.ports.store.load(&node.world.uid()).await.unwrap();
     let mut job = job.unwrap();
     job.spec.cancel = true;
     let change = Change {

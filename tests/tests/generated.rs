@@ -45,7 +45,8 @@ fn gaps(schema: &Value, path: &str, found: &mut Vec<String>) {
         "string" => has("maxLength") || has("enum") || schema["format"] == "date-time",
         "array" => has("maxItems"),
         "object" => !has("additionalProperties") || has("maxProperties"),
-        "integer" | "boolean" => true,
+        "integer" | "number" | "boolean" => true,
+        "" if has("x-kubernetes-preserve-unknown-fields") => true,
         other => panic!("{path} is of type {other:?}"),
     };
     let described = path.ends_with(']') || has("description");

@@ -1,12 +1,14 @@
 //! An attempt is under way: launch it, see who came, and notice when it is over.
 
+use jiff::Timestamp;
+
 use super::{Action, Call, Plan, Reason, View, ended, gone, later, stop};
 use crate::{
     brief::Brief,
     outcome::{Failure, FailureClass},
     port::PortError,
-    seat::{Claim, Register, Sighting},
-    status::{Intent, StopReason, condition},
+    seat::{Claim, Heartbeat, Register, Sighting},
+    status::{AgentJobStatus, Intent, StopReason, condition},
 };
 
 pub(super) fn plan(view: &View, intent: &Intent) -> Plan {
@@ -42,19 +44,25 @@ pub(super) fn plan(view: &View, intent: &Intent) -> Plan {
 /// Writes down that the work has begun, once; what else is the case is seen to right after.
 fn claim_seen(view: &View, claim: &Claim) -> Plan {
     let mut status = view.status.clone();
+    let text = begun(&mut status, claim, view.now);
+    view.save(status, Some(("Running", text))).plan()
+}
+
+/// The status of a job whose attempt under way was claimed; gives the words for the event `Running`. Whoever writes the
+/// claim into the same record may write this with it.
+pub fn begun(status: &mut AgentJobStatus, claim: &Claim, now: Timestamp) -> String {
     if let Some(intent) = &mut status.intent {
         intent.claim = Some(claim.clone());
     }
     status.queued_reason = None;
     let text = format!("attempt {} is at work", status.attempt);
-    status.set_condition(
-        condition::SUCCEEDED,
-        "Unknown",
-        ("Running", &text),
-        view.now,
-    );
-    status.set_condition(condition::RECONCILING, "True", ("Running", &text), view.now);
-    view.save(status, Some(("Running", text))).plan()
+    for (kind, word) in [
+        (condition::SUCCEEDED, "Unknown"),
+        (condition::RECONCILING, "True"),
+    ] {
+        status.set_condition(kind, word, ("Running", &text), now);
+    }
+    text
 }
 
 fn unclaimed(view: &View, intent: &Intent) -> Plan {
@@ -165,24 +173,31 @@ fn claimed(view: &View, intent: &Intent, claim: &Claim) -> Plan {
 }
 
 fn at_work(view: &View, intent: &Intent) -> Plan {
+    let mut status = view.status.clone();
     let told = view.seen.heartbeat.as_ref();
-    let earlier = view.status.earlier_usage.unwrap_or_default();
-    let usage = told.map(|h| earlier.plus(h.usage));
-    let agents = told.and_then(|h| h.agents);
-    let news = usage.is_some_and(|u| Some(u) != view.status.usage)
-        || agents.is_some_and(|a| Some(a) != view.status.agents);
+    let news = told.is_some_and(|told| progressed(&mut status, told));
     let wake = super::wait::due(view, intent);
     if !news && intent.vanished_at.is_none() {
         return Plan::wait(Reason::Working, Some(wake));
     }
-    let mut status = view.status.clone();
-    status.usage = usage.or(status.usage);
-    status.agents = agents.or(status.agents);
     if let Some(intent) = &mut status.intent {
         intent.vanished_at = None;
     }
     let save = view.save(status, None).action();
     Plan::act_then_wait(vec![save], Reason::Working, wake)
+}
+
+/// Puts what a heartbeat says into the status; says whether that is news. Whoever writes the heartbeat into the same
+/// record may write this with it.
+pub fn progressed(status: &mut AgentJobStatus, told: &Heartbeat) -> bool {
+    let usage = status.earlier_usage.unwrap_or_default().plus(told.usage);
+    let agents = told.agents.or(status.agents);
+    let news = usage != status.usage.unwrap_or_default() || agents != status.agents;
+    if news {
+        status.usage = Some(usage);
+        status.agents = agents;
+    }
+    news
 }
 
 /// Nothing is seen of the claimant: wait, for it may only be slow to show; then it is lost.

@@ -87,11 +87,17 @@ pub(super) fn result(view: &View, report: &Report) -> Option<JobResult> {
 }
 
 /// When the record of a finished job is to be removed, with this time to live where it names none;
-/// never, when nobody names one.
+/// never, when nobody names one. A job that others keep in being has no time to live but its own: made anew, it would run
+/// once more. One whose object was deleted goes at once.
 #[must_use]
 pub fn removal_at(job: &AgentJob, ttl: Option<Duration>) -> Option<Timestamp> {
+    let finished = job.status().finished_at?;
+    if job.deleted_at().is_some() {
+        return Some(finished);
+    }
+    let ttl = ttl.filter(|_| !job.is_kept_by_others());
     let ttl = job.spec.ttl_after_finished.map(span).or(ttl)?;
-    Some(later(job.status().finished_at?, ttl))
+    Some(later(finished, ttl))
 }
 
 /// A finished job: memory first, then the end of its time.

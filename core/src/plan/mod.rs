@@ -5,6 +5,7 @@
 //! planning again reaches the same end.
 
 mod attempt;
+mod deleted;
 mod ended;
 mod finish;
 mod gone;
@@ -16,6 +17,7 @@ mod stop;
 mod tests;
 mod wait;
 
+pub use attempt::{begun, progressed};
 pub use finish::{INLINE_RESULT, removal_at};
 pub use reason::Reason;
 pub use sites::Sites;
@@ -116,6 +118,8 @@ pub struct Limits {
     pub record_within: Duration,
     /// How long the record of a finished job stays when the job does not say.
     pub ttl: Option<Duration>,
+    /// How long the end of a job whose object was deleted is waited for before the record goes without.
+    pub remove_within: Duration,
     /// Who else has the store, and which jobs are theirs.
     pub sites: Sites,
 }
@@ -201,6 +205,8 @@ impl Plan {
     }
 }
 
+/// How long the end of a deleted job is waited for where nobody says otherwise.
+pub const REMOVE_WITHIN: Duration = Duration::from_hours(1);
 /// How soon an answer that was not given is asked for again.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -225,7 +231,7 @@ pub fn plan(job: &AgentJob, seen: &Seen, now: Timestamp, limits: &Limits) -> Pla
 }
 
 fn decide(view: &View) -> Plan {
-    if let Some(plan) = sites::plan(view) {
+    if let Some(plan) = deleted::plan(view).or_else(|| sites::plan(view)) {
         return plan;
     }
     let status = view.status;

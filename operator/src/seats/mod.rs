@@ -1,9 +1,10 @@
 //! Seat registers: who has a seat or why nobody will, the claimant's heartbeat, its report.
 //!
-//! The list: [`files`] for one machine, [`memory`] for tests. What both promise stands in the
+//! The list: [`files`] for one machine, [`kube`] for jobs that are objects, [`memory`] for tests. What both promise stands in the
 //! contract tests; what both refuse stands here. Nothing here launches, stops or judges a runner.
 
 pub mod files;
+pub mod kube;
 pub mod memory;
 
 use jiff::Timestamp;

@@ -1,9 +1,12 @@
 //! Where jobs are written down. Each store keeps the same promises; the contract tests run them on
 //! every entry of [`all`].
 
+pub mod kube;
+pub mod log;
 pub mod memory;
 pub mod redis;
 pub mod rows;
+pub mod shelf;
 pub mod sqlite;
 
 use std::{path::Path, sync::Arc};

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use sandbox_core::{
-    plan::{Limits, Reason, Sites},
+    plan::{Limits, REMOVE_WITHIN, Reason, Sites},
     port::{Backend, Memory, Seats},
     reconcile::{Ports, Rest},
     spec::BackendName,
@@ -348,6 +348,7 @@ fn limits(config: &ServeConfig) -> Limits {
         deadline: config.deadline,
         record_within: Duration::from_mins(10),
         ttl: config.ttl,
+        remove_within: REMOVE_WITHIN,
         sites: Sites::default(),
     }
 }

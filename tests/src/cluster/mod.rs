@@ -1,7 +1,11 @@
 //! A real Kubernetes control plane of a test's own: etcd and kube-apiserver, no node. Both end with the value, also
 //! when the test panics or its process is killed; `scripts/setup kube` builds them.
 
+pub mod bed;
 mod certs;
+pub mod line;
+pub mod shared;
+pub mod spy;
 
 use std::{
     fs,
@@ -36,6 +40,7 @@ pub struct Cluster {
     api: Process,
     etcd: Process,
     folder: TempDir,
+    address: SocketAddr,
     // Held as long as the server lives, so that nobody else is given its port meanwhile.
     _port: OwnedFd,
 }
@@ -56,6 +61,7 @@ impl Cluster {
             api,
             etcd,
             folder,
+            address,
             _port: hold,
         };
         cluster.ready().await?;
@@ -73,9 +79,36 @@ impl Cluster {
     /// # Errors
     /// The kubeconfig cannot be read.
     pub async fn client(&self) -> Result<Client> {
+        Ok(Client::try_from(self.config().await?)?)
+    }
+
+    /// What a client is made of, to be changed before it is.
+    ///
+    /// # Errors
+    /// The kubeconfig cannot be read.
+    pub async fn config(&self) -> Result<Config> {
         let read = Kubeconfig::read_from(self.kubeconfig())?;
-        let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?;
-        Ok(Client::try_from(config)?)
+        Ok(Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?)
+    }
+
+    /// Where the API server listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Kills the API server; etcd lives on.
+    pub fn kill_api(&mut self) {
+        self.api.kill();
+    }
+
+    /// Starts the API server again, over the same etcd and at the same port, and waits until it is ready.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub async fn start_api(&mut self) -> Result<()> {
+        self.api = Process::start(api_server(self.folder.path(), self.address)?)?;
+        self.ready().await
     }
 
     /// The real kubectl for it.

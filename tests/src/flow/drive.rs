@@ -7,7 +7,7 @@ use axum::Router;
 use jiff::Timestamp;
 use sandbox_core::{
     AgentJob, Seat,
-    plan::{Limits, Reason, Sites},
+    plan::{Limits, REMOVE_WITHIN, Reason, Sites},
     port::{Answer, Backend, Change, Created, Memory, Seats, Store, Write},
     query::{EventQuery, ListQuery},
     reconcile::{Ports, Rest, Round, reconcile},
@@ -81,8 +81,8 @@ struct Node {
 impl Node {
     fn start(world: &World, fate: &Arc<Fate>) -> Self {
         let life = Life::new(fate);
-        let store: Arc<dyn Store> = Killed::new(Arc::clone(&world.store), &life);
-        let seats: Arc<dyn Seats> = Killed::new(Arc::clone(&world.seats), &life);
+        let store: Arc<dyn Store> = Killed::new(world.store(), &life);
+        let seats: Arc<dyn Seats> = Killed::new(world.seats(), &life);
         let place: Arc<dyn Backend> = Arc::clone(&world.place) as Arc<dyn Backend>;
         let place: Arc<dyn Backend> = Killed::new(place, &life);
         let memory: Arc<dyn Memory> = Arc::clone(&world.ledger) as Arc<dyn Memory>;
@@ -161,6 +161,7 @@ impl<'a> Drive<'a> {
             self.world.wait_until(self.world.now());
             self.work().await;
         }
+        self.world.reopen().await;
         self.node = Node::start(self.world, &self.fate);
         let query = ListQuery {
             open_only: true,
@@ -211,13 +212,16 @@ impl<'a> Drive<'a> {
         let job = job_of(self.story, self.world.now());
         let made = self.node.ports.store.create(job, Some("key")).await?;
         match made {
-            Created::New(_) | Created::Existing(_) => Ok(()),
+            Created::New(job) | Created::Existing(job) => {
+                self.world.is_called(job.uid().unwrap());
+                Ok(())
+            }
         }
     }
 
     async fn change(&self, change: impl Fn(&mut AgentJob) + Send) -> Answer<()> {
         let store = &self.node.ports.store;
-        let Some(mut job) = store.load(&World::uid()).await? else {
+        let Some(mut job) = store.load(&self.world.uid()).await? else {
             return Ok(());
         };
         change(&mut job);
@@ -241,7 +245,7 @@ impl<'a> Drive<'a> {
             clock: &*clock,
             limits: &limits,
         };
-        let rest = reconcile(&self.node.ports, &World::uid(), &round).await;
+        let rest = reconcile(&self.node.ports, &self.world.uid(), &round).await;
         let now = self.world.now();
         self.due = match rest {
             Ok(rest) => look_again(&rest, now),
@@ -280,7 +284,7 @@ impl<'a> Drive<'a> {
         ports.store.kept().await?;
         ports.store.list(&ListQuery::default()).await?;
         let place = &ports.backends[&BackendName::Vps];
-        match place.logs(&Seat::new(World::uid(), 1), 0, 100).await {
+        match place.logs(&Seat::new(self.world.uid(), 1), 0, 100).await {
             Err(e) if self.node.life.is_over() => Err(e),
             _ => Ok(()),
         }
@@ -330,6 +334,7 @@ pub fn limits(story: &Story) -> Limits {
         deadline: Duration::from_hours(1),
         record_within: Duration::from_mins(10),
         ttl: None,
+        remove_within: REMOVE_WITHIN,
         sites: Sites::default(),
     }
 }

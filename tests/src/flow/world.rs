@@ -26,7 +26,7 @@ use sandbox_operator::{
 
 use super::story::{Ends, Story};
 
-/// The only job of a story.
+/// The only job of a story, as who submits it calls it.
 pub const UID: &str = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11";
 
 /// The pool that the job takes its slot from.
@@ -35,12 +35,29 @@ pub const POOL: &str = "slots/vps";
 /// An instance that was started and has not been taken over by the scripted runners.
 pub type Started = Arc<Mutex<Vec<(Brief, String)>>>;
 
+/// Where the records are, as a node finds them when it starts.
+#[async_trait]
+pub trait Records: Send + Sync {
+    /// Reads what there is anew: the jobs, and who has which seat.
+    async fn open(&self) -> (Arc<dyn Store>, Arc<dyn Seats>);
+}
+
+/// Records that are as they are, whoever starts.
+struct Standing(Arc<dyn Store>, Arc<dyn Seats>);
+
+#[async_trait]
+impl Records for Standing {
+    async fn open(&self) -> (Arc<dyn Store>, Arc<dyn Seats>) {
+        (Arc::clone(&self.0), Arc::clone(&self.1))
+    }
+}
+
 /// What outlives the node.
 pub struct World {
-    /// The jobs.
-    pub store: Arc<dyn Store>,
-    /// Who has which seat.
-    pub seats: Arc<dyn Seats>,
+    records: Arc<dyn Records>,
+    open: Mutex<(Arc<dyn Store>, Arc<dyn Seats>)>,
+    /// The job's id, once its store has given it one.
+    uid: Mutex<Uid>,
     /// Where runners run.
     pub place: Arc<Place>,
     /// What memory has.
@@ -64,10 +81,24 @@ impl World {
     /// The same with jobs in this store, which is empty.
     #[must_use]
     pub fn on(story: &Story, jobs: Arc<dyn Store>) -> Self {
+        let seats = Arc::new(MemorySeats::default());
+        let open: (Arc<dyn Store>, Arc<dyn Seats>) = (jobs, seats);
+        let records = Standing(Arc::clone(&open.0), Arc::clone(&open.1));
+        Self::with(story, Arc::new(records), open)
+    }
+
+    /// The same with these records, which are empty and open.
+    #[must_use]
+    pub fn with(
+        story: &Story,
+        records: Arc<dyn Records>,
+        open: (Arc<dyn Store>, Arc<dyn Seats>),
+    ) -> Self {
         let started = Started::default();
         Self {
-            store: jobs,
-            seats: Arc::new(MemorySeats::default()),
+            records,
+            open: Mutex::new(open),
+            uid: Mutex::new(UID.parse().unwrap()),
             place: Arc::new(Place::new(&started, story.refused)),
             ledger: Arc::default(),
             started,
@@ -79,8 +110,31 @@ impl World {
 
     /// The job's id.
     #[must_use]
-    pub fn uid() -> Uid {
-        UID.parse().unwrap()
+    pub fn uid(&self) -> Uid {
+        self.uid.lock().unwrap().clone()
+    }
+
+    /// The store has given the job this id.
+    pub fn is_called(&self, uid: Uid) {
+        *self.uid.lock().unwrap() = uid;
+    }
+
+    /// The jobs, as the node that runs reads them.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.open.lock().unwrap().0)
+    }
+
+    /// Who has which seat, as the node that runs reads it.
+    #[must_use]
+    pub fn seats(&self) -> Arc<dyn Seats> {
+        Arc::clone(&self.open.lock().unwrap().1)
+    }
+
+    /// A node starts: it reads the records anew.
+    pub async fn reopen(&self) {
+        let open = self.records.open().await;
+        *self.open.lock().unwrap() = open;
     }
 
     /// What time it is.
@@ -105,7 +159,7 @@ impl World {
 
     /// The job as it stands.
     pub async fn job(&self) -> Option<AgentJob> {
-        self.store.load(&Self::uid()).await.unwrap()
+        self.store().load(&self.uid()).await.unwrap()
     }
 
     /// Whether this instance runs.
@@ -132,19 +186,24 @@ impl World {
         wrong.extend(self.place.changed.lock().unwrap().iter().cloned());
         let job = self.job().await;
         let (asker, gone) = (job.clone().unwrap_or_else(stranger), job.is_none());
-        let held = self.store.admission(POOL, &asker).await.unwrap().held;
+        let held = self.store().admission(POOL, &asker).await.unwrap().held;
         if held > 0 {
             wrong.push(format!("{held} slots are still held"));
         }
         for attempt in 1..=9 {
-            wrong.extend(self.left_at(&Seat::new(Self::uid(), attempt), gone).await);
+            wrong.extend(self.left_at(&Seat::new(self.uid(), attempt), gone).await);
         }
         wrong
     }
 
     async fn left_at(&self, seat: &Seat, gone: bool) -> Option<String> {
         let left = self.place.inner.look(seat, None).await.unwrap();
-        let register = self.seats.read(seat).await.unwrap().register;
+        // Of a job that is gone nobody may know any more that it was there.
+        let stands = self.seats().read(seat).await;
+        let register = match stands {
+            Err(_) if gone => Register::Open,
+            stands => stands.unwrap().register,
+        };
         if left != Look::default() {
             return Some(format!("{seat} left {left:?}"));
         }

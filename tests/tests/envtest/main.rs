@@ -1,12 +1,17 @@
-//! The resources on a real API server, by the real kubectl: what it accepts, fills in, shows and refuses.
+//! The resources on a real API server, by the real kubectl: what it accepts, fills in, shows and refuses, and jobs as
+//! the operator keeps them there.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test says by panicking that it failed"
 )]
 
+mod faults;
 mod hosts;
 mod jobs;
+mod objects;
 mod plane;
 mod refused;
+mod requests;
+mod stage;
 mod world;

@@ -1,19 +1,13 @@
-//! One control plane that the tests share while any of them runs, with the definitions of `crds/` applied, and a
-//! namespace for each test.
+//! A namespace for each test, on the control plane that all share.
 
-use std::{
-    io::Write,
-    path::PathBuf,
-    process::{Output, Stdio},
-    sync::{Arc, Weak},
+use std::{net::SocketAddr, process::Output, sync::Arc};
+
+use kube::{Client, Config};
+use sandbox_tests::cluster::{
+    Cluster,
+    shared::{run, shared, told},
 };
-
-use kube::Client;
-use sandbox_tests::cluster::Cluster;
 use serde_json::Value;
-use tokio::sync::Mutex;
-
-static SHARED: Mutex<Weak<Cluster>> = Mutex::const_new(Weak::new());
 
 /// A namespace of the shared control plane.
 pub struct World {
@@ -34,6 +28,14 @@ impl World {
 
     pub async fn client(&self) -> Client {
         self.cluster.client().await.unwrap()
+    }
+
+    pub async fn config(&self) -> Config {
+        self.cluster.config().await.unwrap()
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.cluster.address()
     }
 
     /// kubectl in this namespace, with this on its standard input.
@@ -67,46 +69,6 @@ impl World {
         let text = self.said(&[&["get", "-o", "json"], words].concat());
         serde_json::from_str(&text).unwrap()
     }
-}
-
-async fn shared() -> Arc<Cluster> {
-    let mut shared = SHARED.lock().await;
-    if let Some(cluster) = shared.upgrade() {
-        return cluster;
-    }
-    let cluster = Arc::new(Cluster::start().await.unwrap());
-    let crds = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../crds"));
-    told(run(
-        &cluster,
-        &["apply", "-f", crds.to_str().unwrap()],
-        &Value::Null,
-    ));
-    told(run(
-        &cluster,
-        &["wait", "crd", "--all", "--for=condition=Established"],
-        &Value::Null,
-    ));
-    *shared = Arc::downgrade(&cluster);
-    cluster
-}
-
-fn run(cluster: &Cluster, words: &[&str], input: &Value) -> Output {
-    let mut command = cluster.kubectl().unwrap();
-    command.args(words).stdin(Stdio::piped());
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut to = child.stdin.take().unwrap();
-    to.write_all(input.to_string().as_bytes()).unwrap();
-    drop(to);
-    child.wait_with_output().unwrap()
-}
-
-fn told(seen: Output) -> String {
-    assert!(seen.status.success(), "{seen:?}");
-    String::from_utf8(seen.stdout).unwrap()
 }
 
 /// The words of a table, a row each.

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use sandbox_core::{
     Claim, Outcome, Register, Report, Seat, Uid, Usage,
-    plan::{Limits, Sites},
+    plan::{Limits, REMOVE_WITHIN, Sites},
     port::{Backend, Seats, Store},
     reconcile::Ports,
     spec::BackendName,
@@ -41,6 +41,7 @@ fn limits() -> Limits {
         deadline: Duration::from_hours(1),
         record_within: Duration::from_mins(10),
         ttl: None,
+        remove_within: REMOVE_WITHIN,
         sites: Sites::default(),
     }
 }

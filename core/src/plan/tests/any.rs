@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::{collection::vec, option, prelude::*};
 
 use super::{
@@ -199,6 +200,7 @@ prop_compose! {
         asked in (any::<bool>(), any::<bool>(), any::<bool>()),
         room in (0..6_u32, 0..6_u32, 0..3_u32),
         lease in option::weighted(0.3, 1..2000_u64),
+        deleted in option::weighted(0.2, time()),
         now in time(),
     ) -> Case {
         if status.intent.is_none() {
@@ -213,6 +215,7 @@ prop_compose! {
         (case.limits.slots, case.limits.slots_held, case.limits.ahead) = room;
         case.limits.wanted_ahead = case.limits.ahead;
         case.limits.lease = lease.map(Duration::from_secs);
+        case.job.metadata.deletion_timestamp = deleted.map(Time);
         case.job.status = Some(status);
         case
     }

@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
 use super::{
-    super::{Answered, Call, Limits, Plan, Seen, Sites, plan},
+    super::{Answered, Call, Limits, Plan, REMOVE_WITHIN, Seen, Sites, plan},
     read::{does, saved},
 };
 use crate::{
@@ -59,6 +60,7 @@ pub fn limits() -> Limits {
         deadline: Duration::from_secs(DEADLINE),
         record_within: Duration::from_secs(RECORD_WITHIN),
         ttl: None,
+        remove_within: REMOVE_WITHIN,
         sites: Sites::default(),
     }
 }
@@ -156,6 +158,12 @@ impl Case {
     pub fn with_cancel(mut self) -> Self {
         self.job.spec.cancel = true;
         self
+    }
+
+    /// The object was deleted now, which reads as a cancel.
+    pub fn deleted(mut self) -> Self {
+        self.job.metadata.deletion_timestamp = Some(Time(self.now));
+        self.with_cancel()
     }
 
     pub fn with_suspend(mut self, is: bool) -> Self {

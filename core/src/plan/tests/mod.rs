@@ -6,6 +6,7 @@ mod always;
 mod any;
 mod case;
 mod claimed;
+mod deleted;
 mod ended;
 mod finished;
 mod launched;
