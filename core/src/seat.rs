@@ -29,6 +29,21 @@ impl Seat {
     pub const fn new(uid: Uid, attempt: u32) -> Self {
         Self { uid, attempt }
     }
+
+    /// What its pod or container is called: the same every time.
+    #[must_use]
+    pub fn object_name(&self) -> String {
+        format!("aj-{}-{}", self.uid, self.attempt)
+    }
+
+    /// The seat whose pod or container has this name.
+    #[must_use]
+    pub fn of_object_name(name: &str) -> Option<Self> {
+        let (uid, attempt) = name.strip_prefix("aj-")?.rsplit_once('-')?;
+        let seat = Self::new(uid.parse().ok()?, attempt.parse().ok()?);
+        // One name a seat: `aj-…-01` is nobody's.
+        (seat.object_name() == name).then_some(seat)
+    }
 }
 
 impl fmt::Display for Seat {
@@ -208,4 +223,27 @@ pub enum Sighting {
         /// What was attempted and seen.
         why: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_leads_back_to_its_seat_and_no_other_name_does() {
+        let name = "aj-a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11-2";
+        let seat = Seat::of_object_name(name);
+        assert_eq!(seat.map(|s| s.object_name()).as_deref(), Some(name));
+        for other in [
+            "",
+            "aj-",
+            "aj-x-1",
+            "aj-a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+            "aj-a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11-02",
+            "aj-a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11-+2",
+            "bj-a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11-2",
+        ] {
+            assert_eq!(Seat::of_object_name(other), None, "{other}");
+        }
+    }
 }

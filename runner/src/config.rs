@@ -30,13 +30,20 @@ impl Sources {
     /// # Errors
     /// A file that was named is not there, or a file is not readable as what it should be.
     pub fn read(env_file: Option<&Path>, config_file: Option<&Path>) -> Result<Self> {
-        let known = |name: &str| ALL.iter().any(|s| s.name == name);
-        let environment = std::env::vars().filter(|(k, _)| known(k)).collect();
         Ok(Self {
-            environment,
+            environment: environment(),
             dotenv: read_dotenv(env_file)?,
             file: read_config(config_file)?,
         })
+    }
+
+    /// Reads the environment alone: a runner in a pod has nothing else.
+    #[must_use]
+    pub fn of_environment() -> Self {
+        Self {
+            environment: environment(),
+            ..Self::default()
+        }
     }
 
     /// What is set, by the place that wins; an empty text counts as not set.
@@ -46,6 +53,11 @@ impl Sources {
         let found = found.into_iter().find_map(|place| place.get(name));
         found.map(String::as_str).filter(|text| !text.is_empty())
     }
+}
+
+fn environment() -> BTreeMap<String, String> {
+    let known = |name: &str| ALL.iter().any(|s| s.name == name);
+    std::env::vars().filter(|(k, _)| known(k)).collect()
 }
 
 fn read_dotenv(named: Option<&Path>) -> Result<BTreeMap<String, String>> {

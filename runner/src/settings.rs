@@ -10,6 +10,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::exec::door::DoorSettings;
+
 const FILE: &str = "runner.json";
 
 /// Settings of this machine's runners.
@@ -22,6 +24,8 @@ pub struct Settings {
     pub artifacts_root: PathBuf,
     /// The socket of the seat protocol.
     pub socket: PathBuf,
+    /// The door of the seat protocol, where it is elsewhere.
+    pub door: Option<DoorSettings>,
     /// Where the model's API is.
     pub model_url: Option<String>,
     /// The file that holds the API key.

@@ -96,7 +96,9 @@ fn prepare(view: &View, intent: &Intent, what: &str) -> Plan {
     let wake = view.after(super::ASK_AGAIN);
     let what = what.to_owned();
     let told = view.status.queued_reason.as_ref() == Some(&what);
-    let fresh = intent.prepared_at.map(|at| later(at, super::ASK_AGAIN));
+    // What may last for hours is written down seldom, and at least half of the time for the claim stays.
+    let fresh = intent.prepared_at;
+    let fresh = fresh.map(|at| later(at, view.limits.claim_within / 2));
     let reason = Reason::Preparing { what: what.clone() };
     if told && fresh.is_some_and(|until| view.now < until) {
         return Plan::wait(reason, Some(wake));

@@ -10,6 +10,7 @@ mod claude_chat;
 mod container;
 mod dbt_run;
 mod echo;
+mod pod;
 mod policy;
 mod rules;
 
@@ -23,6 +24,10 @@ pub use claude_chat::ClaudeChatSpec;
 pub use container::{ContainerResources, ContainerSpec, Network};
 pub use dbt_run::DbtRunSpec;
 pub use echo::EchoSpec;
+pub use pod::{
+    ConfigMapKey, NamedSecret, PodProxy, PodResources, PodSpec, PodVariable, PodWorkspace,
+    Quantities, SecretKeyRef, TaintEffect, Toleration, TolerationOperator, VariableSource,
+};
 pub use policy::{
     BackendName, BackendSpec, Backoff, BudgetSpec, Dependency, ElfSpec, RetryOf, RetrySpec,
 };

@@ -6,7 +6,7 @@ use kube::{KubeSchema, core::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerSpec, rules};
+use super::{ContainerSpec, PodSpec, rules};
 use crate::{money::Usd, outcome::FailureClass};
 
 /// The back ends a job may ask for.
@@ -54,13 +54,17 @@ impl BackendName {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("!has(self.container) || self.name == 'container'").message("container may be set only with name: container"))]
+#[x_kube(validation = Rule::new("!has(self.pod) || self.name == 'pod'").message("pod may be set only with name: pod"))]
 pub struct BackendSpec {
     /// The back end.
-    #[schemars(transform = rules::only("self in ['vps', 'container']"))]
+    #[schemars(transform = rules::only("self in ['vps', 'container', 'pod']"))]
     pub name: BackendName,
     /// The settings of `name: container`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<ContainerSpec>,
+    /// The settings of `name: pod`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodSpec>,
 }
 
 /// What all attempts of a job together may use.

@@ -134,3 +134,63 @@ pub(super) fn by_class(schema: &mut Schema) {
     );
     add(schema, Rule::new(rule).message(message.as_str()));
 }
+
+fn bounded(schema: &mut Schema, least: u64, most: u64) {
+    schema.insert("minLength".to_owned(), least.into());
+    schema.insert("maxLength".to_owned(), most.into());
+}
+
+/// The name of an object of a cluster.
+pub(super) fn object(name: &'static str) -> impl Fn(&mut Schema) {
+    move |schema| {
+        bounded(schema, 1, 253);
+        let rule = "self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')";
+        let message = format!("{name} must be of a-z, 0-9, - and ., with no - or . at an end");
+        add(schema, Rule::new(rule).message(message.as_str()));
+    }
+}
+
+/// A key in a secret or a config map.
+pub(super) fn key(schema: &mut Schema) {
+    bounded(schema, 1, 253);
+    let message = "key must be of letters, digits, -, _ and .";
+    add(
+        schema,
+        Rule::new("self.matches('^[A-Za-z0-9._-]+$')").message(message),
+    );
+}
+
+/// Room on a disk.
+pub(super) fn size(name: &'static str) -> impl Fn(&mut Schema) {
+    move |schema| {
+        bounded(schema, 3, 16);
+        let message = format!("{name} must be like 500Mi or 10Gi");
+        let rule = "self.matches('^[1-9][0-9]{0,8}(Mi|Gi)$')";
+        add(schema, Rule::new(rule).message(message.as_str()));
+    }
+}
+
+/// The address of a proxy. A password in it would stand in the job for everybody to read.
+pub(super) fn proxy(name: &'static str) -> impl Fn(&mut Schema) {
+    move |schema| {
+        bounded(schema, 8, 512);
+        let message =
+            format!("{name} must be like http://proxy.example.org:3128, with no password in it");
+        let rule = "self.matches('^https?://[A-Za-z0-9.:-]+/?$')";
+        add(schema, Rule::new(rule).message(message.as_str()));
+    }
+}
+
+/// A map of labels to values.
+pub(super) fn labels(schema: &mut Schema) {
+    let rule = "self.all(key, key.size() >= 1 && key.size() <= 317)";
+    let message = "each key must have 1 to 317 characters";
+    add(schema, Rule::new(rule).message(message));
+    let values = schema.get_mut("additionalProperties");
+    if let Some(values) = values.and_then(|v| <&mut Schema>::try_from(v).ok()) {
+        bounded(values, 0, 63);
+        let rule = "self.matches('^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$')";
+        let message = "a label's value must be of letters, digits, -, _ and ., with a letter or digit at both ends";
+        add(values, Rule::new(rule).message(message));
+    }
+}

@@ -62,7 +62,7 @@ fn node(seat: &Seat, data_dir: &std::path::Path) -> Result<Node> {
     let Register::Claimed(claim) = register else {
         bail!("asked for seat {seat}: nobody works there");
     };
-    Ok(Node::new(settings.socket, seat.clone(), claim.nonce))
+    Node::of(&settings, seat.clone(), claim.nonce).map_err(anyhow::Error::msg)
 }
 
 /// A server, wherever it is.

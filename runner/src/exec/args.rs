@@ -1,31 +1,47 @@
-//! The few words `exec` is started with: `--seat <uid>/<attempt> --data-dir <folder>`, and in a
-//! container also `--instance container` and `--relay <socket>`.
+//! The few words `exec` is started with: `--seat <uid>/<attempt> --data-dir <folder>`; in a container also
+//! `--instance container` and `--relay <socket>`; in a pod `--instance pod` and `--door <https://…>`.
 
 use std::{ffi::OsString, path::PathBuf};
 
 use sandbox_core::Seat;
 
 /// Which seat, and where its folder is.
+#[derive(Debug)]
 pub(super) struct Args {
     pub(super) seat: Seat,
     pub(super) data_dir: PathBuf,
-    /// Whether the container is the instance, and not this process.
-    pub(super) in_container: bool,
+    /// What the back end sees of this runner.
+    pub(super) instance: Instance,
     /// The socket of the proxy that everything of this seat goes out by.
     pub(super) relay: Option<PathBuf>,
+}
+
+/// What counts as the instance.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Instance {
+    /// This process.
+    Process,
+    /// The container around it.
+    Container,
+    /// The pod around it, which has nothing in common with us but this door.
+    Pod {
+        /// Where the seat protocol is served.
+        door: String,
+    },
 }
 
 /// Reads the words; says what is wrong with them otherwise.
 pub(super) fn read(words: impl Iterator<Item = OsString>) -> Result<Args, String> {
     let (mut seat, mut data_dir) = (None, None);
-    let (mut in_container, mut relay) = (false, None);
+    let (mut instance, mut door, mut relay) = (None, None, None);
     let mut words = words;
     while let Some(word) = words.next() {
         let value = words.next();
         match (word.to_str(), value) {
             (Some("--seat"), Some(value)) => seat = Some(value),
             (Some("--data-dir"), Some(value)) => data_dir = Some(value),
-            (Some("--instance"), Some(value)) if value == "container" => in_container = true,
+            (Some("--instance"), Some(value)) => instance = Some(value),
+            (Some("--door"), Some(value)) => door = Some(value),
             (Some("--relay"), Some(value)) => relay = Some(PathBuf::from(value)),
             _ => {
                 return Err(format!(
@@ -44,7 +60,55 @@ pub(super) fn read(words: impl Iterator<Item = OsString>) -> Result<Args, String
     Ok(Args {
         seat,
         data_dir: PathBuf::from(data_dir),
-        in_container,
+        instance: of_words(instance, door)?,
         relay,
     })
+}
+
+fn of_words(instance: Option<OsString>, door: Option<OsString>) -> Result<Instance, String> {
+    let instance = instance.map(|word| word.to_string_lossy().into_owned());
+    match (instance.as_deref(), door) {
+        (None, None) => Ok(Instance::Process),
+        (Some("container"), None) => Ok(Instance::Container),
+        (Some("pod"), Some(door)) => Ok(Instance::Pod {
+            door: door.to_string_lossy().into_owned(),
+        }),
+        _ => Err("read the arguments: --instance is container, or pod with a --door".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEAT: &str = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11/1";
+
+    fn instance(words: &[&str]) -> Result<Instance, String> {
+        let seat = ["--seat", SEAT, "--data-dir", "/d"];
+        let all = seat.iter().chain(words).map(OsString::from);
+        read(all).map(|args| args.instance)
+    }
+
+    #[test]
+    fn a_pod_is_told_its_door_and_nobody_else_is() {
+        let door = "https://operator:8443".to_owned();
+        assert_eq!(instance(&[]), Ok(Instance::Process));
+        assert_eq!(
+            instance(&["--instance", "container"]),
+            Ok(Instance::Container)
+        );
+        assert_eq!(
+            instance(&["--instance", "pod", "--door", &door]),
+            Ok(Instance::Pod { door })
+        );
+        for odd in [
+            &["--instance", "pod"][..],
+            &["--door", "https://x"],
+            &["--instance", "container", "--door", "https://x"],
+            &["--instance", "moon"],
+            &["--instance"],
+        ] {
+            assert!(instance(odd).is_err(), "{odd:?}");
+        }
+    }
 }

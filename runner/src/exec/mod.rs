@@ -1,11 +1,15 @@
 //! One seat: claim, recall, work, report, record.
 //!
-//! The claim is the first thing that happens and needs neither a runtime nor the node. At the end
-//! the report is made durable first; what memory could not be told then, the reconciler tells it.
+//! The claim is the first thing that happens; on one machine it needs neither a runtime nor the node. At
+//! the end the report is made durable first; what memory could not be told then, the reconciler tells it.
 
 mod args;
+pub mod door;
+pub mod lease;
 pub mod log;
+mod pod;
 pub mod relay;
+mod report;
 pub mod socket;
 mod watchdog;
 
@@ -17,9 +21,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use sandbox_core::{
-    Brief, Claim, Failure, FailureClass, Heartbeat, Outcome, Register, Report, Seat, brief,
-};
+use sandbox_core::{Brief, Claim, Failure, FailureClass, Heartbeat, Outcome, Register, brief};
 use sandbox_operator::{
     backend::{container, vps::instance::this_instance},
     seats::files::sync as seats,
@@ -30,10 +32,12 @@ use tokio::{
 };
 
 use crate::{
-    kind::{Done, Work, kind_of},
+    kind::{Work, kind_of},
     settings::Settings,
 };
+use args::{Args, Instance};
 use log::Log;
+use report::{End, ending, report_of};
 use socket::Node;
 
 /// The work is done.
@@ -47,43 +51,54 @@ const NOT_MINE: u8 = 75;
 
 /// Runs the seat that the arguments name.
 pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
-    let (args, claim) = match begin(words) {
-        Ok(begun) => begun,
+    match begin(words) {
+        Ok(code) => ExitCode::from(code),
         Err((code, text)) => {
             eprintln!("sandbox exec: {text}");
-            return ExitCode::from(code);
+            ExitCode::from(code)
         }
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(e) => {
-            eprintln!("sandbox exec: started the runtime: {e}");
-            return ExitCode::from(NOT_DONE);
-        }
-    };
-    ExitCode::from(runtime.block_on(run(args, claim)))
+    }
 }
 
-fn begin(words: impl Iterator<Item = OsString>) -> Result<(args::Args, Claim), (u8, String)> {
+fn begin(words: impl Iterator<Item = OsString>) -> Result<u8, (u8, String)> {
     let args = args::read(words).map_err(|text| (MISUSED, text))?;
+    if let Instance::Pod { door } = &args.instance {
+        let door = door.clone();
+        return runtime()?.block_on(in_pod(args, door));
+    }
     let claim = claim(&args).map_err(|text| (NOT_MINE, text))?;
-    Ok((args, claim))
+    Ok(runtime()?.block_on(run(args, claim)))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, (u8, String)> {
+    let made = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    made.map_err(|e| (NOT_DONE, format!("started the runtime: {e}")))
 }
 
 /// Takes the seat, or says who has it.
-fn claim(args: &args::Args) -> Result<Claim, String> {
+fn claim(args: &Args) -> Result<Claim, String> {
     let instance = instance(args).map_err(|e| format!("read who this process is: {e}"))?;
-    let mine = Claim {
+    let mine = new_claim(instance);
+    let root = args.data_dir.join("seats");
+    let stands = seats::claim(&root, &args.seat, mine.clone()).map_err(|e| e.to_string())?;
+    is_mine(stands, &mine)?;
+    Ok(mine)
+}
+
+fn new_claim(instance: String) -> Claim {
+    Claim {
         nonce: uuid::Uuid::new_v4().simple().to_string(),
         instance,
         at: Timestamp::now(),
-    };
-    let root = args.data_dir.join("seats");
-    match seats::claim(&root, &args.seat, mine.clone()).map_err(|e| e.to_string())? {
-        Register::Claimed(stands) if stands.nonce == mine.nonce => Ok(mine),
+    }
+}
+
+/// Whether what stands at the seat is this claim; else why not.
+fn is_mine(stands: Register, mine: &Claim) -> Result<(), String> {
+    match stands {
+        Register::Claimed(stands) if stands.nonce == mine.nonce => Ok(()),
         Register::Claimed(_) => Err("claimed the seat: another instance has it".to_owned()),
         Register::Closed(closed) => {
             Err(format!("claimed the seat: it is closed: {}", closed.reason))
@@ -94,74 +109,90 @@ fn claim(args: &args::Args) -> Result<Claim, String> {
 
 /// What the back end calls this runner: its process, or the container around it, whose id is its
 /// hostname.
-fn instance(args: &args::Args) -> std::io::Result<String> {
-    if !args.in_container {
+fn instance(args: &Args) -> std::io::Result<String> {
+    if args.instance == Instance::Process {
         return this_instance();
     }
     let host = rustix::system::uname();
     Ok(container::instance(&host.nodename().to_string_lossy()))
 }
 
-async fn run(args: args::Args, claim: Claim) -> u8 {
+async fn run(args: Args, claim: Claim) -> u8 {
     // The terminal may go away with its tmux server; the work does not end with it.
     let _hangups = signal(SignalKind::hangup());
     let began = Timestamp::now();
-    let root = args.data_dir.join("seats");
-    let report = match prepare(&args, &claim).await {
-        Ok((work, node)) => {
-            let mut beats = tokio::spawn(watchdog::send_beats(
-                node.clone(),
-                work.beat.subscribe(),
-                work.over_at.clone(),
-            ));
-            let ended =
-                watchdog::guard(&work, &node, kind_of(work.brief.spec.job_type), &mut beats).await;
-            beats.abort();
-            let usage = work.beat.borrow().usage;
-            let report = report_of(ended, began, usage);
-            work.log.line(&ending(&report));
-            if let Err(text) = put(&root, &args.seat, &claim, &report) {
-                work.log.line(&text);
-                return NOT_DONE;
-            }
-            if let Err(e) = node.record().await {
-                work.log.line(&format!("memory was not told: {e}"));
-            }
-            report
-        }
-        Err(failure) => {
-            let report = report_of(Err(failure), began, sandbox_core::Usage::default());
-            if let Err(text) = put(&root, &args.seat, &claim, &report) {
-                eprintln!("sandbox exec: {text}");
-            }
-            report
-        }
+    let end = End::Files {
+        root: args.data_dir.join("seats"),
+        seat: args.seat.clone(),
+        nonce: claim.nonce.clone(),
     };
-    if report.outcome == Outcome::Succeeded {
-        DONE
-    } else {
-        NOT_DONE
+    match prepare(&args, &claim).await {
+        Ok((work, node)) => carry_out(work, &node, &end, began).await,
+        Err(failure) => give_up(failure, &end, began).await,
     }
 }
 
-fn put(root: &std::path::Path, seat: &Seat, claim: &Claim, report: &Report) -> Result<(), String> {
-    let put = seats::report(root, seat, &claim.nonce, report);
-    put.map_err(|e| format!("wrote the report: {e}"))
+/// The same where nothing is shared with the node but its door.
+async fn in_pod(args: Args, door: String) -> Result<u8, (u8, String)> {
+    let began = Timestamp::now();
+    let begun = pod::begin(&args, door).await?;
+    let node = begun.node.clone();
+    let end = End::Door {
+        node: node.clone(),
+        lease: begun.lease.clone(),
+    };
+    Ok(match pod::prepare(&args, begun).await {
+        Ok(work) => carry_out(work, &node, &end, began).await,
+        Err(failure) => give_up(failure, &end, began).await,
+    })
+}
+
+/// Does the work, makes its report durable, and has memory told.
+async fn carry_out(work: Work, node: &Node, end: &End, began: Timestamp) -> u8 {
+    let mut beats = tokio::spawn(watchdog::send_beats(
+        node.clone(),
+        work.beat.subscribe(),
+        work.over_at.clone(),
+        work.lease.clone(),
+    ));
+    let kind = kind_of(work.brief.spec.job_type);
+    let ended = watchdog::guard(&work, node, kind, &mut beats).await;
+    beats.abort();
+    let usage = work.beat.borrow().usage;
+    let report = report_of(ended, began, usage);
+    work.log.line(&ending(&report));
+    if let Err(text) = end.put(&report).await {
+        work.log.line(&text);
+        return NOT_DONE;
+    }
+    if let Err(e) = node.record().await {
+        work.log.line(&format!("memory was not told: {e}"));
+    }
+    exit_code(report.outcome)
+}
+
+/// The place is not as it must be: nothing was done.
+async fn give_up(failure: Failure, end: &End, began: Timestamp) -> u8 {
+    eprintln!("sandbox exec: {}", failure.message);
+    let report = report_of(Err(failure), began, sandbox_core::Usage::default());
+    if let Err(text) = end.put(&report).await {
+        eprintln!("sandbox exec: {text}");
+    }
+    exit_code(report.outcome)
+}
+
+fn exit_code(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Succeeded => DONE,
+        _ => NOT_DONE,
+    }
 }
 
 /// Everything the work needs; what is missing is the place's failure.
-async fn prepare(args: &args::Args, claim: &Claim) -> Result<(Work, Node), Failure> {
-    let broken = |what: &str, e: &dyn std::fmt::Display| {
-        let text = format!("{what}: {e}; look at the data folder");
-        Failure::new(FailureClass::Infrastructure, text)
-    };
-    let seat_dir = seat_dir(args);
+async fn prepare(args: &Args, claim: &Claim) -> Result<(Work, Node), Failure> {
     let brief = seats::brief(&args.data_dir.join("seats"), &args.seat)
         .map_err(|e| broken("read the brief", &e))?;
-    refuse_other_version(&brief)?;
     let settings = Settings::read(&args.data_dir).map_err(|e| broken("read the settings", &e))?;
-    let log = Log::open(&seat_dir.join("log"), settings.log_limit)
-        .map_err(|e| broken("opened the log", &e))?;
     let node = Node::new(
         settings.socket.clone(),
         args.seat.clone(),
@@ -170,16 +201,33 @@ async fn prepare(args: &args::Args, claim: &Claim) -> Result<(Work, Node), Failu
     if let Some(proxy) = &args.relay {
         relay::begin(proxy).map_err(|e| broken("opened the way to the proxy", &e))?;
     }
+    let told = node.claim(claim).await;
+    let work = open(args, brief, settings, &node).await?;
+    if let Err(e) = told {
+        work.log
+            .line(&format!("the node was not told of the claim: {e}"));
+    }
+    Ok((work, node))
+}
+
+fn broken(what: &str, e: &dyn std::fmt::Display) -> Failure {
+    let text = format!("{what}: {e}; look at the data folder");
+    Failure::new(FailureClass::Infrastructure, text)
+}
+
+/// Opens the log and asks memory: from here on the work can begin.
+async fn open(args: &Args, brief: Brief, settings: Settings, node: &Node) -> Result<Work, Failure> {
+    refuse_other_version(&brief)?;
+    let seat_dir = seat_dir(args);
+    let log = Log::open(&seat_dir.join("log"), settings.log_limit)
+        .map_err(|e| broken("opened the log", &e))?;
     log.line(&format!(
         "attempt {} of {} begins",
         args.seat.attempt, brief.name
     ));
-    if let Err(e) = node.claimed(claim).await {
-        log.line(&format!("the node was not told of the claim: {e}"));
-    }
-    let lessons = recall(&node, &brief).await;
+    let lessons = recall(node, &brief).await;
     tell(&log, &lessons);
-    let work = Work {
+    Ok(Work {
         worker: format!("sandbox-{}", std::process::id()),
         over_at: watch::Sender::new(brief.deadline_at),
         brief,
@@ -189,11 +237,11 @@ async fn prepare(args: &args::Args, claim: &Claim) -> Result<(Work, Node), Failu
         log: Arc::new(log),
         beat: watch::Sender::new(Heartbeat::default()),
         stopping: Arc::new(AtomicBool::new(false)),
-    };
-    Ok((work, node))
+        lease: None,
+    })
 }
 
-fn seat_dir(args: &args::Args) -> PathBuf {
+fn seat_dir(args: &Args) -> PathBuf {
     let uid = args.data_dir.join("seats").join(args.seat.uid.as_str());
     uid.join(args.seat.attempt.to_string())
 }
@@ -226,61 +274,5 @@ fn tell(log: &Log, lessons: &sandbox_core::port::Receipt) {
     }
     if let Some(why) = &lessons.unavailable {
         log.line(&format!("nothing from memory: {why}"));
-    }
-}
-
-fn report_of(ended: Result<Done, Failure>, began: Timestamp, usage: sandbox_core::Usage) -> Report {
-    let now = Timestamp::now();
-    let seconds = now.duration_since(began).as_secs().unsigned_abs();
-    let (failure, done) = match ended {
-        Ok(mut done) => (done.failure.take(), done),
-        Err(f) => (Some(f), Done::default()),
-    };
-    let outcome = match failure.as_ref().map(|f| f.class) {
-        None => Outcome::Succeeded,
-        Some(FailureClass::Deadline) => Outcome::TimedOut,
-        Some(_) => Outcome::Failed,
-    };
-    Report {
-        outcome,
-        failure,
-        result: done.result,
-        usage: sandbox_core::Usage { seconds, ..usage },
-        files: done.files.into_iter().take(100).collect(),
-        lessons: done.lessons.into_iter().take(50).collect(),
-        grade: done.grade,
-        started_at: began,
-        finished_at: now,
-    }
-}
-
-fn ending(report: &Report) -> String {
-    match &report.failure {
-        None => report.outcome.word().to_owned(),
-        Some(f) => format!(
-            "{}: {}: {}",
-            report.outcome.word(),
-            f.class.word(),
-            f.message
-        ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn work_that_ends_badly_keeps_its_result_in_the_report() {
-        let failure = Failure::new(FailureClass::AgentError, "dbt ended with exit code 1");
-        let done = Done {
-            result: serde_json::json!({"exit_code": 1}),
-            failure: Some(failure.clone()),
-            ..Done::default()
-        };
-        let report = report_of(Ok(done), Timestamp::now(), sandbox_core::Usage::default());
-        assert_eq!(report.outcome, Outcome::Failed);
-        assert_eq!(report.failure, Some(failure));
-        assert_eq!(report.result["exit_code"], 1);
     }
 }

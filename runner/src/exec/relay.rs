@@ -12,8 +12,12 @@ use tokio::{
     net::{TcpListener, UnixStream},
 };
 
-/// The variables by which programs find a proxy.
-const VARIABLES: [&str; 6] = [
+/// The variables by which programs find a proxy, and the authorities to trust on the way.
+const VARIABLES: [&str; 10] = [
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "GIT_SSL_CAINFO",
+    "NODE_EXTRA_CA_CERTS",
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "NO_PROXY",
@@ -45,7 +49,7 @@ async fn serve(listener: TcpListener, proxy: PathBuf) {
     }
 }
 
-/// The proxy's variables as they are set for us, for programs that get a clean environment.
+/// The variables of the way out as they are set for us, for programs that get a clean environment.
 pub fn variables() -> Vec<(&'static str, String)> {
     let set = VARIABLES.into_iter();
     set.filter_map(|name| Some((name, std::env::var(name).ok()?)))

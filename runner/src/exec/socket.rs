@@ -1,27 +1,36 @@
-//! The runner's side of the seat protocol: HTTP on the node's unix socket.
+//! The runner's side of the seat protocol: HTTP on the node's unix socket, or at a door elsewhere.
 //!
-//! Every call is bounded in time and may fail: claim and report stand in files already, and what
-//! memory was not told the reconciler tells it from the report.
+//! Every call is bounded in time and may fail. On one machine claim and report stand in files already;
+//! elsewhere they are sent until they are answered. What memory was not told the reconciler tells it
+//! from the report.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, StatusCode, body::Bytes};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use sandbox_core::{
-    Claim, Heartbeat, Seat,
+    Claim, Heartbeat, Register, Report, Seat,
     port::{RecallQuery, Receipt},
 };
 use sandbox_elf::tools::{Answer, Ask};
-use sandbox_operator::face::seat::{Heard, Signed};
+use sandbox_operator::face::seat::{Heard, Signed, Told};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::net::UnixStream;
+
+use super::door::Door;
+use crate::settings::Settings;
 
 /// Recall waits no longer than this; then the work runs without lessons.
 const RECALL: Duration = Duration::from_secs(2);
 /// Anything else.
 const CALL: Duration = Duration::from_secs(5);
+/// A report may be large.
+const REPORT: Duration = Duration::from_secs(60);
 
 /// Why the node did not answer as hoped.
 #[derive(Debug, thiserror::Error)]
@@ -29,33 +38,66 @@ pub enum CallError {
     /// This seat is another's or closed: stop.
     #[error("the node says: {0}")]
     Stale(String),
+    /// The node takes no message of this size.
+    #[error("the node says that this is too large")]
+    TooLarge,
     /// The node is not there or cannot now.
     #[error("called the node: {0}")]
     Unavailable(String),
 }
 
+/// How messages get to the node.
+#[derive(Clone, Debug)]
+enum Way {
+    Socket(PathBuf),
+    Door(Door),
+}
+
 /// A runner's way to its node.
 #[derive(Clone, Debug)]
 pub struct Node {
-    socket: PathBuf,
+    way: Way,
     seat: Seat,
     nonce: String,
 }
 
 impl Node {
-    /// The way for the claimant of this seat.
+    /// The way for the claimant of this seat, on this machine.
     pub fn new(socket: PathBuf, seat: Seat, nonce: String) -> Self {
-        Self {
-            socket,
-            seat,
-            nonce,
+        let way = Way::Socket(socket);
+        Self { way, seat, nonce }
+    }
+
+    /// The way to a door elsewhere.
+    pub fn elsewhere(door: Door, seat: Seat, nonce: String) -> Self {
+        let way = Way::Door(door);
+        Self { way, seat, nonce }
+    }
+
+    /// The way that these settings name.
+    ///
+    /// # Errors
+    /// They name a door that cannot be used.
+    pub fn of(settings: &Settings, seat: Seat, nonce: String) -> Result<Self, String> {
+        match &settings.door {
+            Some(door) => Ok(Self::elsewhere(Door::new(door)?, seat, nonce)),
+            None => Ok(Self::new(settings.socket.clone(), seat, nonce)),
         }
     }
 
-    /// Tells that the seat is claimed.
-    pub async fn claimed(&self, claim: &Claim) -> Result<(), CallError> {
-        let _: sandbox_core::Register = self.call("claim", claim, CALL).await?;
-        Ok(())
+    /// Claims the seat, or tells that it is claimed; gives what stands there.
+    pub async fn claim(&self, claim: &Claim) -> Result<Register, CallError> {
+        self.call("claim", claim, CALL).await
+    }
+
+    /// What the claimant is to do.
+    pub async fn brief(&self) -> Result<Told, CallError> {
+        self.call("brief", &self.signed(()), CALL).await
+    }
+
+    /// Sends the report.
+    pub async fn report(&self, report: &Report) -> Result<(), CallError> {
+        self.call("report", &self.signed(report), REPORT).await
     }
 
     /// Asks for lessons. When memory cannot be asked, the receipt says so.
@@ -106,6 +148,7 @@ impl Node {
             StatusCode::FORBIDDEN => Err(CallError::Stale(
                 String::from_utf8_lossy(&bytes).into_owned(),
             )),
+            StatusCode::PAYLOAD_TOO_LARGE => Err(CallError::TooLarge),
             _ => Err(failed(&format!(
                 "{status}: {}",
                 String::from_utf8_lossy(&bytes)
@@ -114,22 +157,35 @@ impl Node {
     }
 
     async fn send(&self, verb: &str, body: Vec<u8>) -> Result<(StatusCode, Bytes), CallError> {
-        let failed = |e: &dyn std::fmt::Display| CallError::Unavailable(e.to_string());
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(|e| failed(&e))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|e| failed(&e))?;
-        tokio::spawn(connection);
-        let request = Request::post(format!("/v1/seats/{}/{verb}", self.seat))
-            .header("host", "node")
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|e| failed(&e))?;
-        let answer = sender.send_request(request).await.map_err(|e| failed(&e))?;
-        let status = answer.status();
-        let bytes = answer.into_body().collect().await.map_err(|e| failed(&e))?;
-        Ok((status, bytes.to_bytes()))
+        match &self.way {
+            Way::Socket(socket) => on_socket(socket, &self.seat, verb, body).await,
+            Way::Door(door) => {
+                let answer = door.send(&self.seat, verb, body).await;
+                answer.map_err(CallError::Unavailable)
+            }
+        }
     }
+}
+
+async fn on_socket(
+    socket: &Path,
+    seat: &Seat,
+    verb: &str,
+    body: Vec<u8>,
+) -> Result<(StatusCode, Bytes), CallError> {
+    let failed = |e: &dyn std::fmt::Display| CallError::Unavailable(e.to_string());
+    let stream = UnixStream::connect(socket).await.map_err(|e| failed(&e))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|e| failed(&e))?;
+    tokio::spawn(connection);
+    let request = Request::post(format!("/v1/seats/{seat}/{verb}"))
+        .header("host", "node")
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body)))
+        .map_err(|e| failed(&e))?;
+    let answer = sender.send_request(request).await.map_err(|e| failed(&e))?;
+    let status = answer.status();
+    let bytes = answer.into_body().collect().await.map_err(|e| failed(&e))?;
+    Ok((status, bytes.to_bytes()))
 }

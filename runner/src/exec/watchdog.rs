@@ -11,7 +11,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::socket::{CallError, Node};
+use super::{
+    lease::{LAST, Lease, Sent},
+    socket::{CallError, Node},
+};
 use crate::kind::{Done, Kind, Work};
 
 /// How long work may take to end in good order after it was asked to.
@@ -35,6 +38,7 @@ pub(super) async fn guard(
         why = out_of_budget(work) => why,
         why = told_to_stop() => why,
         why = turned_away(beats) => why,
+        why = cut_off(work) => why,
     };
     work.log.line(&format!("ending: {}", why.message));
     work.stopping.store(true, Ordering::Relaxed);
@@ -113,6 +117,18 @@ async fn turned_away(beats: &mut JoinHandle<String>) -> Failure {
     }
 }
 
+/// Nobody heard of us for the lease: another attempt may begin when it is over, so all of ours is over by
+/// then.
+async fn cut_off(work: &Work) -> Failure {
+    let Some(lease) = &work.lease else {
+        return std::future::pending().await;
+    };
+    lease.run_out(GRACE + LAST).await;
+    let text =
+        "the operator was not heard for the lease; stopped, because another attempt may begin";
+    Failure::new(FailureClass::Infrastructure, text)
+}
+
 /// Waits until this time has come, however often it is put off meanwhile.
 async fn until(over_at: &watch::Sender<Timestamp>) {
     let mut told = over_at.subscribe();
@@ -138,14 +154,20 @@ pub(super) async fn send_beats(
     node: Node,
     mut said: watch::Receiver<Heartbeat>,
     over_at: watch::Sender<Timestamp>,
+    lease: Option<Lease>,
 ) -> String {
+    let anyway = lease.as_ref().map_or(BEAT_ANYWAY, Lease::every);
     loop {
         // Whoever says nothing more is still heard of.
-        let _ = tokio::time::timeout(BEAT_ANYWAY, said.changed()).await;
+        let _ = tokio::time::timeout(anyway.min(BEAT_ANYWAY), said.changed()).await;
         let mut beat = said.borrow_and_update().clone();
         beat.at = Timestamp::now();
+        let sent = Sent::now();
         match node.beat(beat).await {
             Ok(at) => {
+                if let Some(lease) = &lease {
+                    lease.renew(sent);
+                }
                 over_at.send_if_modified(|known| {
                     let later = at > *known;
                     *known = at.max(*known);
@@ -154,7 +176,7 @@ pub(super) async fn send_beats(
             }
             Err(CallError::Stale(words)) => return words,
             // A beat that is lost is followed by another; the budget is watched here as well.
-            Err(CallError::Unavailable(_)) => {}
+            Err(CallError::Unavailable(_) | CallError::TooLarge) => {}
         }
         tokio::time::sleep(BEAT).await;
     }
@@ -199,7 +221,7 @@ mod tests {
         let node = Node::new(socket, place.work.brief.seat.clone(), "n".to_owned());
         let said = place.work.beat.subscribe();
         let over_at = place.work.over_at.clone();
-        let mut beats = tokio::spawn(send_beats(node.clone(), said, over_at));
+        let mut beats = tokio::spawn(send_beats(node.clone(), said, over_at, None));
         let kind = kind_of(place.work.brief.spec.job_type);
         let failure = guard(&place.work, &node, kind, &mut beats)
             .await

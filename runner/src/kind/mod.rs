@@ -26,7 +26,11 @@ use sandbox_core::{
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::{exec::log::Log, place::Folder, settings::Settings};
+use crate::{
+    exec::{lease::Lease, log::Log},
+    place::Folder,
+    settings::Settings,
+};
 
 /// How often work that waits looks whether it is to end.
 const STOP_CHECK: Duration = Duration::from_millis(50);
@@ -66,6 +70,8 @@ pub struct Work {
     pub beat: watch::Sender<Heartbeat>,
     /// Set when the work is to end in good order.
     pub stopping: Arc<AtomicBool>,
+    /// How long it may go on unheard; no lease where it shares a machine with the node.
+    pub lease: Option<Lease>,
 }
 
 impl Work {

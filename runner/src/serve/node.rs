@@ -120,6 +120,7 @@ fn settings(config: &ServeConfig, socket: &Path) -> Result<Settings> {
         workspace_root: config.workspace_root.clone(),
         artifacts_root: config.data_dir.join("artifacts"),
         socket: socket.to_owned(),
+        door: None,
         model_url: config.sources.get("ANTHROPIC_BASE_URL").map(str::to_owned),
         model_key_file: super::secrets::model_key(config)?,
         dbt_command: words("SANDBOX_DBT_COMMAND", "dbt"),
@@ -236,6 +237,8 @@ impl Node {
             waker: self.waker.clone(),
             claimed: Arc::new(move |seat, claim| watches.watch(&seat.uid, &claim.instance)),
             may_claim: true,
+            passes: None,
+            lease: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The keys of one control plane: who it is, who its administrator is, and what signs its service accounts' tokens.
 
-use std::{fs, path::Path};
+use std::{fs, net::IpAddr, path::Path};
 
 use anyhow::Result;
 use rcgen::{
@@ -8,12 +8,15 @@ use rcgen::{
     KeyPair, KeyUsagePurpose,
 };
 
-/// Writes `ca.crt`, `server.*`, `admin.*` and `accounts.*` into the folder.
-pub(super) fn write(folder: &Path) -> Result<()> {
+/// Writes `ca.crt`, `server.*` for this address too, `admin.*`, `node.*` and `accounts.*` into the folder.
+pub(super) fn write(folder: &Path, address: IpAddr) -> Result<()> {
     let authority = authority()?;
     fs::write(folder.join("ca.crt"), authority.pem())?;
-    signed(folder, "server", &server()?, &authority)?;
-    signed(folder, "admin", &admin(), &authority)?;
+    signed(folder, "server", &server(address)?, &authority)?;
+    let admin = client("system:masters", "admin");
+    signed(folder, "admin", &admin, &authority)?;
+    let node = client("system:nodes", "system:node:node1");
+    signed(folder, "node", &node, &authority)?;
     let accounts = KeyPair::generate()?;
     fs::write(folder.join("accounts.key"), accounts.serialize_pem())?;
     fs::write(folder.join("accounts.pub"), accounts.public_key_pem())?;
@@ -33,9 +36,16 @@ fn authority() -> Result<Authority> {
     Ok(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?)
 }
 
-fn server() -> Result<CertificateParams> {
-    let names = ["127.0.0.1", "localhost", "kubernetes.default.svc"];
-    let mut params = CertificateParams::new(names.map(str::to_owned))?;
+fn server(address: IpAddr) -> Result<CertificateParams> {
+    let names = [
+        "127.0.0.1",
+        "localhost",
+        "kubernetes.default.svc",
+        "10.96.0.1",
+    ];
+    let mut names: Vec<String> = names.map(str::to_owned).into();
+    names.push(address.to_string());
+    let mut params = CertificateParams::new(names)?;
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params
         .distinguished_name
@@ -43,12 +53,12 @@ fn server() -> Result<CertificateParams> {
     Ok(params)
 }
 
-fn admin() -> CertificateParams {
+fn client(group: &str, user: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     let name = &mut params.distinguished_name;
-    name.push(DnType::OrganizationName, "system:masters");
-    name.push(DnType::CommonName, "admin");
+    name.push(DnType::OrganizationName, group);
+    name.push(DnType::CommonName, user);
     params
 }
 

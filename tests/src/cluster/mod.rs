@@ -1,15 +1,16 @@
-//! A real Kubernetes control plane of a test's own: etcd and kube-apiserver, no node. Both end with the value, also
-//! when the test panics or its process is killed; `scripts/setup kube` builds them.
+//! A real Kubernetes control plane of a test's own: etcd and kube-apiserver; [`whole`] has a node besides. All of it
+//! ends with the value, also when the test panics or its process is killed; `scripts/setup kube` builds it.
 
 pub mod bed;
 mod certs;
 pub mod line;
 pub mod shared;
 pub mod spy;
+pub mod whole;
 
 use std::{
     fs,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::Command,
@@ -41,6 +42,7 @@ pub struct Cluster {
     etcd: Process,
     folder: TempDir,
     address: SocketAddr,
+    options: Vec<String>,
     // Held as long as the server lives, so that nobody else is given its port meanwhile.
     _port: OwnedFd,
 }
@@ -51,17 +53,31 @@ impl Cluster {
     /// # Errors
     /// The commands are not built, or it does not become ready; with the end of its log.
     pub async fn start() -> Result<Self> {
+        let bare = [
+            "--authorization-mode=RBAC",
+            "--disable-admission-plugins=ServiceAccount",
+        ];
+        Self::start_at(IpAddr::V4(Ipv4Addr::LOCALHOST), &bare).await
+    }
+
+    /// The same at this address of the machine, with these options of the API server.
+    async fn start_at(address: IpAddr, options: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("kube").tempdir()?;
-        certs::write(folder.path())?;
-        let (hold, address) = free_port()?;
-        fs::write(folder.path().join("kubeconfig"), kubeconfig(address))?;
+        certs::write(folder.path(), address)?;
+        let (hold, address) = free_port(address)?;
+        for (name, user) in [("kubeconfig", "admin"), ("node.kubeconfig", "node")] {
+            let text = kubeconfig(folder.path(), address, user);
+            fs::write(folder.path().join(name), text)?;
+        }
+        let options: Vec<String> = options.iter().map(|o| (*o).to_owned()).collect();
         let etcd = Process::start(etcd(folder.path())?)?;
-        let api = Process::start(api_server(folder.path(), address)?)?;
+        let api = Process::start(api_server(folder.path(), address, &options)?)?;
         let cluster = Self {
             api,
             etcd,
             folder,
             address,
+            options,
             _port: hold,
         };
         cluster.ready().await?;
@@ -107,7 +123,8 @@ impl Cluster {
     /// # Errors
     /// It does not become ready.
     pub async fn start_api(&mut self) -> Result<()> {
-        self.api = Process::start(api_server(self.folder.path(), self.address)?)?;
+        let server = api_server(self.folder.path(), self.address, &self.options)?;
+        self.api = Process::start(server)?;
         self.ready().await
     }
 
@@ -194,11 +211,11 @@ fn cache() -> Result<PathBuf> {
     Ok(crate::cache::folder()?.join(format!("kube-{version}")))
 }
 
-/// A port of loopback that the API server may share with this socket, and nobody else.
-fn free_port() -> Result<(OwnedFd, SocketAddr)> {
+/// A port of this address that the API server may share with this socket, and nobody else.
+fn free_port(address: IpAddr) -> Result<(OwnedFd, SocketAddr)> {
     let hold = socket(AddressFamily::INET, SocketType::STREAM, None)?;
     sockopt::set_socket_reuseport(&hold, true)?;
-    bind(&hold, &SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    bind(&hold, &SocketAddr::new(address, 0))?;
     let address = SocketAddr::try_from(getsockname(&hold)?)?;
     Ok((hold, address))
 }
@@ -238,17 +255,19 @@ fn etcd(folder: &Path) -> Result<(Command, PathBuf)> {
     Ok((command, folder.join("etcd.log")))
 }
 
-fn api_server(folder: &Path, address: SocketAddr) -> Result<(Command, PathBuf)> {
+fn api_server(
+    folder: &Path,
+    address: SocketAddr,
+    options: &[String],
+) -> Result<(Command, PathBuf)> {
     let mut command = command("kube-apiserver", folder)?;
     command.arg(format!("--secure-port={}", address.port()));
+    command.arg(format!("--bind-address={}", address.ip()));
+    command.args(options);
     command.arg(format!("--etcd-servers={STORE}")).args([
-        "--bind-address=127.0.0.1",
         "--permit-port-sharing=true",
         "--endpoint-reconciler-type=none",
         "--service-cluster-ip-range=10.96.0.0/16",
-        "--authorization-mode=RBAC",
-        // Nobody makes service accounts here.
-        "--disable-admission-plugins=ServiceAccount",
         "--service-account-issuer=https://kubernetes.default.svc",
         "--service-account-signing-key-file=accounts.key",
         "--service-account-key-file=accounts.pub",
@@ -259,14 +278,18 @@ fn api_server(folder: &Path, address: SocketAddr) -> Result<(Command, PathBuf)> 
     Ok((command, folder.join("api.log")))
 }
 
-fn kubeconfig(address: SocketAddr) -> String {
+fn kubeconfig(folder: &Path, address: SocketAddr, user: &str) -> String {
     let server = format!("https://{address}");
-    let user = json!({"client-certificate": "admin.crt", "client-key": "admin.key"});
+    let file = |name: String| folder.join(name);
+    let keys = json!({
+        "client-certificate": file(format!("{user}.crt")), "client-key": file(format!("{user}.key")),
+    });
+    let place = json!({"server": server, "certificate-authority": file("ca.crt".to_owned())});
     json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "test",
-        "clusters": [{"name": "test", "cluster": {"server": server, "certificate-authority": "ca.crt"}}],
-        "users": [{"name": "admin", "user": user}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
+        "clusters": [{"name": "test", "cluster": place}],
+        "users": [{"name": user, "user": keys}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": user}}],
     })
     .to_string()
 }

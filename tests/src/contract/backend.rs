@@ -22,6 +22,10 @@ use sandbox_core::{
 pub trait Place: Send + Sync {
     /// The back end. Each runner it starts works until it is asked to end.
     fn backend(&self) -> &dyn Backend;
+    /// A brief for the first attempt of a new job.
+    async fn brief(&self) -> Brief {
+        new_brief(self.backend().name_of(&new_seat()).0)
+    }
     /// Waits until this seat's runner is up.
     async fn up(&self, seat: &Seat);
     /// Waits until this instance is over.
@@ -95,8 +99,7 @@ pub async fn the_one_alive(backend: &dyn Backend, seat: &Seat) -> String {
 }
 
 async fn launched(place: &dyn Place) -> Seat {
-    let (word, _) = place.backend().name_of(&new_seat());
-    let brief = new_brief(word);
+    let brief = place.brief().await;
     place.backend().launch(&brief).await.unwrap();
     place.up(&brief.seat).await;
     brief.seat
@@ -116,8 +119,7 @@ pub async fn a_seat_has_one_name(place: &dyn Place) {
 }
 
 pub async fn launching_twice_starts_once(place: &dyn Place) {
-    let (word, _) = place.backend().name_of(&new_seat());
-    let brief = new_brief(word);
+    let brief = place.brief().await;
     let launch = || place.backend().launch(&brief);
     let answers = futures::future::join_all([launch(), launch(), launch()]).await;
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");

@@ -1,9 +1,10 @@
 //! The promises of each port, written once. A test binary names the implementations; each promise
-//! runs on each of them. `vps` is the place of one implementation.
+//! runs on each of them. `vps`, `container` and `pod` are places of implementations.
 
 pub mod backend;
 pub mod container;
 pub mod memory;
+pub mod pod;
 pub mod seats;
 pub mod store;
 pub mod store_edges;

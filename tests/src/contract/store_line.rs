@@ -26,7 +26,7 @@ async fn written(store: &dyn Store, job: AgentJob) -> AgentJob {
 fn at(place: BackendName, mut job: AgentJob) -> AgentJob {
     job.spec.backend = Some(BackendSpec {
         name: place,
-        container: None,
+        ..BackendSpec::default()
     });
     job
 }

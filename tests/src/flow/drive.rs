@@ -96,6 +96,8 @@ impl Node {
             waker: Waker::new().0,
             claimed: Arc::new(|_, _| {}),
             may_claim: true,
+            passes: None,
+            lease: None,
         };
         let backends = Arc::new(BTreeMap::from([(BackendName::Vps, place)]));
         Self {

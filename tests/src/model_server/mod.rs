@@ -54,7 +54,15 @@ impl ModelServer {
     /// # Errors
     /// The port cannot be opened.
     pub async fn start_on(port: u16, script: Script) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        Self::start_at((Ipv4Addr::LOCALHOST, port).into(), script).await
+    }
+
+    /// Starts at this address of the machine, for clients that are not on loopback.
+    ///
+    /// # Errors
+    /// The port cannot be opened.
+    pub async fn start_at(address: SocketAddr, script: Script) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let state = Arc::new(State::new(script));
         let (stop, stopped) = oneshot::channel();

@@ -201,6 +201,7 @@ async fn an_image_that_is_not_allowed_is_refused_before_anything_is_pulled() {
             image: Some("somebody/else:1".to_owned()),
             ..ContainerSpec::default()
         }),
+        ..BackendSpec::default()
     });
     assert_eq!(place.backend.refuses(&brief.spec).len(), 1);
     let (class, text) = refusal(place.backend.launch(&brief).await);

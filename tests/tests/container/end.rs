@@ -39,6 +39,7 @@ async fn work_that_runs_out_of_memory_is_told_so_and_by_how_much() {
             }),
             ..ContainerSpec::default()
         }),
+        ..BackendSpec::default()
     });
     place.backend.launch(&brief).await.unwrap();
     place.wait(&brief.seat);

@@ -33,6 +33,14 @@ fn the_same_is_not_said_twice_at_once() {
 }
 
 #[test]
+fn what_lasts_is_written_down_again_before_the_time_for_the_claim_is_over() {
+    let told = launched().preparing(PULLING).done();
+    let later = told.later(CLAIM_WITHIN / 2 - 1);
+    assert_eq!(later.does(), "");
+    assert_eq!(later.later(1).does(), "save");
+}
+
+#[test]
 fn a_launch_that_had_to_wait_for_its_image_has_all_its_time_to_claim() {
     let late = CLAIM_WITHIN * 3;
     let ready = launched().later(late).preparing(PULLING).done().prepared();

@@ -28,7 +28,7 @@ pub const RELAY: &str = "127.0.0.1:3128";
 
 /// The name of the seat's container: the same every time.
 pub(super) fn name(seat: &Seat) -> String {
-    format!("aj-{}-{}", seat.uid, seat.attempt)
+    seat.object_name()
 }
 
 /// What the job says about its container; all defaults where it says nothing.

@@ -42,6 +42,7 @@ pub fn place(spec: Value) -> Place {
         log: Arc::new(Log::open(&at.join("log"), 0).unwrap()),
         beat: watch::Sender::new(Heartbeat::default()),
         stopping: Arc::new(AtomicBool::new(false)),
+        lease: None,
     };
     Place { dir, work }
 }

@@ -35,6 +35,7 @@ pub(in crate::backend::container) fn made(container: Value) -> Value {
     let backend = BackendSpec {
         name: BackendName::Container,
         container: Some(container),
+        ..BackendSpec::default()
     };
     let brief = Brief {
         version: 1,

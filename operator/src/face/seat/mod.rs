@@ -1,20 +1,25 @@
 //! The seat protocol: claim, recall, heartbeat, report, record, as HTTP for runners.
 //!
-//! Served on a unix socket beside the data, which only our own user can reach. It believes a
-//! runner only as far as its nonce goes: whose job it is, and what it asked, comes from the store.
+//! Served on a unix socket beside the data, which only our own user can reach, or over TLS to whoever
+//! holds a token for the very seat ([`pass`]). It believes a runner only as far as its nonce goes: whose
+//! job it is, and what it asked, comes from the store, and the time from our own clock.
+
+mod pass;
+mod review;
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::{DefaultBodyLimit, Path, State},
     http::StatusCode,
+    middleware,
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{MethodRouter, post},
 };
 use jiff::Timestamp;
 use sandbox_core::{
-    AgentJob, Claim, Heartbeat, Register, Report, Seat, Uid, plan,
+    AgentJob, Brief, Claim, FailureClass, Heartbeat, Register, Report, Seat, Uid, plan,
     port::{AttemptOutcome, Memory, PortError, RecallQuery, Seats, Store},
     status::EndedAttempt,
 };
@@ -23,8 +28,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{control::Waker, face::mcp::Tools};
 
-/// Largest body a runner may send: a report with its result.
-const MAX_BODY: usize = 8 * 1024 * 1024;
+pub use pass::{Pass, Passes};
+pub use review::Reviews;
+
+/// Largest report that a runner may send, with its result.
+const REPORT: usize = 8 * 1024 * 1024;
+/// Largest heartbeat, with what it says of each agent.
+const BEAT: usize = 256 * 1024;
+/// Largest question to memory.
+const QUESTION: usize = 1024 * 1024;
+/// Largest message that says little more than who sends it.
+const WORD: usize = 16 * 1024;
 
 /// Told who claimed a seat.
 pub type Claimed = Arc<dyn Fn(&Seat, &Claim) + Send + Sync>;
@@ -49,6 +63,10 @@ pub struct SeatDoor {
     /// Whether a claim may be made here, or only be told that stands in the seat's files: whoever
     /// can reach a door from inside a container must not take the seats of others.
     pub may_claim: bool,
+    /// Reads the tokens of those who come; whoever reaches the door is let in without.
+    pub passes: Option<Arc<dyn Passes>>,
+    /// How long a runner may work on without being heard; no lease where it shares a machine with us.
+    pub lease: Option<Duration>,
 }
 
 /// A message of the claimant.
@@ -60,17 +78,25 @@ pub struct Signed<T> {
     pub body: T,
 }
 
-/// The routes, to be served on a socket.
+/// The routes, to be served on a socket, or over TLS where the door reads passes.
 pub fn router(door: SeatDoor) -> Router {
-    Router::new()
-        .route("/v1/seats/{uid}/{attempt}/claim", post(claim))
-        .route("/v1/seats/{uid}/{attempt}/recall", post(recall))
-        .route("/v1/seats/{uid}/{attempt}/heartbeat", post(heartbeat))
-        .route("/v1/seats/{uid}/{attempt}/report", post(report))
-        .route("/v1/seats/{uid}/{attempt}/record", post(record))
-        .route("/v1/seats/{uid}/{attempt}/ask", post(ask))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .with_state(door)
+    let verbs: [(&str, MethodRouter<SeatDoor>, usize); 7] = [
+        ("claim", post(claim), WORD),
+        ("brief", post(brief), WORD),
+        ("recall", post(recall), QUESTION),
+        ("heartbeat", post(heartbeat), BEAT),
+        ("report", post(report), REPORT),
+        ("record", post(record), WORD),
+        ("ask", post(ask), QUESTION),
+    ];
+    let add = |router: Router<SeatDoor>, (verb, route, most): (&str, _, usize)| {
+        let route: MethodRouter<SeatDoor> = route;
+        let path = format!("/v1/seats/{{uid}}/{{attempt}}/{verb}");
+        router.route(&path, route.layer(DefaultBodyLimit::max(most)))
+    };
+    let routes = verbs.into_iter().fold(Router::new(), add);
+    let admit = middleware::from_fn_with_state(door.clone(), pass::admit);
+    routes.route_layer(admit).with_state(door)
 }
 
 /// An answer that is no success.
@@ -95,14 +121,19 @@ impl IntoResponse for Refusal {
 }
 
 type At = Path<(Uid, u32)>;
-type Told<T> = Result<Json<T>, Refusal>;
+type Answered<T> = Result<Json<T>, Refusal>;
 
 async fn claim(
     State(door): State<SeatDoor>,
     Path(at): At,
-    Json(claim): Json<Claim>,
-) -> Told<Register> {
+    pass: Option<Extension<Pass>>,
+    Json(mut claim): Json<Claim>,
+) -> Answered<Register> {
     let seat = Seat::new(at.0, at.1);
+    if let Some(Extension(pass)) = pass {
+        is_whom_it_says(&pass, &claim)?;
+        claim.at = Timestamp::now();
+    }
     let stands = if door.may_claim {
         door.seats.claim(&seat, claim).await?
     } else {
@@ -115,11 +146,65 @@ async fn claim(
     Ok(Json(stands))
 }
 
+fn is_whom_it_says(pass: &Pass, claim: &Claim) -> Result<(), Refusal> {
+    if claim.instance == pass.instance {
+        return Ok(());
+    }
+    let text = "this token is of another instance; stop";
+    Err(PortError::refused(FailureClass::Infrastructure, text).into())
+}
+
+/// What a claimant is told that has no file of ours before it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Told {
+    /// What it is to do.
+    pub brief: Brief,
+    /// How long it may still work, in milliseconds from now.
+    pub left_ms: u64,
+    /// How long it may work without a durable heartbeat, in milliseconds; no lease when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_ms: Option<u64>,
+}
+
+/// The brief of the frozen attempt. Its times are told as spans too: clocks elsewhere differ from ours.
+async fn brief(
+    State(door): State<SeatDoor>,
+    Path(at): At,
+    Json(said): Json<Signed<()>>,
+) -> Answered<Told> {
+    let seat = Seat::new(at.0, at.1);
+    is_claimant(&door, &seat, &said.nonce).await?;
+    let job = job_of(&door, &seat).await?;
+    let status = job.status();
+    let over = || PortError::refused(FailureClass::Infrastructure, "this attempt is over; stop");
+    let current = status.attempt == seat.attempt;
+    let intent = status.intent.as_ref().filter(|_| current);
+    let brief = Brief::of(&job, intent.ok_or_else(over)?);
+    Ok(Json(Told {
+        brief: brief.map_err(|e| PortError::Unknown(e.to_string()))?,
+        left_ms: left_ms(&door, &job),
+        lease_ms: door.lease.map(millis),
+    }))
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How long the work may still take.
+fn left_ms(door: &SeatDoor, job: &AgentJob) -> u64 {
+    let over_at = plan::over_at(job, door.deadline);
+    let left = over_at.map(|at| at.duration_since(Timestamp::now()).as_millis());
+    left.and_then(|ms| u64::try_from(ms).ok())
+        .unwrap_or_default()
+}
+
 async fn recall(
     State(door): State<SeatDoor>,
     Path(at): At,
     Json(said): Json<Signed<RecallQuery>>,
-) -> Told<sandbox_core::port::Receipt> {
+) -> Answered<sandbox_core::port::Receipt> {
     let seat = Seat::new(at.0, at.1);
     is_claimant(&door, &seat, &said.nonce).await?;
     let job = job_of(&door, &seat).await?;
@@ -141,15 +226,18 @@ async fn heartbeat(
     State(door): State<SeatDoor>,
     Path(at): At,
     Json(said): Json<Signed<Heartbeat>>,
-) -> Told<Heard> {
+) -> Answered<Heard> {
     let seat = Seat::new(at.0, at.1);
-    door.seats.beat(&seat, &said.nonce, said.body).await?;
+    let mut beat = said.body;
+    if door.passes.is_some() {
+        // A lease is counted from here: a clock elsewhere may be wrong.
+        beat.at = Timestamp::now();
+    }
+    door.seats.beat(&seat, &said.nonce, beat).await?;
     door.waker.wake(&seat.uid);
-    let over_at = plan::over_at(&job_of(&door, &seat).await?, door.deadline);
-    let left = over_at.map(|at| at.duration_since(Timestamp::now()).as_millis());
-    let left_ms = left.and_then(|ms| u64::try_from(ms).ok());
+    let job = job_of(&door, &seat).await?;
     Ok(Json(Heard {
-        left_ms: left_ms.unwrap_or_default(),
+        left_ms: left_ms(&door, &job),
     }))
 }
 
@@ -157,9 +245,14 @@ async fn report(
     State(door): State<SeatDoor>,
     Path(at): At,
     Json(said): Json<Signed<Report>>,
-) -> Told<()> {
+) -> Answered<()> {
     let seat = Seat::new(at.0, at.1);
-    door.seats.report(&seat, &said.nonce, said.body).await?;
+    let mut report = said.body;
+    if door.passes.is_some() {
+        report.finished_at = report.finished_at.min(Timestamp::now());
+        report.started_at = report.started_at.min(report.finished_at);
+    }
+    door.seats.report(&seat, &said.nonce, report).await?;
     door.waker.wake(&seat.uid);
     Ok(Json(()))
 }
@@ -169,7 +262,7 @@ async fn record(
     State(door): State<SeatDoor>,
     Path(at): At,
     Json(said): Json<Signed<()>>,
-) -> Told<()> {
+) -> Answered<()> {
     let seat = Seat::new(at.0, at.1);
     is_claimant(&door, &seat, &said.nonce).await?;
     let job = job_of(&door, &seat).await?;
@@ -199,7 +292,7 @@ async fn ask(
     State(door): State<SeatDoor>,
     Path(at): At,
     Json(said): Json<Signed<Ask>>,
-) -> Told<Answer> {
+) -> Answered<Answer> {
     let seat = Seat::new(at.0, at.1);
     is_claimant(&door, &seat, &said.nonce).await?;
     let missing = || PortError::Unknown("the shared memory is not there".to_owned());
@@ -218,7 +311,7 @@ async fn is_claimant(door: &SeatDoor, seat: &Seat, nonce: &str) -> Result<(), Re
     match door.seats.read(seat).await?.register {
         Register::Claimed(claim) if claim.nonce == nonce => Ok(()),
         _ => Err(Refusal(PortError::refused(
-            sandbox_core::FailureClass::Infrastructure,
+            FailureClass::Infrastructure,
             "this seat is not yours; stop",
         ))),
     }
@@ -228,3 +321,6 @@ async fn job_of(door: &SeatDoor, seat: &Seat) -> Result<AgentJob, Refusal> {
     let gone = || PortError::NotFound("there is no such job any more".to_owned());
     Ok(door.store.load(&seat.uid).await?.ok_or_else(gone)?)
 }
+
+#[cfg(test)]
+mod tests;

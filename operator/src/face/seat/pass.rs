@@ -1,0 +1,102 @@
+//! Who comes in at a door that others reach: a token says for which seat, as which instance, and whose.
+//! A door without passes believes whoever gets there.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::{
+    extract::{Path, Request, State},
+    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use sandbox_core::{
+    FailureClass, Seat, Tenant, Uid,
+    port::{Answer, PortError},
+};
+
+use super::{Refusal, SeatDoor, job_of};
+
+/// No token is longer.
+const LONGEST: usize = 16 * 1024;
+
+/// What a token says of whoever holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pass {
+    /// Where its pod is: only jobs of this tenant may be spoken for.
+    pub tenant: Tenant,
+    /// The one seat.
+    pub seat: Seat,
+    /// As which instance, as in [`sandbox_core::Claim::instance`].
+    pub instance: String,
+}
+
+/// Reads tokens.
+#[async_trait]
+pub trait Passes: Send + Sync {
+    /// What this token says.
+    ///
+    /// # Errors
+    /// `Refused` for one that is not good here, with no word of it; `Unknown` when that cannot be
+    /// told now.
+    async fn read(&self, token: &str) -> Answer<Pass>;
+}
+
+/// Nobody passes without a token for the very seat. What is let in carries its [`Pass`].
+pub(super) async fn admit(
+    State(door): State<SeatDoor>,
+    Path((uid, attempt)): Path<(Uid, u32)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Some(passes) = door.passes.clone() else {
+        return next.run(request).await;
+    };
+    match allowed(&door, &passes, &Seat::new(uid, attempt), request.headers()).await {
+        Ok(pass) => {
+            request.extensions_mut().insert(pass);
+            next.run(request).await
+        }
+        Err(refused) => refused,
+    }
+}
+
+async fn allowed(
+    door: &SeatDoor,
+    passes: &Arc<dyn Passes>,
+    seat: &Seat,
+    headers: &HeaderMap,
+) -> Result<Pass, Response> {
+    let token = token(headers).ok_or_else(|| unauthorized("a token is needed"))?;
+    let pass = match passes.read(token).await {
+        Ok(pass) => pass,
+        Err(PortError::Refused(why)) => return Err(unauthorized(&why.message)),
+        Err(e) => return Err(Refusal(e).into_response()),
+    };
+    if pass.seat != *seat {
+        return Err(stranger("this token is for another seat; stop"));
+    }
+    let job = job_of(door, seat)
+        .await
+        .map_err(IntoResponse::into_response)?;
+    match job.tenant() {
+        Ok(tenant) if tenant == pass.tenant => Ok(pass),
+        _ => Err(stranger("this token is of another namespace; stop")),
+    }
+}
+
+fn token(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let token = text.strip_prefix("Bearer ")?.trim();
+    (1..=LONGEST).contains(&token.len()).then_some(token)
+}
+
+/// The holder may come again with a newer token.
+fn unauthorized(why: &str) -> Response {
+    (StatusCode::UNAUTHORIZED, why.to_owned()).into_response()
+}
+
+/// The holder is who it says, and has nothing to do here.
+pub(super) fn stranger(why: &str) -> Response {
+    Refusal(PortError::refused(FailureClass::Infrastructure, why)).into_response()
+}

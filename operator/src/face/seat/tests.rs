@@ -1,0 +1,178 @@
+//! Who is let in at a door with passes, and what the claimant is told.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may stop at what it did not expect"
+)]
+
+use async_trait::async_trait;
+use axum::{body::Body, http::Request};
+use http_body_util::BodyExt;
+use sandbox_core::{port::Answer as Told, status::Intent};
+use sandbox_elf::{Elf, store::memory::MemoryLedger};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::*;
+use crate::{seats::memory::MemorySeats, store::memory::MemoryStore};
+
+const UID: &str = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11";
+const OTHER: &str = "b0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11";
+
+/// Tokens of one test, `namespace/pod-name/uid`; the API server's part is played by whoever writes them.
+struct Readable;
+
+#[async_trait]
+impl Passes for Readable {
+    async fn read(&self, token: &str) -> Told<Pass> {
+        let parts: Vec<&str> = token.split('/').collect();
+        let [tenant, name, uid] = parts[..] else {
+            return Err(PortError::refused(FailureClass::Infrastructure, "unknown"));
+        };
+        Ok(Pass {
+            tenant: tenant.parse().unwrap(),
+            seat: Seat::of_object_name(name).unwrap(),
+            instance: format!("pod:{uid}"),
+        })
+    }
+}
+
+fn job(uid: &str) -> AgentJob {
+    let job = json!({
+        "apiVersion": "multiagent.dev/v1alpha1", "kind": "AgentJob",
+        "metadata": {
+            "name": format!("job-{uid}"), "namespace": "team-a", "uid": uid,
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        },
+        "spec": {"type": "echo", "echo": {"message": "hi"}, "deadline": "720h"},
+    });
+    let mut job: AgentJob = serde_json::from_value(job).unwrap();
+    let now = Timestamp::now();
+    let mut status = job.status().into_owned();
+    status.attempt = 1;
+    status.started_at = Some(now);
+    let intent = json!({"backend": "pod", "at": now, "deadlineAt": now});
+    status.intent = Some(serde_json::from_value::<Intent>(intent).unwrap());
+    job.status = Some(status);
+    job
+}
+
+async fn door() -> (Router, Arc<dyn Seats>) {
+    let store = MemoryStore::default();
+    for uid in [UID, OTHER] {
+        store.create(job(uid), None).await.unwrap();
+    }
+    let seats: Arc<dyn Seats> = Arc::new(MemorySeats::default());
+    let door = SeatDoor {
+        store: Arc::new(store),
+        seats: seats.clone(),
+        memory: Arc::new(Elf::new(Arc::new(MemoryLedger::default()))),
+        tools: None,
+        waker: Waker::new().0,
+        deadline: Duration::from_hours(1),
+        claimed: Arc::new(|_, _| {}),
+        may_claim: true,
+        passes: Some(Arc::new(Readable)),
+        lease: Some(Duration::from_mins(10)),
+    };
+    (router(door), seats)
+}
+
+fn token(namespace: &str, uid: &str, pod: &str) -> String {
+    format!("{namespace}/aj-{uid}-1/{pod}")
+}
+
+async fn call(door: &Router, verb: &str, token: Option<&str>, body: &Value) -> (u16, String) {
+    let mut request = Request::post(format!("/v1/seats/{UID}/1/{verb}"))
+        .header("content-type", "application/json");
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let request = request.body(Body::from(body.to_string())).unwrap();
+    let answer = door.clone().oneshot(request).await.unwrap();
+    let status = answer.status().as_u16();
+    let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn claim_of(pod: &str) -> Value {
+    json!({"nonce": "n", "instance": format!("pod:{pod}"), "at": "2020-01-01T00:00:00Z"})
+}
+
+#[tokio::test]
+async fn a_token_opens_its_own_seat_and_no_other() {
+    let (door, seats) = door().await;
+    let mine = token("team-a", UID, "u-1");
+    let claim = claim_of("u-1");
+    assert_eq!(call(&door, "claim", None, &claim).await.0, 401);
+    assert_eq!(call(&door, "claim", Some("nonsense"), &claim).await.0, 401);
+    for stranger in [
+        token("team-a", OTHER, "u-1"),
+        token("team-b", UID, "u-1"),
+        token("team-a", UID, "u-2"),
+    ] {
+        let (status, words) = call(&door, "claim", Some(&stranger), &claim).await;
+        assert_eq!(status, 403, "{stranger}: {words}");
+        assert!(!words.contains(&stranger), "{words}");
+    }
+    let seat: Seat = format!("{UID}/1").parse().unwrap();
+    assert_eq!(seats.read(&seat).await.unwrap().register, Register::Open);
+    let (status, words) = call(&door, "claim", Some(&mine), &claim).await;
+    assert_eq!(status, 200, "{words}");
+    let Register::Claimed(stands) = seats.read(&seat).await.unwrap().register else {
+        panic!("not claimed");
+    };
+    // By our clock, and not by the runner's.
+    assert!(
+        stands.at > "2025-01-01T00:00:00Z".parse().unwrap(),
+        "{stands:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_claimant_is_told_its_brief_its_time_and_its_lease() {
+    let (door, _) = door().await;
+    let mine = token("team-a", UID, "u-1");
+    let signed = json!({"nonce": "n", "body": null});
+    assert_eq!(call(&door, "brief", Some(&mine), &signed).await.0, 403);
+    call(&door, "claim", Some(&mine), &claim_of("u-1")).await;
+    let (status, words) = call(&door, "brief", Some(&mine), &signed).await;
+    assert_eq!(status, 200, "{words}");
+    let told: super::Told = serde_json::from_str(&words).unwrap();
+    assert_eq!(told.brief.name, format!("job-{UID}"));
+    assert_eq!(told.lease_ms, Some(600_000));
+    assert!(told.left_ms > 3_600_000, "{}", told.left_ms);
+    let forged = json!({"nonce": "other", "body": null});
+    assert_eq!(call(&door, "brief", Some(&mine), &forged).await.0, 403);
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_large_for_what_it_says_is_not_read() {
+    let (door, _) = door().await;
+    let mine = token("team-a", UID, "u-1");
+    let mut claim = claim_of("u-1");
+    claim["nonce"] = json!("n".repeat(WORD));
+    assert_eq!(call(&door, "claim", Some(&mine), &claim).await.0, 413);
+}
+
+#[tokio::test]
+async fn times_of_a_runner_whose_clock_is_wrong_are_not_believed() {
+    let (door, seats) = door().await;
+    let mine = token("team-a", UID, "u-1");
+    call(&door, "claim", Some(&mine), &claim_of("u-1")).await;
+    let beat = json!({"nonce": "n", "body": {"at": "2020-01-01T00:00:00Z"}});
+    assert_eq!(call(&door, "heartbeat", Some(&mine), &beat).await.0, 200);
+    let report = json!({"nonce": "n", "body": {
+        "outcome": "Succeeded", "startedAt": "2090-01-01T00:00:00Z", "finishedAt": "2099-01-01T00:00:00Z",
+    }});
+    assert_eq!(call(&door, "report", Some(&mine), &report).await.0, 200);
+    let record = seats
+        .read(&format!("{UID}/1").parse().unwrap())
+        .await
+        .unwrap();
+    let now = Timestamp::now();
+    let beat = record.heartbeat.unwrap();
+    assert!(now.duration_since(beat.at).as_secs() < 60, "{beat:?}");
+    let report = record.report.unwrap();
+    assert!(report.finished_at <= now && report.started_at <= report.finished_at);
+}

@@ -1,0 +1,88 @@
+//! The way to a seat door elsewhere: HTTPS, one authority, and a token that is read for each call because
+//! it is renewed while we work.
+
+use std::path::PathBuf;
+
+use hyper::{StatusCode, body::Bytes};
+use reqwest::{Certificate, Client, ClientBuilder};
+use sandbox_core::Seat;
+use serde::{Deserialize, Serialize};
+
+/// Where a door is and how to get in; no secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoorSettings {
+    /// `https://host:port`.
+    pub url: String,
+    /// The one authority of its certificate, in PEM.
+    pub authority: String,
+    /// The file with the token.
+    pub token_file: PathBuf,
+}
+
+/// A door that can be called.
+#[derive(Clone, Debug)]
+pub struct Door {
+    client: Client,
+    url: String,
+    token_file: PathBuf,
+}
+
+impl Door {
+    /// The way to this door. Nobody is called yet.
+    ///
+    /// # Errors
+    /// The authority is none.
+    pub fn new(settings: &DoorSettings) -> Result<Self, String> {
+        let broken = |e: reqwest::Error| format!("read SANDBOX_SEAT_CA: {e}");
+        let authority = Certificate::from_pem_bundle(settings.authority.as_bytes());
+        let client = client(authority.map_err(broken)?).build();
+        Ok(Self {
+            client: client.map_err(broken)?,
+            url: settings.url.trim_end_matches('/').to_owned(),
+            token_file: settings.token_file.clone(),
+        })
+    }
+
+    /// Sends one message; gives the answer whatever it is.
+    ///
+    /// # Errors
+    /// There was none.
+    pub async fn send(
+        &self,
+        seat: &Seat,
+        verb: &str,
+        body: Vec<u8>,
+    ) -> Result<(StatusCode, Bytes), String> {
+        let token = std::fs::read_to_string(&self.token_file)
+            .map_err(|e| format!("read the token of the pod: {e}"))?;
+        let request = self
+            .client
+            .post(format!("{}/v1/seats/{seat}/{verb}", self.url))
+            .header("content-type", "application/json")
+            .bearer_auth(token.trim())
+            .body(body);
+        let answer = request.send().await.map_err(|e| innermost(&e))?;
+        let status = answer.status();
+        let bytes = answer.bytes().await.map_err(|e| innermost(&e))?;
+        Ok((status, bytes))
+    }
+}
+
+/// Nothing but the door's own authority counts, and no proxy of the job's is asked.
+fn client(authority: Vec<Certificate>) -> ClientBuilder {
+    Client::builder()
+        .tls_certs_only(authority)
+        .https_only(true)
+        .no_proxy()
+}
+
+/// The library's own text names the whole address and not what went wrong.
+fn innermost(e: &dyn std::error::Error) -> String {
+    let mut text = e.to_string();
+    let mut at = e.source();
+    while let Some(e) = at {
+        text = e.to_string();
+        at = e.source();
+    }
+    text
+}

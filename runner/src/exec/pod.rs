@@ -1,0 +1,163 @@
+//! A runner in a pod: it has a door, a token and its environment, and no file of ours before it. It claims
+//! first, then asks what it is to do; its settings are made of its environment.
+
+use std::{
+    fs,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use sandbox_core::{Brief, Claim, Failure, spec};
+use sandbox_operator::{backend::pod::inside, face::seat::Told, seats::files::sync as seats};
+
+use super::{
+    NOT_DONE, NOT_MINE, args::Args, broken, door::Door, door::DoorSettings, is_mine, lease::Lease,
+    lease::Sent, new_claim, open, seat_dir, socket::CallError, socket::Node,
+};
+use crate::{
+    config::{Sources, number, pairs},
+    kind::Work,
+    settings::Settings,
+};
+
+/// How long the door may be away before a runner that has done nothing yet gives up.
+const PATIENCE: Duration = Duration::from_mins(5);
+/// The same once the seat is taken: the lease runs, and it is told with the brief.
+const BRIEF: Duration = Duration::from_secs(30);
+/// How soon it is asked again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// A seat that is claimed, and what is to be done in it.
+pub(super) struct Begun {
+    pub(super) node: Node,
+    pub(super) lease: Option<Lease>,
+    claim: Claim,
+    door: DoorSettings,
+    brief: Brief,
+    left: Duration,
+}
+
+/// Takes the seat and asks for its brief; a door that is away for a moment is asked again.
+pub(super) async fn begin(args: &Args, url: String) -> Result<Begun, (u8, String)> {
+    let misused = |text: String| (super::MISUSED, text);
+    let door = DoorSettings {
+        url,
+        authority: variable("SANDBOX_SEAT_CA").map_err(misused)?,
+        token_file: variable("SANDBOX_SEAT_TOKEN_FILE").map_err(misused)?.into(),
+    };
+    let uid = variable("SANDBOX_POD_UID").map_err(misused)?;
+    let claim = new_claim(format!("pod:{uid}"));
+    let way = Door::new(&door).map_err(misused)?;
+    let node = Node::elsewhere(way, args.seat.clone(), claim.nonce.clone());
+    let mut sent = Sent::now();
+    let stands = until_answered(PATIENCE, async || {
+        sent = Sent::now();
+        node.claim(&claim).await
+    });
+    is_mine(stands.await?, &claim).map_err(|text| (NOT_MINE, text))?;
+    let told: Told = until_answered(BRIEF, async || node.brief().await).await?;
+    let span = told.lease_ms.map(Duration::from_millis);
+    Ok(Begun {
+        lease: span.map(|span| Lease::new(span, sent)),
+        node,
+        claim,
+        door,
+        brief: told.brief,
+        left: Duration::from_millis(told.left_ms),
+    })
+}
+
+fn variable(name: &str) -> Result<String, String> {
+    let value = std::env::var(name).ok().filter(|v| !v.is_empty());
+    value.ok_or_else(|| format!("read the environment: {name} is not set"))
+}
+
+/// Asks until there is an answer; one that says no ends the runner before it has done anything.
+async fn until_answered<T>(
+    patience: Duration,
+    mut ask: impl AsyncFnMut() -> Result<T, CallError>,
+) -> Result<T, (u8, String)> {
+    let from = Instant::now();
+    loop {
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(e @ CallError::Stale(_)) => return Err((NOT_MINE, e.to_string())),
+            Err(e) if from.elapsed() > patience => return Err((NOT_DONE, e.to_string())),
+            Err(e) => eprintln!("sandbox exec: {e}; asking again"),
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// Writes down what agents of the seat read, and opens the work.
+pub(super) async fn prepare(args: &Args, begun: Begun) -> Result<Work, Failure> {
+    let settings = settings(args, &begun)
+        .map_err(|e| broken("made the settings of the environment", &format!("{e:#}")))?;
+    let seat = seats::claim(&args.data_dir.join("seats"), &args.seat, begun.claim);
+    seat.map_err(|e| broken("wrote the claim down", &e))?;
+    let mut work = open(args, begun.brief, settings, &begun.node).await?;
+    // By our own clock: the operator's may differ.
+    let over_at = Timestamp::now().checked_add(begun.left);
+    work.over_at.send_replace(over_at.unwrap_or(Timestamp::MAX));
+    work.lease = begun.lease;
+    Ok(work)
+}
+
+/// The settings of this pod; secrets become files in memory that only we can read.
+fn settings(args: &Args, begun: &Begun) -> Result<Settings> {
+    let sources = Sources::of_environment();
+    let words = |name: &str, default: &str| {
+        let text = sources.get(name).unwrap_or(default);
+        text.split_whitespace().map(str::to_owned).collect()
+    };
+    let secrets = PathBuf::from(inside::SECRETS);
+    let tenant = secrets.join(begun.brief.tenant.as_str());
+    for (n, name) in spec::secrets(&begun.brief.spec).iter().enumerate() {
+        hide(&format!("SANDBOX_SECRET_{n}"), &tenant.join(name))?;
+    }
+    let settings = Settings {
+        workspace_root: inside::WORKSPACE.into(),
+        artifacts_root: args.data_dir.join("artifacts"),
+        door: Some(begun.door.clone()),
+        model_url: sources.get("ANTHROPIC_BASE_URL").map(str::to_owned),
+        model_key_file: hide("ANTHROPIC_API_KEY", &secrets.join(".model-key"))?,
+        agent_token_file: hide("SANDBOX_AGENT_TOKEN", &secrets.join(".agent-token"))?,
+        prices_file: sources.get("SANDBOX_PRICES_FILE").map(PathBuf::from),
+        dbt_command: words("SANDBOX_DBT_COMMAND", "dbt"),
+        agent_command: words("SANDBOX_AGENT_COMMAND", "claude"),
+        agent_env: pairs(&sources, "SANDBOX_AGENT_ENV")?,
+        secrets_root: secrets,
+        clone_limit: number(&sources, "SANDBOX_CLONE_LIMIT")?.unwrap_or_default(),
+        git_timeout: number(&sources, "SANDBOX_GIT_TIMEOUT")?.unwrap_or_default(),
+        log_limit: number(&sources, "SANDBOX_LOG_LIMIT")?.unwrap_or_default(),
+        ..Settings::default()
+    };
+    fs::create_dir_all(seat_dir(args)).context("made the seat's folder")?;
+    settings
+        .write(&args.data_dir)
+        .context("wrote runner.json")?;
+    Ok(settings)
+}
+
+/// Puts a secret of the environment into a file; gives the file where there is one.
+fn hide(variable: &str, file: &Path) -> Result<Option<PathBuf>> {
+    use std::io::Write;
+    let Some(secret) = std::env::var(variable).ok().filter(|s| !s.is_empty()) else {
+        return Ok(None);
+    };
+    let failed = || format!("kept what {variable} holds");
+    if let Some(folder) = file.parent() {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder.create(folder).with_context(failed)?;
+    }
+    let mut options = fs::OpenOptions::new();
+    options.create(true).write(true).truncate(true).mode(0o600);
+    let mut open = options.open(file).with_context(failed)?;
+    open.write_all(secret.trim().as_bytes())
+        .with_context(failed)?;
+    Ok(Some(file.to_owned()))
+}
