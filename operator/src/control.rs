@@ -5,8 +5,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    hash::{BuildHasher, RandomState},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -22,7 +23,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::sweep;
+use crate::{counts::Reconciles, sweep};
 
 /// A job that is not over is looked at this often even if nothing calls.
 const LOOK_ANYWAY: Duration = Duration::from_mins(1);
@@ -67,6 +68,8 @@ pub struct Control {
     pub concurrency: usize,
     /// Told after each reconcile.
     pub at_rest: AtRest,
+    /// Counts them.
+    pub counts: Arc<Reconciles>,
 }
 
 #[derive(Default)]
@@ -86,6 +89,7 @@ struct Desk {
     waiting: BTreeSet<Place>,
     waiting_at: HashMap<Uid, Place>,
     tasks: JoinSet<(Uid, Result<Rest, ReconcileError>)>,
+    spread: RandomState,
 }
 
 /// Runs until `stop` resolves; reconciles under way are finished first.
@@ -148,6 +152,7 @@ impl Desk {
             waiting: BTreeSet::new(),
             waiting_at: HashMap::new(),
             tasks: JoinSet::new(),
+            spread: RandomState::new(),
         }
     }
 
@@ -177,6 +182,11 @@ impl Desk {
     }
 
     fn begin_ready(&mut self) {
+        self.begin_most();
+        self.control.counts.waiting(self.ready.len());
+    }
+
+    fn begin_most(&mut self) {
         while self.tasks.len() < self.control.concurrency {
             let Some((_, uid)) = self.ready.pop_first() else {
                 return;
@@ -194,7 +204,9 @@ impl Desk {
                     clock: &control.clock,
                     limits: &limits,
                 };
+                let begun = Instant::now();
                 let rest = reconcile(&control.ports, &uid, &round).await;
+                control.counts.done(rest.is_ok(), begun.elapsed());
                 (uid, rest)
             });
         }
@@ -220,7 +232,8 @@ impl Desk {
             Ok(rest) => self.rested(&uid, &rest),
             Err(e) => {
                 tracing::warn!(job = %uid, error = %e, "could not look at the job; trying again");
-                self.set_timer(&uid, (self.control.clock)() + TRY_AGAIN);
+                let again = self.about(&uid, TRY_AGAIN);
+                self.set_timer(&uid, again);
             }
         }
     }
@@ -229,13 +242,18 @@ impl Desk {
         tracing::debug!(job = %uid, reason = ?rest.reason, wake = ?rest.wake, "at rest");
         self.note_waiting(uid, rest);
         let now = (self.control.clock)();
-        let (anyway, far) = (now + LOOK_ANYWAY, now + sweep::EVERY);
+        let (anyway, far) = (self.about(uid, LOOK_ANYWAY), now + sweep::EVERY);
         match (&rest.reason, rest.wake) {
             (None, _) | (Some(Reason::Finished), None) => self.forget(uid),
             // The sweep calls for it in its time.
             (Some(Reason::Finished), Some(wake)) if wake > far => self.forget(uid),
             (Some(Reason::Finished | Reason::WaitingForSlot { .. }), Some(wake)) => {
                 self.set_timer(uid, wake);
+            }
+            // It came to no rest in a whole round, so what it does is undone by somebody, perhaps.
+            (Some(Reason::Acting), _) => {
+                let again = self.about(uid, TRY_AGAIN);
+                self.set_timer(uid, again);
             }
             (Some(_), wake) => self.set_timer(uid, wake.map_or(anyway, |w| w.min(anyway))),
         }
@@ -263,6 +281,13 @@ impl Desk {
         if let Some((_, _, Some(first))) = self.waiting.first().cloned() {
             self.call(first);
         }
+    }
+
+    /// In about this time, for each job a little later than for others: what was called together, as at a start, is
+    /// not looked at together for ever.
+    fn about(&self, uid: &Uid, time: Duration) -> Timestamp {
+        let thousandths = u32::try_from(self.spread.hash_one(uid) % 250).unwrap_or_default();
+        (self.control.clock)() + time + time * thousandths / 1000
     }
 
     fn set_timer(&mut self, uid: &Uid, at: Timestamp) {

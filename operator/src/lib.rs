@@ -2,8 +2,11 @@
 
 pub mod announce;
 pub mod backend;
+pub mod cluster;
 pub mod control;
+pub mod counts;
 pub mod face;
+pub mod lead;
 pub mod ledger;
 pub mod seats;
 pub mod store;

@@ -177,11 +177,17 @@ impl Engine {
     fn ours(&self, name: &str, tag: &str) {
         let folder = tempfile::tempdir().unwrap();
         stripped(&built("sandbox"), &folder.path().join("sandbox"));
+        let mut more = vec![];
+        if name == "operator" {
+            let program = "sandbox-operator";
+            stripped(&built(program), &folder.path().join(program));
+            more = vec!["--build-arg", "OPERATOR=sandbox-operator"];
+        }
         let file = root().join("images").join(name).join("Dockerfile");
         let (file, context) = (file.to_str().unwrap(), folder.path().to_str().unwrap());
         let words = "build -q --network host --target binary --build-arg BINARY=sandbox";
         let words: Vec<&str> = words.split(' ').collect();
-        self.done(&[&words[..], &["-t", tag, "-f", file, context]].concat());
+        self.done(&[&words[..], &more, &["-t", tag, "-f", file, context]].concat());
     }
 
     /// The image of the server, made at the first call.

@@ -55,7 +55,7 @@ impl Process {
 
 impl Process {
     /// Kills it and waits until it is gone.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if !self.is_over() {
             send(self.pid, Signal::KILL);
         }

@@ -189,12 +189,13 @@ async fn the_pieces_of_a_long_memory_are_together_its_picture() {
         })
     };
     let ids = (0..=255_u32).flat_map(|n| [format!("r-{n:02x}"), format!("other {n}")]);
-    let ids = ids.chain(["".to_owned(), "zz".to_owned(), "\u{ffff}".to_owned()]);
+    let ids = ids.chain([String::new(), "zz".to_owned(), "\u{ffff}".to_owned()]);
     let jobs = (0..600).map(|n| item(Kind::Job, n.to_string()));
     let commit = Commit {
         expected: 0,
         rows: (1..=20_000).map(entry).collect(),
         puts: ids.map(|id| item(Kind::Rule, id)).chain(jobs).collect(),
+        ..Commit::default()
     };
     file.append(&tenant("a"), commit).await.unwrap();
     let taken = Arc::new(Mutex::new(Vec::new()));

@@ -4,7 +4,10 @@
     reason = "a test may stop at what it did not expect"
 )]
 
-use std::sync::Arc;
+use std::{
+    future::{Ready, ready},
+    sync::Arc,
+};
 
 use sandbox_core::port::Seats;
 use sandbox_operator::seats::{files::FileSeats, memory::MemorySeats};
@@ -14,13 +17,14 @@ use sandbox_tests::{
     seats_contract,
 };
 
-async fn in_memory() -> Bench {
-    Bench::new(Arc::new(MemorySeats::default()), ())
+fn in_memory() -> Ready<Bench> {
+    ready(Bench::new(Arc::new(MemorySeats::default()), ()))
 }
 
-async fn in_a_folder() -> Bench {
+fn in_a_folder() -> Ready<Bench> {
     let dir = tempfile::tempdir().unwrap();
-    Bench::new(Arc::new(FileSeats::new(dir.path().join("seats"))), dir)
+    let seats = Arc::new(FileSeats::new(dir.path().join("seats")));
+    ready(Bench::new(seats, dir))
 }
 
 async fn in_objects() -> Bench {

@@ -207,7 +207,7 @@ async fn what_is_no_question_is_refused_and_an_unreadable_ledger_says_so() {
             "append",
             r#"[{"tenant": "../x", "commit": {"expected": 0, "rows": [], "puts": []}}]"#,
         ),
-        ("log", r#"{"tenant": "a", "after": -1, "limit": 1}"#),
+        ("log", r#"{"tenant": "a", "place": -1, "limit": 1}"#),
         ("snapshot", "\"A tenant\""),
         ("item", "nonsense"),
     ] {

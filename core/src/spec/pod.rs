@@ -1,5 +1,10 @@
 //! `backend: {name: pod}`: what a job may say about its pod. What is not here is the operator's: the
 //! security of the pod, its service account's token, its name and its end.
+// For the whole file: the derive makes a second struct, which an attribute of the first does not reach.
+#![allow(
+    clippy::struct_field_names,
+    reason = "those of PodProxy are called as the variables are that they become"
+)]
 
 use std::collections::BTreeMap;
 
@@ -243,10 +248,6 @@ fn authorities() -> String {
 }
 
 /// The proxies by which a pod reaches what is outside of the cluster.
-#[allow(
-    clippy::struct_field_names,
-    reason = "they are called as the variables are that they become"
-)]
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PodProxy {

@@ -9,7 +9,8 @@ use crate::outcome::FailureClass;
 
 /// A time as Go writes it, each unit at most once, short of what 64 bits of nanoseconds hold. Nothing finer than a
 /// millisecond: our evaluator of CEL does not read the `µs` that it would be written back as.
-const TIME: &str = "^([0-9]{1,6}([.][0-9]{1,3})?h)?([0-9]{1,7}([.][0-9]{1,3})?m)?([0-9]{1,9}([.][0-9]{1,3})?s)?([0-9]{1,12}ms)?$";
+// `kube` writes no time as `0ns`, whatever it was read from.
+const TIME: &str = "^(0ns|([0-9]{1,6}([.][0-9]{1,3})?h)?([0-9]{1,7}([.][0-9]{1,3})?m)?([0-9]{1,9}([.][0-9]{1,3})?s)?([0-9]{1,12}ms)?)$";
 
 /// What stays as it was submitted, besides the work itself.
 const FIXED: [&str; 8] = [

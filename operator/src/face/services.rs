@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use crate::{
     control::Waker,
+    counts::Counted,
     face::{
         http::auth::Keys,
         mcp::{Door, Tools},
@@ -55,6 +56,8 @@ pub struct Services {
     pub book: Option<Arc<sandbox_elf::Elf>>,
     /// How often it may be asked and written to, through all faces.
     pub bounds: Arc<Bounds>,
+    /// What the rest of the program counts; `/metrics` gives it besides.
+    pub counted: Vec<Counted>,
     /// Its tools; `/elf/ask` answers 503 without.
     pub tools: Option<Arc<dyn Tools>>,
     /// The same by the Model Context Protocol; `/mcp` answers 503 without.

@@ -195,7 +195,7 @@ impl Ledger for RemoteLedger {
     async fn log(&self, tenant: &Tenant, after: u64, limit: u32) -> Kept<Vec<Row>> {
         let asked = After {
             tenant: tenant.clone(),
-            after,
+            place: after,
             limit,
         };
         self.way.ask::<_, Kept<_>>(LOG, &asked, ANSWER).await?

@@ -71,7 +71,7 @@ async fn append(State(ledger): State<Shelf>, Json(all): Json<Vec<Handed>>) -> Js
 }
 
 async fn log(State(ledger): State<Shelf>, Json(asked): Json<After>) -> Json<Kept<Vec<Row>>> {
-    Json(ledger.log(&asked.tenant, asked.after, asked.limit).await)
+    Json(ledger.log(&asked.tenant, asked.place, asked.limit).await)
 }
 
 async fn snapshot(State(ledger): State<Shelf>, Json(tenant): Json<Tenant>) -> Json<Kept<Snapshot>> {

@@ -28,7 +28,7 @@ pub(super) struct Handed {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct After {
     pub tenant: Tenant,
-    pub after: u64,
+    pub place: u64,
     pub limit: u32,
 }
 

@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn what_counts_is_when_a_heartbeat_was_sent_and_not_when_it_was_answered() {
-        let lease = Lease::new(Duration::from_secs(60), ago(59));
+        let lease = Lease::new(Duration::from_mins(1), ago(59));
         assert!(!lease.is_over(Duration::ZERO));
         lease.renew(ago(30));
         assert!(!lease.is_over(Duration::from_secs(25)));
@@ -97,14 +97,14 @@ mod tests {
 
     #[test]
     fn an_answer_that_comes_late_takes_nothing_away() {
-        let lease = Lease::new(Duration::from_secs(60), ago(0));
+        let lease = Lease::new(Duration::from_mins(1), ago(0));
         lease.renew(ago(50));
         assert!(!lease.is_over(Duration::from_secs(50)));
     }
 
     #[tokio::test]
     async fn a_lease_that_nobody_renews_runs_out() {
-        let lease = Lease::new(Duration::from_secs(60), ago(60));
+        let lease = Lease::new(Duration::from_mins(1), ago(60));
         lease.run_out(Duration::ZERO).await;
     }
 }

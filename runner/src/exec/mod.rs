@@ -135,13 +135,13 @@ async fn run(args: Args, claim: Claim) -> u8 {
 /// The same where nothing is shared with the node but its door.
 async fn in_pod(args: Args, door: String) -> Result<u8, (u8, String)> {
     let began = Timestamp::now();
-    let begun = pod::begin(&args, door).await?;
-    let node = begun.node.clone();
+    let claimed = pod::begin(&args, door).await?;
+    let node = claimed.node.clone();
     let end = End::Door {
         node: node.clone(),
-        lease: begun.lease.clone(),
+        lease: claimed.lease.clone(),
     };
-    Ok(match pod::prepare(&args, begun).await {
+    Ok(match pod::prepare(&args, claimed).await {
         Ok(work) => carry_out(work, &node, &end, began).await,
         Err(failure) => give_up(failure, &end, began).await,
     })

@@ -30,7 +30,7 @@ const RECALL: Duration = Duration::from_secs(2);
 /// Anything else.
 const CALL: Duration = Duration::from_secs(5);
 /// A report may be large.
-const REPORT: Duration = Duration::from_secs(60);
+const REPORT: Duration = Duration::from_mins(1);
 
 /// Why the node did not answer as hoped.
 #[derive(Debug, thiserror::Error)]

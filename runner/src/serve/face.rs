@@ -4,7 +4,7 @@ use std::{future::Future, net::TcpListener, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result};
 use sandbox_operator::face::{
-    HttpLimits, Services,
+    Faced, HttpLimits, Services,
     http::{
         Face,
         auth::{KeySource, Keys},
@@ -14,7 +14,7 @@ use sandbox_operator::face::{
 };
 use tokio::sync::watch;
 
-use super::{memory::Faced, node::Node};
+use super::node::Node;
 use crate::config::ServeConfig;
 
 /// Where the Python ancestor kept its keys.
@@ -40,6 +40,7 @@ pub(super) fn services(config: &ServeConfig, node: &Node) -> Result<Services> {
         elf: Some(Arc::new(Faced(node.elf.clone()))),
         book: Some(node.elf.clone()),
         bounds: node.bounds.clone(),
+        counted: vec![node.reconciles.counted()],
         mcp: Some(Door::of_memory(node.tools.clone(), limits.body)),
         tools: Some(node.tools.clone()),
         limits,

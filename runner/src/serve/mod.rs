@@ -6,7 +6,6 @@ pub mod gate;
 mod keys;
 mod lock;
 mod logs;
-mod memory;
 mod node;
 mod others;
 mod secrets;

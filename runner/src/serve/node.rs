@@ -19,6 +19,7 @@ use sandbox_operator::{
         vps::{VpsBackend, VpsConfig},
     },
     control::{self, Control, Waker},
+    counts::Reconciles,
     face::{
         mcp::{Limited, Tools},
         rate::Bounds,
@@ -150,6 +151,7 @@ pub(super) struct Node {
     pub(super) elf: Arc<sandbox_elf::Elf>,
     pub(super) tools: Arc<dyn Tools>,
     pub(super) bounds: Arc<Bounds>,
+    pub(super) reconciles: Arc<Reconciles>,
     calls: Option<tokio::sync::mpsc::UnboundedReceiver<sandbox_core::Uid>>,
     watches: Watches,
     containers: Option<Containers>,
@@ -197,6 +199,7 @@ async fn open(config: &ServeConfig, run: &Path, settings: &Settings) -> Result<N
         waker,
         tools: Arc::new(Limited::new(elf.clone(), bounds.clone())),
         bounds,
+        reconciles: Arc::default(),
         elf,
         containers,
         others,
@@ -322,6 +325,7 @@ impl Node {
             clock: Timestamp::now,
             concurrency: RECONCILES,
             at_rest: at_rest(self.watches.clone(), self.ports.clone()),
+            counts: self.reconciles.clone(),
         };
         async move {
             let Some(calls) = self.calls else {

@@ -60,6 +60,7 @@ fn services() -> Services {
         elf: None,
         book: None,
         bounds,
+        counted: Vec::new(),
         tools: Some(tools),
         mcp: Some(door),
     }

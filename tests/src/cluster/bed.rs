@@ -35,8 +35,10 @@ use crate::flow::{
     world::{Records, World},
 };
 
-/// The tenants that stories and promises name.
-pub const TENANTS: [&str; 3] = ["a", "b", "team-a"];
+/// The tenant of stories.
+const TEAM: &str = "team-a";
+/// The tenants that promises and stories name.
+pub const TENANTS: [&str; 3] = ["a", "b", TEAM];
 /// How long a runner may work after a heartbeat.
 pub const LEASE: Duration = Duration::from_mins(10);
 
@@ -88,7 +90,7 @@ impl Bed {
 
     /// A world of a story whose records are objects.
     pub async fn world(&self, story: &Story) -> World {
-        Objectively::world(story, self.client.clone()).await
+        Objectively::world(story, self.client.clone(), self.client.clone()).await
     }
 
     /// Removes every job, as nobody but a test may.
@@ -112,7 +114,7 @@ impl Process {
     /// Waits until it knows what the API server has now: the list that it began with may be a little older, and nobody
     /// in a story listens to what the watch tells.
     async fn catches_up(&self, client: &Client) {
-        let all: Api<AgentJob> = Api::all(client.clone());
+        let all: Api<AgentJob> = Api::namespaced(client.clone(), TEAM);
         let version = |job: &AgentJob| (job.uid().unwrap(), job.version());
         loop {
             let there = all.list(&ListParams::default()).await.unwrap();
@@ -151,14 +153,16 @@ impl Process {
 /// The records of stories as objects: each node that starts is a process of its own.
 pub struct Objectively {
     client: Client,
+    onlooker: Client,
     process: Mutex<Option<Process>>,
 }
 
 #[async_trait]
 impl Records for Objectively {
     async fn open(&self) -> (Arc<dyn Store>, Arc<dyn Seats>) {
-        let process = Process::start(self.client.clone(), Scope::All, Arc::new(|_| {})).await;
-        process.catches_up(&self.client).await;
+        let scope = Scope::Namespaces(vec![TEAM.to_owned()]);
+        let process = Process::start(self.client.clone(), scope, Arc::new(|_| {})).await;
+        process.catches_up(&self.onlooker).await;
         let open: (Arc<dyn Store>, Arc<dyn Seats>) =
             (process.store(), process.seats_of_the_leader());
         *self.process.lock().await = Some(process);
@@ -167,10 +171,14 @@ impl Records for Objectively {
 }
 
 impl Objectively {
-    /// A world with this client to the API server, where no job of the story's name is.
-    pub async fn world(story: &Story, client: Client) -> World {
+    /// A world with this client to the API server, where no job of the story's name is. The other client is the test's.
+    pub async fn world(story: &Story, client: Client, onlooker: Client) -> World {
         let process = Mutex::default();
-        let records = Arc::new(Self { client, process });
+        let records = Arc::new(Self {
+            client,
+            onlooker,
+            process,
+        });
         let open = records.open().await;
         World::with(story, records, open)
     }

@@ -60,6 +60,15 @@ impl Cluster {
         Self::start_at(IpAddr::V4(Ipv4Addr::LOCALHOST), &bare).await
     }
 
+    /// The same where pods are given accounts, as in every real cluster. Nobody makes the accounts.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn with_accounts() -> Result<Self> {
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        Self::start_at(address, &["--authorization-mode=RBAC"]).await
+    }
+
     /// The same at this address of the machine, with these options of the API server.
     async fn start_at(address: IpAddr, options: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("kube").tempdir()?;
@@ -191,7 +200,7 @@ fn http_get(path: &str) -> Result<axum::http::Request<Vec<u8>>> {
 pub fn built(command: &str) -> Result<PathBuf> {
     let folder = match std::env::var_os("KUBEBUILDER_ASSETS") {
         Some(folder) if !folder.is_empty() => PathBuf::from(folder),
-        _ => cache()?,
+        _ => cache()?.join(format!("kube-{}", version()?)),
     };
     let path = folder.join(command);
     ensure!(
@@ -202,13 +211,19 @@ pub fn built(command: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn cache() -> Result<PathBuf> {
-    let version = PINS
-        .lines()
+fn version() -> Result<&'static str> {
+    PINS.lines()
         .find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v"))
         .and_then(|rest| rest.split_whitespace().next())
-        .context("read the version of Kubernetes in scripts/kube/go.mod")?;
-    Ok(crate::cache::folder()?.join(format!("kube-{version}")))
+        .context("read the version of Kubernetes in scripts/kube/go.mod")
+}
+
+/// The folder into which `scripts/setup` builds what tests need.
+///
+/// # Errors
+/// Nothing says where the user's own files are.
+pub fn cache() -> Result<PathBuf> {
+    crate::cache::folder()
 }
 
 /// A port of this address that the API server may share with this socket, and nobody else.

@@ -32,7 +32,7 @@ pub async fn shared() -> Arc<Cluster> {
 
 /// A new one that nobody else uses.
 pub async fn defined() -> Cluster {
-    let cluster = Cluster::start().await.unwrap();
+    let cluster = Cluster::with_accounts().await.unwrap();
     let crds = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../crds"));
     let apply = ["apply", "-f", crds.to_str().unwrap()];
     assert_ne!(told(run(&cluster, &apply, &Value::Null)), "");
@@ -42,6 +42,7 @@ pub async fn defined() -> Cluster {
 }
 
 /// What kubectl does with this on its standard input.
+#[must_use]
 pub fn run(cluster: &Cluster, words: &[&str], input: &Value) -> Output {
     let mut command = cluster.kubectl().unwrap();
     command.args(words).stdin(Stdio::piped());

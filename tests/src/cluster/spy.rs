@@ -39,6 +39,7 @@ impl Spy {
     }
 
     /// What was asked since the last time, as `VERB what`.
+    #[must_use]
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.asked.lock().unwrap())
     }

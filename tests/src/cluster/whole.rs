@@ -20,8 +20,11 @@ use k8s_openapi::api::core::v1::Node as KubeNode;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use super::{Cluster, built, command, process::Process};
-use crate::engine::{Engine, IMAGE, root};
+use super::{Cluster, built, command};
+use crate::{
+    engine::{Engine, IMAGE, root},
+    process::Process,
+};
 
 /// How long the node may take to be ready.
 const PATIENCE: Duration = Duration::from_mins(2);

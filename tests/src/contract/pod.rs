@@ -100,12 +100,12 @@ impl Pods {
             folder,
             following,
         };
-        pods.prepare().await;
+        pods.prepare();
         pods
     }
 
     /// A namespace with its service account, and a volume that the test can read.
-    async fn prepare(&self) {
+    fn prepare(&self) {
         let (whole, name) = (&self.whole, self.namespace.as_str());
         whole.kubectl(&["create", "namespace", name]).unwrap();
         let size = json!({"storage": "1Gi"});
@@ -147,7 +147,7 @@ impl Pods {
     }
 
     /// A brief of a new job that stands in the cluster and asks for this pod, on the test's volume.
-    pub async fn brief_of(&self, pod: &Value) -> Brief {
+    pub fn brief_of(&self, pod: &Value) -> Brief {
         let mut pod = pod.clone();
         if pod["workspace"].is_null() {
             pod["workspace"] = json!({"claimName": "kept"});
@@ -183,7 +183,7 @@ impl Pods {
 
     /// Launches a new seat whose pod is so.
     pub async fn launch(&self, pod: &Value) -> Brief {
-        let brief = self.brief_of(pod).await;
+        let brief = self.brief_of(pod);
         self.backend.launch(&brief).await.unwrap();
         brief
     }
@@ -257,7 +257,7 @@ impl Place for Pods {
     }
 
     async fn brief(&self) -> Brief {
-        self.brief_of(&json!({})).await
+        self.brief_of(&json!({}))
     }
 
     async fn up(&self, seat: &Seat) {

@@ -68,7 +68,7 @@ impl Desk {
         let address = listener.local_addr().unwrap();
         let (authority, keys) = certificate(address);
         let mut conf = config();
-        conf.image = IMAGE.to_owned();
+        IMAGE.clone_into(&mut conf.image);
         conf.door = format!("https://{address}");
         conf.authority = authority;
         conf.env = env;
@@ -152,7 +152,8 @@ impl Desk {
 
     /// The job's status at its end.
     pub async fn finished(&self, job: &AgentJob) -> AgentJobStatus {
-        self.until(job, "finished", |s| s.is_finished()).await
+        self.until(job, "finished", sandbox_core::AgentJobStatus::is_finished)
+            .await
     }
 }
 
@@ -193,6 +194,7 @@ fn control(ports: Ports, lease: Duration) -> Control {
         clock: Timestamp::now,
         concurrency: 8,
         at_rest: Arc::new(|_, _| {}),
+        counts: Arc::default(),
     }
 }
 

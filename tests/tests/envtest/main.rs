@@ -9,9 +9,11 @@
 mod faults;
 mod hosts;
 mod jobs;
+mod lead;
 mod objects;
 mod plane;
 mod refused;
 mod requests;
 mod stage;
+mod stories;
 mod world;

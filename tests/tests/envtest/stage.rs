@@ -14,7 +14,7 @@ use sandbox_tests::{cluster::bed::Process, contract::store::a_job};
 use tokio::sync::mpsc;
 
 /// How long anything is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One process, and what it is told that others have changed.
 pub struct Told {

@@ -1,6 +1,12 @@
 //! A namespace for each test, on the control plane that all share.
 
-use std::{net::SocketAddr, process::Output, sync::Arc};
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, Output, Stdio},
+    sync::Arc,
+};
 
 use kube::{Client, Config};
 use sandbox_tests::cluster::{
@@ -30,12 +36,26 @@ impl World {
         self.cluster.client().await.unwrap()
     }
 
+    /// The way to it, for clients of a test's own.
     pub async fn config(&self) -> Config {
         self.cluster.config().await.unwrap()
     }
 
     pub fn address(&self) -> SocketAddr {
         self.cluster.address()
+    }
+
+    /// The file by which clients find it.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.cluster.kubeconfig()
+    }
+
+    /// kubectl in this namespace, which goes on until it is dropped.
+    pub fn begin(&self, words: &[&str]) -> Watching {
+        let mut command = self.cluster.kubectl().unwrap();
+        command.args(words).args(["-n", &self.namespace]);
+        let child = command.stdout(Stdio::piped()).spawn().unwrap();
+        Watching(child)
     }
 
     /// kubectl in this namespace, with this on its standard input.
@@ -68,6 +88,32 @@ impl World {
     pub fn object(&self, words: &[&str]) -> Value {
         let text = self.said(&[&["get", "-o", "json"], words].concat());
         serde_json::from_str(&text).unwrap()
+    }
+}
+
+/// A kubectl that watches.
+pub struct Watching(Child);
+
+impl Watching {
+    /// What it says up to the line with this word.
+    pub fn until(mut self, word: &str) -> String {
+        let lines = BufReader::new(self.0.stdout.take().unwrap()).lines();
+        let mut seen = String::new();
+        for line in lines.map_while(Result::ok) {
+            seen += &line;
+            seen.push('\n');
+            if line.contains(word) {
+                break;
+            }
+        }
+        seen
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -148,7 +148,7 @@ async fn a_user_with_the_documented_rights_can_do_everything() {
     anew();
     store_edges::what_a_removed_job_had_is_free_again(store.clone()).await;
     anew();
-    store_line::those_that_wait_count_with_what_they_want(store).await;
+    Box::pin(store_line::those_that_wait_count_with_what_they_want(store)).await;
     ledger::story(&World::new(Arc::new(RedisLedger::new(link)))).await;
     let elsewhere = RedisSettings {
         prefix: "other".to_owned(),

@@ -92,6 +92,7 @@ impl Shared {
             clock: Timestamp::now,
             concurrency: 8,
             at_rest: Arc::new(|_, _| {}),
+            counts: Arc::default(),
         };
         let looks = waker.clone();
         let follow = tokio::spawn(async move {

@@ -153,15 +153,14 @@ fn refusal(status: &Status) -> Refusal {
         .any(|c| c.reason == "NamespaceTerminating");
     match status.code {
         409 if status.reason == "AlreadyExists" => Refusal::Exists,
-        // The quota was changed meanwhile: it was certainly not made.
-        409 => Refusal::Lost,
+        // The quota was changed meanwhile, or there was too much at once: it was certainly not made.
+        409 | 429 => Refusal::Lost,
         403 if terminating || says("being terminated") => Refusal::Never(Cause::Terminating),
         403 if says("exceeded quota") => Refusal::Later(Cause::OverQuota),
         // A new namespace gets its service account a moment later.
         403 if says("error looking up service account") => Refusal::Later(Cause::Denied),
         403 if says("cannot create resource") => Refusal::Never(Cause::NotAllowed),
         404 => Refusal::Never(Cause::Terminating),
-        429 => Refusal::Lost,
         400..500 => Refusal::Never(Cause::Denied),
         _ => Refusal::Lost,
     }

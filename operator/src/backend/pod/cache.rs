@@ -105,14 +105,14 @@ impl Cache {
         let seat = found.seat()?;
         let mut state = self.lock();
         let known = state.seats.get(&seat).map(|(entry, _)| entry);
-        let stale = match known {
+        let known_already = match known {
             Some(Entry::There(old)) => found.version <= old.version,
             Some(Entry::Gone(old) | Entry::Reaped(old)) => {
                 found.uid == old.uid || found.version <= old.version
             }
             None => false,
         };
-        if stale {
+        if known_already {
             return None;
         }
         state.set(seat.clone(), Entry::There(found));

@@ -49,7 +49,7 @@ impl App {
     pub fn new(services: Services, closing: watch::Receiver<bool>) -> Self {
         let limits = &services.limits;
         Self(Arc::new(Inner {
-            metrics: Metrics::default(),
+            metrics: Metrics::new(&services.counted),
             sessions: Sessions::default(),
             queue: QueueBound::new(limits.queue),
             requests: Semaphore::new(limits.concurrency),

@@ -23,6 +23,7 @@ use super::{
     app::App,
     problem::{Problem, Told},
 };
+use crate::counts::Counted;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Request {
@@ -51,10 +52,15 @@ pub(super) struct Metrics {
     counted: Mutex<u64>,
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// What is counted here, and what others count.
+    pub fn new(others: &[Counted]) -> Self {
+        let mut registry = Registry::default();
+        for counted in others {
+            counted(&mut registry);
+        }
         let metrics = Self {
-            registry: std::sync::Mutex::default(),
+            registry: std::sync::Mutex::new(registry),
             requests: Family::default(),
             jobs: Family::default(),
             events: Family::default(),
@@ -63,9 +69,7 @@ impl Default for Metrics {
         metrics.register();
         metrics
     }
-}
 
-impl Metrics {
     fn register(&self) {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let about = "Requests that were answered";

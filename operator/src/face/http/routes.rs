@@ -234,6 +234,12 @@ pub(super) fn router(app: &App) -> Router {
         .with_state(app.clone())
 }
 
+/// `/metrics` before no gate.
+pub(super) fn metrics_alone(app: &App) -> Router {
+    let router = Router::new().route("/metrics", get(metrics::metrics));
+    router.with_state(app.clone())
+}
+
 fn at_path(app: &App, path: &'static str) -> MethodRouter<App> {
     let here = ROUTES.iter().filter(|r| r.path == path);
     let open = here.clone().any(|r| r.open);

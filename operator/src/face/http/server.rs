@@ -51,6 +51,7 @@ pub fn check_bind(address: SocketAddr, auth_on: bool, insecure: bool) -> Result<
 /// The face, ready to be served.
 pub struct Face {
     router: Router,
+    metrics: Router,
     mcp: Option<Door>,
     closing: watch::Sender<bool>,
 }
@@ -61,9 +62,10 @@ impl Face {
     pub fn new(services: Services) -> Self {
         let (closing, told) = watch::channel(false);
         let mcp = services.mcp.clone();
-        let router = routes::router(&App::new(services, told));
+        let app = App::new(services, told);
         Self {
-            router,
+            router: routes::router(&app),
+            metrics: routes::metrics_alone(&app),
             mcp,
             closing,
         }
@@ -72,6 +74,11 @@ impl Face {
     /// The routes, to be served by other means.
     pub fn router(&self) -> Router {
         self.router.clone()
+    }
+
+    /// What is counted, for a door of its own where nobody is asked for a key.
+    pub fn metrics(&self) -> Router {
+        self.metrics.clone()
     }
 
     /// Serves until `stop` resolves, then until the answers under way are given.

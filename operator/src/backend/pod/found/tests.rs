@@ -104,79 +104,40 @@ fn an_end_that_nobody_confirms_is_unknown() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table, whose rows are written out")]
 fn each_way_to_lose_a_pod_has_its_class() {
     use FailureClass::{AgentError, Infrastructure, InvalidSpec, Preempted};
-    let by =
-        |reason: &str| json!([{"type": "DisruptionTarget", "status": "True", "reason": reason}]);
-    let failed = |container: Value, reason: &str, message: &str, conditions: Value| {
-        json!({"phase": "Failed", "reason": reason, "message": message,
-            "containerStatuses": container, "conditions": conditions})
-    };
-    let none = json!([]);
-    for (status, class) in [
+    let room = "Usage of EmptyDir volume \"work\" exceeds the limit \"1Mi\".";
+    let low = "The node was low on resource: memory.";
+    // The container's end, the pod's reason and message, by whom it was disrupted.
+    for (code, end_of, (reason, message), by, class) in [
+        (137, "OOMKilled", ("", ""), "", AgentError),
+        (137, "Error", ("Evicted", room), "", AgentError),
         (
-            failed(terminated(137, "OOMKilled"), "", "", none.clone()),
-            AgentError,
-        ),
-        (
-            failed(
-                terminated(137, "Error"),
-                "Evicted",
-                "Usage of EmptyDir volume \"work\" exceeds the limit \"1Mi\".",
-                none.clone(),
-            ),
-            AgentError,
-        ),
-        (
-            failed(
-                terminated(137, "Error"),
-                "Evicted",
-                "The node was low on resource: memory.",
-                by("TerminationByKubelet"),
-            ),
+            137,
+            "Error",
+            ("Evicted", low),
+            "TerminationByKubelet",
             Preempted,
         ),
-        (
-            failed(
-                terminated(143, "Error"),
-                "",
-                "",
-                by("EvictionByEvictionAPI"),
-            ),
-            Preempted,
-        ),
-        (
-            failed(
-                terminated(143, "Error"),
-                "",
-                "",
-                by("PreemptionByScheduler"),
-            ),
-            Preempted,
-        ),
-        (
-            failed(
-                terminated(137, "ContainerStatusUnknown"),
-                "",
-                "",
-                none.clone(),
-            ),
-            Infrastructure,
-        ),
-        (
-            failed(terminated(128, "StartError"), "", "", none.clone()),
-            InvalidSpec,
-        ),
-        (
-            failed(
-                none.clone(),
-                "OutOfcpu",
-                "Node didn't have enough resource: cpu",
-                none,
-            ),
-            Infrastructure,
-        ),
+        (143, "Error", ("", ""), "EvictionByEvictionAPI", Preempted),
+        (143, "Error", ("", ""), "PreemptionByScheduler", Preempted),
+        (137, "ContainerStatusUnknown", ("", ""), "", Infrastructure),
+        (128, "StartError", ("", ""), "", InvalidSpec),
+        (0, "", ("OutOfcpu", "not enough cpu"), "", Infrastructure),
     ] {
+        let containers = if end_of.is_empty() {
+            json!([])
+        } else {
+            terminated(code, end_of)
+        };
+        let conditions = if by.is_empty() {
+            json!([])
+        } else {
+            json!([{"type": "DisruptionTarget", "status": "True", "reason": by}])
+        };
+        let status = json!({"phase": "Failed", "reason": reason, "message": message,
+            "containerStatuses": containers, "conditions": conditions});
         let (_, _, seen, text) = end(&status);
         assert_eq!(seen, Some(class), "{status}: {text}");
     }

@@ -90,6 +90,7 @@ impl World {
             elf: Some(Arc::new(Elf)),
             book: Some(memory),
             bounds: Arc::default(),
+            counted: Vec::new(),
             tools: Some(tools.clone()),
             mcp: Some(Door::of_memory(tools, HttpLimits::default().body)),
         };

@@ -1,4 +1,4 @@
-//! The shared memory as the HTTP face wants it: answers as JSON.
+//! The memory of this process as the HTTP face wants it: answers as JSON.
 
 use std::sync::Arc;
 
@@ -8,12 +8,13 @@ use sandbox_core::{
     port::{Answer, PortError},
 };
 use sandbox_elf::{Elf, ElfError, face::HeuristicQuery};
-use sandbox_operator::face::{ElfFace, NewRule, RuleQuery};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::{ElfFace, NewRule, RuleQuery};
+
 /// Memory behind the face.
-pub(super) struct Faced(pub(super) Arc<Elf>);
+pub struct Faced(pub Arc<Elf>);
 
 #[async_trait]
 impl ElfFace for Faced {

@@ -1,0 +1,90 @@
+//! What is done while this replica leads: the control loop and the sweep, over the jobs that all replicas know.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use prometheus_client::metrics::gauge::Gauge;
+use sandbox_core::{
+    plan::{Limits, Sites},
+    port::{Answer, Store},
+    reconcile::Ports,
+};
+use tokio::sync::watch;
+
+use super::leading::{Led, Switch};
+use crate::{
+    control::{self, Control, Waker},
+    counts::{Counted, Reconciles},
+    lead::Term,
+    store::kube::Objects,
+    sweep,
+};
+
+/// How soon it is tried again where the jobs cannot be read.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// Whatever a leader needs. It is there whether this replica leads or not.
+pub(super) struct Leader {
+    pub(super) objects: Arc<Objects>,
+    pub(super) ports: Ports,
+    pub(super) limits: Limits,
+    pub(super) concurrency: usize,
+    pub(super) switch: Switch,
+    pub(super) reconciles: Arc<Reconciles>,
+    pub(super) leads: Gauge,
+}
+
+impl Leader {
+    /// Reconciles until the term ends; looks under way are finished first.
+    pub(super) async fn work(self: Arc<Self>, term: Term) {
+        self.leads.set(1);
+        tokio::select! {
+            () = self.objects.ready() => {}
+            () = term.ends() => {}
+        }
+        while term.lasts() {
+            let Err(e) = self.reconcile(&term).await else {
+                break;
+            };
+            tracing::warn!(error = %e, "could not take up the jobs that are not over; trying again");
+            tokio::select! {
+                () = tokio::time::sleep(AGAIN) => {}
+                () = term.ends() => break,
+            }
+        }
+        self.switch.set(None);
+        self.leads.set(0);
+    }
+
+    async fn reconcile(&self, term: &Term) -> Answer<()> {
+        let (waker, calls) = Waker::new();
+        self.switch.set(Some(waker.clone()));
+        let store: Arc<dyn Store> = Arc::new(Led::new(self.ports.store.clone(), term.clone()));
+        let swept = sweep::run(store.clone(), self.limits.ttl, waker);
+        let control = Control {
+            ports: Ports {
+                store,
+                ..self.ports.clone()
+            },
+            limits: self.limits.clone(),
+            sites: watch::Sender::new(Sites::default()).subscribe(),
+            clock: Timestamp::now,
+            concurrency: self.concurrency,
+            at_rest: Arc::new(|_, _| {}),
+            counts: self.reconciles.clone(),
+        };
+        tokio::select! {
+            looped = control::run(control, calls, term.ends()) => looped,
+            () = swept => Ok(()),
+        }
+    }
+
+    /// Puts who leads where it is read.
+    pub(super) fn counted(leads: &Gauge) -> Counted {
+        let leads = leads.clone();
+        Arc::new(move |registry| {
+            let about = "Whether this replica leads";
+            registry.register("sandbox_leader", about, leads.clone());
+        })
+    }
+}

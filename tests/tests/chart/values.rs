@@ -1,0 +1,186 @@
+//! What values make of the chart, and which are refused before anything is installed.
+
+use sandbox_tests::helm::{chart, helm, refusal, rendered};
+use serde_json::{Value, json};
+
+/// The objects of this kind.
+fn of<'a>(objects: &'a [Value], kind: &'a str) -> Vec<&'a Value> {
+    objects.iter().filter(|o| o["kind"] == kind).collect()
+}
+
+#[test]
+fn both_charts_pass_helms_own_checks() {
+    for name in ["sandbox", "sandbox-crds"] {
+        let chart = chart(name);
+        let seen = helm(&["lint", "--strict", chart.to_str().unwrap()]);
+        assert!(seen.status.success(), "{seen:?}");
+    }
+}
+
+#[test]
+fn a_value_that_is_wrong_is_refused_with_its_name() {
+    let table: &[(&[&str], &str)] = &[
+        (&["replicas=0"], "/replicas"),
+        (&["replicas=two"], "/replicas"),
+        (&["replica=2"], "replica"),
+        (&["jobs.deadline=soon"], "/jobs/deadline"),
+        (&["jobs.slots=0"], "/jobs/slots"),
+        (&["jobs.ttlAfterFinished=forever"], "/jobs/ttlAfterFinished"),
+        (&["image.digest=latest"], "/image/digest"),
+        (&["image.repository=a:b"], "/image/repository"),
+        (&["image.pullPolicy=Sometimes"], "/image/pullPolicy"),
+        (
+            &["leaderElection.leaseDuration=15"],
+            "/leaderElection/leaseDuration",
+        ),
+        (&["watch.namespaces={Team_A}"], "/watch/namespaces/0"),
+        (&["elf.url=postgres://x"], "/elf/url"),
+        (&["elf.url=redis://user:secret@host"], "/elf/url"),
+        (&["logFormat=xml"], "/logFormat"),
+        (&["seat.port=80"], "/seat/port"),
+        (&["api.service.type=External"], "/api/service/type"),
+        (&["networkPolicy.jobs.enabled=true"], "/watch/namespaces"),
+        (
+            &["podDisruptionBudget.maxUnavailable=most"],
+            "/podDisruptionBudget/maxUnavailable",
+        ),
+    ];
+    for (values, named) in table {
+        let said = refusal("sandbox", values);
+        assert!(said.contains(*named), "{values:?}: {said}");
+    }
+}
+
+#[test]
+fn a_password_in_an_address_is_refused_for_it_would_stand_in_the_arguments() {
+    let said = refusal("sandbox", &["elf.url=rediss://:pw@redis:6379"]);
+    assert!(said.contains("/elf/url"), "{said}");
+    let objects = rendered(
+        "sandbox",
+        &[
+            "elf.url=rediss://redis:6379",
+            "elf.redis.passwordSecret.name=redis-login",
+        ],
+    );
+    let pod = &of(&objects, "Deployment")[0]["spec"]["template"]["spec"];
+    let args = pod["containers"][0]["args"].to_string();
+    assert!(
+        args.contains("--redis-password-file=/etc/sandbox/redis-password/password"),
+        "{args}"
+    );
+    let volumes = pod["volumes"].to_string();
+    assert!(
+        volumes.contains(r#"{"secretName":"redis-login"}"#),
+        "{volumes}"
+    );
+}
+
+#[test]
+fn a_digest_wins_over_a_tag_and_the_tag_is_the_charts_version() {
+    let image = |values: &[&str]| {
+        let objects = rendered("sandbox", values);
+        let pod = &of(&objects, "Deployment")[0]["spec"]["template"]["spec"];
+        pod["containers"][0]["image"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(image(&[]), "multi-agent-sandbox/operator:0.1.0");
+    assert_eq!(
+        image(&["image.tag=edge"]),
+        "multi-agent-sandbox/operator:edge"
+    );
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let both = [
+        format!("image.digest={digest}"),
+        "image.tag=edge".to_owned(),
+    ];
+    let both: Vec<&str> = both.iter().map(String::as_str).collect();
+    assert_eq!(
+        image(&both),
+        format!("multi-agent-sandbox/operator@{digest}")
+    );
+}
+
+#[test]
+fn with_a_list_of_namespaces_rights_over_jobs_are_given_there_alone() {
+    let objects = rendered("sandbox", &["watch.namespaces={team-a,team-b}"]);
+    let cluster_wide = of(&objects, "ClusterRole");
+    assert_eq!(cluster_wide.len(), 1);
+    let rules = json!([{"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]}]);
+    assert_eq!(cluster_wide[0]["rules"], rules);
+    let mut places: Vec<&str> = of(&objects, "Role")
+        .iter()
+        .map(|r| r["metadata"]["namespace"].as_str().unwrap())
+        .collect();
+    places.sort_unstable();
+    assert_eq!(places, ["sandbox", "team-a", "team-b"]);
+    let args = of(&objects, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0]["args"]
+        .to_string();
+    assert!(args.contains("--watch-namespaces=team-a,team-b"), "{args}");
+}
+
+#[test]
+fn its_pods_are_restricted_and_two_of_them_are_never_away_at_once() {
+    let objects = rendered("sandbox", &[]);
+    let spec = &of(&objects, "Deployment")[0]["spec"];
+    assert_eq!(spec["replicas"], 2);
+    assert_eq!(
+        spec["strategy"]["rollingUpdate"],
+        json!({"maxUnavailable": 1, "maxSurge": 0})
+    );
+    let pod = &spec["template"]["spec"];
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(
+        pod["securityContext"]["seccompProfile"]["type"],
+        "RuntimeDefault"
+    );
+    let container = &pod["containers"][0]["securityContext"];
+    let wanted = json!({"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}});
+    assert_eq!(*container, wanted);
+    assert_eq!(
+        of(&objects, "PodDisruptionBudget")[0]["spec"]["maxUnavailable"],
+        1
+    );
+}
+
+#[test]
+fn a_policy_lets_runners_in_at_the_seat_door_by_the_label_that_their_pods_have() {
+    let label = sandbox_operator::backend::pod::JOB_LABEL;
+    let values = [
+        "watch.namespaces={team-a}",
+        "networkPolicy.jobs.enabled=true",
+    ];
+    let objects = rendered("sandbox", &values);
+    let policies = of(&objects, "NetworkPolicy");
+    assert_eq!(policies.len(), 2);
+    for policy in policies {
+        let text = policy["spec"].to_string();
+        let chosen = format!(r#"{{"key":"{label}","operator":"Exists"}}"#);
+        assert!(text.contains(&chosen), "{text}");
+    }
+}
+
+#[test]
+fn two_releases_of_two_namespaces_share_no_name_of_the_whole_cluster() {
+    let named = |namespace: &str| {
+        let chart = chart("sandbox");
+        let words = [
+            "template",
+            "agents",
+            chart.to_str().unwrap(),
+            "-n",
+            namespace,
+        ];
+        let more = ["--set", "flowSchema.enabled=true"];
+        let seen = helm(&[&words[..], &more].concat());
+        let text = String::from_utf8(seen.stdout).unwrap();
+        let all: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+        let wide = all
+            .into_iter()
+            .filter(|o| o["metadata"]["namespace"].is_null());
+        let names =
+            wide.filter_map(|o| Some(format!("{} {}", o["kind"].as_str()?, o["metadata"]["name"])));
+        names.collect::<std::collections::BTreeSet<String>>()
+    };
+    let (one, other) = (named("one"), named("other"));
+    assert_eq!(one.len(), 4, "{one:?}");
+    assert!(one.is_disjoint(&other), "{one:?} {other:?}");
+}
