@@ -210,7 +210,9 @@ pub(super) fn bad(name: &str, why: &str) -> GitError {
 }
 
 async fn is_checked_out(repo: &Repo, full: &str) -> Result<bool, GitError> {
-    let call = repo.call("list worktrees");
+    let what = "list worktrees";
+    let _turn = repo.turn(what).await?;
+    let call = repo.call(what);
     let text = call
         .args(["worktree", "list", "--porcelain"])
         .text()

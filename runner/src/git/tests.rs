@@ -2,7 +2,12 @@
 
 mod remote;
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    pin::pin,
+    process::Command,
+    time::Duration,
+};
 
 use sandbox_core::FailureClass;
 use tempfile::TempDir;
@@ -349,20 +354,48 @@ fn no_token_of_a_remote_stands_in_its_debug_output() {
 }
 
 #[tokio::test]
-async fn farms_that_make_worktrees_of_one_repository_at_the_same_time_do_not_trip_over_each_other()
-{
+async fn farms_that_work_on_one_repository_at_the_same_time_do_not_trip_over_each_other() {
     let rig = Rig::new();
-    let base = rig.open().await.head().await.unwrap();
     let one = async |farm: usize| {
-        let repo = rig.open().await;
         for n in 0..10 {
-            let (at, branch) = (
-                rig.path(&format!("f{farm}/agent-1")),
-                format!("f{farm}/{n}"),
-            );
+            let repo = rig.open().await;
+            assert!(!repo.is_dirty().await.unwrap());
+            let base = repo.head().await.unwrap();
+            let at = rig.path(&format!("f{farm}/agent-1"));
+            let (name, branch) = (format!("farm/{farm}"), format!("f{farm}/{n}"));
+            let lands_on = Branch::prepare(&repo, &name, &base).await.unwrap();
             repo.add_worktree(&at, &branch, &base).await.unwrap();
             repo.remove_worktree(&at, &branch).await.unwrap();
+            lands_on.tidy(&repo).await.unwrap();
         }
     };
     futures::future::join_all((0..8).map(one)).await;
+}
+
+/// Waits until so many hold what git keeps of a repository open, to lock it.
+async fn hold(kept: &Path, count: usize) {
+    let holds = |fd: &std::fs::DirEntry| std::fs::read_link(fd.path()).is_ok_and(|at| at == kept);
+    let all = || std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    while all().filter(holds).count() < count {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_branch_to_land_on_waits_for_a_worktree_that_is_half_made() {
+    let rig = Rig::new();
+    let repo = rig.open().await;
+    let base = repo.head().await.unwrap();
+    let turn = repo.turn("make half a worktree").await.unwrap();
+    let half = "mkdir -p .git/worktrees/half && cd .git/worktrees/half && echo /x/.git >gitdir && : >commondir";
+    rig.sh("origin", half);
+    let kept = rig.path("origin/.git");
+    let mut preparing = pin!(Branch::prepare(&repo, "farm/x", &base));
+    tokio::select! {
+        done = &mut preparing => panic!("{done:?}"),
+        () = hold(&kept, 2) => {}
+    }
+    rig.sh("origin", "rm -r .git/worktrees/half");
+    drop(turn);
+    preparing.await.unwrap();
 }
