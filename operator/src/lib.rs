@@ -8,6 +8,7 @@ pub mod counts;
 pub mod face;
 pub mod lead;
 pub mod ledger;
+pub mod listen;
 pub mod seats;
 pub mod store;
 pub mod sweep;

@@ -1,17 +1,10 @@
 //! The seat service for runners in pods: over TLS, with the certificate that all replicas share.
 
-use std::{
-    net::{SocketAddr, TcpListener},
-    time::Duration,
-};
+use std::{net::TcpListener, time::Duration};
 
 use anyhow::{Context, Result};
 use axum::Router;
-use axum_server::{
-    Handle,
-    accept::NoDelayAcceptor,
-    tls_rustls::{RustlsAcceptor, RustlsConfig},
-};
+use axum_server::tls_rustls::RustlsConfig;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -20,11 +13,10 @@ use super::{
     certificate::Certificate,
     secret::{Contents, keep},
 };
+use crate::listen;
 
 /// How often it is looked whether the certificate is to be renewed, or was by another replica.
 const LOOK: Duration = Duration::from_hours(1);
-/// How long requests under way may take once the end was asked for.
-const GRACE: Duration = Duration::from_secs(10);
 
 const AUTHORITIES: &str = "ca.crt";
 const AUTHORITY_KEY: &str = "ca.key";
@@ -101,17 +93,9 @@ impl Tls {
     where
         S: Future<Output = ()> + Send + 'static,
     {
-        let acceptor = RustlsAcceptor::new(self.config.clone()).acceptor(NoDelayAcceptor::new());
-        let handle = Handle::<SocketAddr>::new();
-        let ended = handle.clone();
-        tokio::spawn(async move {
-            stop.await;
-            ended.graceful_shutdown(Some(GRACE));
-        });
+        let tls = Some(self.config.clone());
         async move {
-            let server = axum_server::from_tcp(listener).context("prepared the listener")?;
-            let server = server.acceptor(acceptor).handle(handle);
-            let over = server.serve(router.into_make_service()).await;
+            let over = listen::serve(listener, router, tls, stop).await;
             over.context("served the seat protocol")
         }
     }

@@ -31,15 +31,13 @@ mod secret;
 pub mod settings;
 
 use anyhow::{Context, Result, anyhow};
-use tokio::{
-    runtime::Runtime,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 pub use operator::{Places, Site, run};
 pub use pods::pods;
 
+use crate::listen::told_to_stop;
 use settings::{LogFormat, Settings};
 
 /// Runs a replica with these places until the process is told to stop.
@@ -80,17 +78,4 @@ fn log(settings: &Settings) -> Result<()> {
         LogFormat::Json => log.json().try_init(),
     };
     begun.map_err(|e| anyhow!("started the log: {e}"))
-}
-
-async fn told_to_stop() {
-    let (Ok(mut term), Ok(mut int)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
 }

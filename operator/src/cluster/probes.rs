@@ -7,6 +7,8 @@ use anyhow::{Context, Result};
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use tokio::sync::watch;
 
+use crate::listen;
+
 /// What a replica cannot serve without yet; it is ready when nothing is missing.
 pub type Missing = watch::Receiver<Option<&'static str>>;
 
@@ -35,11 +37,8 @@ pub async fn serve(
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener).context("prepared the listener")?;
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop)
-        .await
-        .context("served the probes")
+    let served = listen::serve(listener, router, None, stop).await;
+    served.context("served the probes")
 }
 
 #[cfg(test)]

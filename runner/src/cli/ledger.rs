@@ -4,9 +4,11 @@ use std::{fs, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use sandbox_elf::store::sqlite::SqliteLedger;
-use sandbox_operator::ledger::{Serving, serve};
+use sandbox_operator::{
+    ledger::{Serving, serve},
+    listen::told_to_stop,
+};
 use secrecy::SecretString;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Serves memory's ledger to those who share it.
 #[derive(clap::Args)]
@@ -47,16 +49,8 @@ impl Ledger {
             token,
             tls: self.tls_cert.zip(self.tls_key),
         };
-        let mut terminated = signal(SignalKind::terminate())?;
-        let mut interrupted = signal(SignalKind::interrupt())?;
-        let stop = async move {
-            tokio::select! {
-                _ = terminated.recv() => {}
-                _ = interrupted.recv() => {}
-            }
-        };
         eprintln!("serving memory's ledger on {address}");
-        let served = serve(Arc::new(ledger), serving, stop).await;
+        let served = serve(Arc::new(ledger), serving, told_to_stop()).await;
         served.context("served memory's ledger")?;
         Ok(ExitCode::SUCCESS)
     }

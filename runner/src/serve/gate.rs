@@ -8,9 +8,12 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use sandbox_operator::backend::container::{gate, own_container};
+use sandbox_operator::{
+    backend::container::{gate, own_container},
+    listen::told_to_stop,
+};
 
-use super::{logs, node::told_to_stop, sockets};
+use super::{logs, sockets};
 use crate::config::Sources;
 
 /// Between which sockets to stand.

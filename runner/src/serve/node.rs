@@ -25,15 +25,12 @@ use sandbox_operator::{
         rate::Bounds,
         seat::{SeatDoor, router},
     },
+    listen::told_to_stop,
     seats::files::FileSeats,
     sweep,
     watch::Watches,
 };
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-    task::JoinSet,
-};
+use tokio::{sync::watch, task::JoinSet};
 
 use super::{
     containers::{self, Containers},
@@ -393,17 +390,4 @@ async fn serve_seats(
         .with_graceful_shutdown(until)
         .await
         .context("served the seat protocol")
-}
-
-pub(super) async fn told_to_stop() {
-    let (Ok(mut term), Ok(mut int)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
 }

@@ -1,34 +1,23 @@
-//! Listens, plain or with TLS, and ends in good order. Decides which addresses may be listened on.
+//! The HTTP face as it is served: the end of its streams, and which addresses may be listened on.
 
 use std::{
     io,
     net::{SocketAddr, TcpListener},
     path::Path,
-    time::Duration,
 };
 
 use axum::{
     Router,
     http::{HeaderName, HeaderValue},
 };
-use axum_server::{
-    Handle,
-    accept::NoDelayAcceptor,
-    tls_rustls::{RustlsAcceptor, RustlsConfig},
-};
-use hyper_util::rt::TokioTimer;
 use tokio::sync::watch;
 use tower_http::set_header::SetRequestHeaderLayer;
 
 use super::{app::App, routes, session::SCHEME};
-use crate::face::{Services, mcp::Door};
-
-/// How long a client may take to send the head of its request.
-const HEAD_TIME: Duration = Duration::from_secs(10);
-/// Largest head of a request in bytes.
-const HEAD_SIZE: usize = 64 * 1024;
-/// How long answers under way may take once the end was asked for.
-const GRACE: Duration = Duration::from_secs(10);
+use crate::{
+    face::{Services, mcp::Door},
+    listen,
+};
 
 /// An address that is not listened on.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -90,11 +79,8 @@ impl Face {
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
-        let service = self.router.clone().into_make_service();
-        let server = axum_server::from_tcp(listener)?.acceptor(NoDelayAcceptor::new());
-        let mut server = server.handle(self.stopped_by(stop));
-        patience(server.http_builder());
-        server.serve(service).await
+        let router = self.router.clone();
+        listen::serve(listener, router, None, self.stopped_by(stop)).await
     }
 
     /// The same over TLS, with a certificate chain and its key in PEM.
@@ -107,43 +93,23 @@ impl Face {
         pem: (&Path, &Path),
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
-        // Somebody may have chosen a provider already; theirs is as good.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let config = RustlsConfig::from_pem_file(pem.0, pem.1).await?;
-        let acceptor = RustlsAcceptor::new(config).acceptor(NoDelayAcceptor::new());
+        let tls = listen::tls(pem).await?;
         let scheme = SetRequestHeaderLayer::overriding(
             HeaderName::from_static(SCHEME),
             HeaderValue::from_static("https"),
         );
-        let service = self.router.clone().layer(scheme).into_make_service();
-        let server = axum_server::from_tcp(listener)?.acceptor(acceptor);
-        let mut server = server.handle(self.stopped_by(stop));
-        patience(server.http_builder());
-        server.serve(service).await
+        let router = self.router.clone().layer(scheme);
+        listen::serve(listener, router, Some(tls), self.stopped_by(stop)).await
     }
 
     /// Ends the streams first: nobody would wait for them otherwise.
-    fn stopped_by(self, stop: impl Future<Output = ()> + Send + 'static) -> Handle<SocketAddr> {
-        let handle = Handle::new();
-        let ended = handle.clone();
-        tokio::spawn(async move {
-            stop.await;
-            self.closing.send_replace(true);
-            if let Some(mcp) = &self.mcp {
-                mcp.close();
-            }
-            ended.graceful_shutdown(Some(GRACE));
-            // The streams look at the sender, so it stays until nobody listens.
-            self.closing.closed().await;
-        });
-        handle
+    async fn stopped_by(self, stop: impl Future<Output = ()> + Send + 'static) {
+        stop.await;
+        self.closing.send_replace(true);
+        if let Some(mcp) = &self.mcp {
+            mcp.close();
+        }
+        // The streams look at the sender, so it stays until nobody listens.
+        tokio::spawn(async move { self.closing.closed().await });
     }
-}
-
-fn patience(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {
-    let mut http1 = builder.http1();
-    http1
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
-        .max_buf_size(HEAD_SIZE);
 }
