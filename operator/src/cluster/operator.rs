@@ -160,6 +160,8 @@ fn host() -> String {
 pub(super) struct Jobs {
     pub(super) objects: Arc<Objects>,
     pub(super) ports: Ports,
+    /// The seats as the reconciler reads them, whose every decision is a conditional write.
+    pub(super) leaders_seats: Arc<dyn Seats>,
     pub(super) events: Events,
     pub(super) waker: Waker,
     pub(super) calls: mpsc::UnboundedReceiver<Uid>,
@@ -185,7 +187,9 @@ impl Jobs {
         let bell = store.bell();
         let (waker, calls) = Waker::new();
         let files = files(settings)?;
-        let seats: Arc<dyn Seats> = Arc::new(KubeSeats::new(objects.clone(), LEASE, files.clone()));
+        let seats = || KubeSeats::new(objects.clone(), LEASE, files.clone());
+        let leaders_seats: Arc<dyn Seats> = Arc::new(seats().trusting_memory());
+        let seats: Arc<dyn Seats> = Arc::new(seats());
         let site = Site {
             settings,
             client: way.client.clone(),
@@ -203,6 +207,7 @@ impl Jobs {
         Ok(Self {
             objects,
             ports,
+            leaders_seats,
             events,
             waker,
             calls,

@@ -7,6 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use sandbox_core::{
     Uid,
     plan::{Limits, REMOVE_WITHIN, Sites},
+    reconcile::Ports,
     spec::BackendName,
 };
 use sandbox_elf::Elf;
@@ -90,6 +91,7 @@ impl Replica {
         probed.await.context("the probes panicked")??;
         rest.into_iter().fold(first, Result::and)
     }
+
     fn limits(&self) -> Limits {
         let jobs = &self.settings.jobs;
         Limits {
@@ -161,7 +163,10 @@ impl Replica {
         let election = Election::new(self.way.config.clone(), place, me, lead.terms()?)?;
         let leader = Arc::new(Leader {
             objects: self.jobs.objects.clone(),
-            ports: self.jobs.ports.clone(),
+            ports: Ports {
+                seats: self.jobs.leaders_seats.clone(),
+                ..self.jobs.ports.clone()
+            },
             limits: self.limits(),
             concurrency: self.settings.jobs.concurrency.into(),
             switch: switch.clone(),
