@@ -17,7 +17,7 @@ pub const CONTAINER: &str = "runner";
 /// Where things stand inside. The runner is told by its arguments and its environment.
 pub mod inside {
     /// The folder of the seat and of what goes with the pod.
-    pub const DATA: &str = "/work";
+    pub const DATA: &str = "/sandbox";
     /// Tenants' files, of which only its tenant's are there.
     pub const WORKSPACE: &str = "/workspace";
     /// A home that goes with the pod.

@@ -108,6 +108,7 @@ impl PodBackend {
         self.waits.forget(seat);
         let Some(found) = self.there(seat).await? else {
             if let Some(Entry::Gone(found)) = self.cache.get(seat) {
+                self.lock_asked().remove(&found.uid);
                 self.cache.reaped(seat, found);
             }
             return Ok(());
