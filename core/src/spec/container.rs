@@ -4,6 +4,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rules;
+
 /// How a job runs in a container.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -40,13 +42,11 @@ pub enum Network {
 pub struct ContainerResources {
     /// Processors: `2`, `0.5` or `500m`. At most 2 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,4}([.][0-9]{1,3})?|[0-9]{1,7}m)$') && self.matches('[1-9]')").message("cpu must be more than 0 and like 2, 0.5 or 500m"))]
+    #[schemars(transform = rules::processors)]
     pub cpu: Option<String>,
     /// Memory: `512Mi` or `2Gi`. `2Gi` when absent; at least `16Mi`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 3, max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([1-9][0-9]{2,8}|[2-9][0-9]|1[6-9])Mi$|^[1-9][0-9]{0,5}Gi$')").message("memory must be like 512Mi or 2Gi, and at least 16Mi"))]
+    #[schemars(transform = rules::memory)]
     pub memory: Option<String>,
     /// Processes and threads; 1024 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

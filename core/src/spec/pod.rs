@@ -84,13 +84,11 @@ pub struct PodResources {
 pub struct Quantities {
     /// Processors: `2`, `0.5` or `500m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,4}([.][0-9]{1,3})?|[0-9]{1,7}m)$') && self.matches('[1-9]')").message("cpu must be more than 0 and like 2, 0.5 or 500m"))]
+    #[schemars(transform = rules::processors)]
     pub cpu: Option<String>,
     /// Memory: `512Mi` or `2Gi`; at least `16Mi`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 3, max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([1-9][0-9]{2,8}|[2-9][0-9]|1[6-9])Mi$|^[1-9][0-9]{0,5}Gi$')").message("memory must be like 512Mi or 2Gi, and at least 16Mi"))]
+    #[schemars(transform = rules::memory)]
     pub memory: Option<String>,
     /// Room on the node's own disk: `500Mi` or `10Gi`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

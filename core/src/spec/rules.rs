@@ -161,6 +161,23 @@ pub(super) fn key(schema: &mut Schema) {
     );
 }
 
+/// Processors, as Kubernetes writes them.
+pub(super) fn processors(schema: &mut Schema) {
+    bounded(schema, 1, 16);
+    let rule =
+        "self.matches('^([0-9]{1,4}([.][0-9]{1,3})?|[0-9]{1,7}m)$') && self.matches('[1-9]')";
+    let message = "cpu must be more than 0 and like 2, 0.5 or 500m";
+    add(schema, Rule::new(rule).message(message));
+}
+
+/// Memory, of which a runner needs a little.
+pub(super) fn memory(schema: &mut Schema) {
+    bounded(schema, 3, 16);
+    let rule = "self.matches('^([1-9][0-9]{2,8}|[2-9][0-9]|1[6-9])Mi$|^[1-9][0-9]{0,5}Gi$')";
+    let message = "memory must be like 512Mi or 2Gi, and at least 16Mi";
+    add(schema, Rule::new(rule).message(message));
+}
+
 /// Room on a disk.
 pub(super) fn size(name: &'static str) -> impl Fn(&mut Schema) {
     move |schema| {
