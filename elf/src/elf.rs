@@ -17,12 +17,12 @@ use tokio::sync::{MappedMutexGuard, Mutex as AsyncMutex, MutexGuard, Semaphore};
 
 use crate::{
     ElfError,
-    entry::{Entry, Row, VERSION},
+    entry::{Entry, Row},
     live::{self, Live, gap},
     rows,
     state::State,
     store::{
-        Kept, Ledger, LedgerError,
+        Kept, Ledger, LedgerError, known,
         sqlite::{OpenError, SqliteLedger},
     },
 };
@@ -213,7 +213,7 @@ impl Inner {
     async fn catch_up(&self, live: &mut Live, tenant: &Tenant) -> Kept<()> {
         loop {
             let rows = self.ledger.log(tenant, live.state.head, LOG_PAGE).await?;
-            rows.iter().try_for_each(known)?;
+            rows.iter().try_for_each(|row| known(row.v))?;
             live.follow(&rows)?;
             if rows.len() < LOG_PAGE as usize {
                 return Ok(());
@@ -229,7 +229,7 @@ impl Inner {
         // Items do not tell who wrote them; the log's last entry does.
         if let Some(before) = head.checked_sub(1) {
             let last = self.ledger.log(tenant, before, 1).await?;
-            last.iter().try_for_each(known)?;
+            last.iter().try_for_each(|row| known(row.v))?;
         }
         let taken = pieces.taken();
         let saved = live::key(&taken.others);
@@ -247,7 +247,7 @@ impl Inner {
         loop {
             let rows = self.ledger.log(tenant, state.head, LOG_PAGE).await?;
             for row in &rows {
-                known(row)?;
+                known(row.v)?;
                 if row.seq != state.head + 1 {
                     return Err(gap(state.head, row.seq));
                 }
@@ -258,17 +258,6 @@ impl Inner {
             }
         }
     }
-}
-
-/// An entry of a newer release means something that this one does not know.
-fn known(row: &Row) -> Kept<()> {
-    if row.v <= VERSION {
-        return Ok(());
-    }
-    Err(LedgerError::Unreadable(format!(
-        "read memory's log: entry {} has version {}, this program knows {VERSION}; use the newer release",
-        row.seq, row.v
-    )))
 }
 
 /// Makes ready what nobody who asks has to wait for, a little at a time, so that whoever comes meanwhile

@@ -229,17 +229,22 @@ fn row(body: &str) -> Kept<Row> {
     struct Version {
         v: u32,
     }
-    let unreadable =
-        |e: serde_json::Error| LedgerError::Unreadable(format!("read memory's log: {e}"));
+    let unreadable = |e: serde_json::Error| {
+        LedgerError::Unreadable(format!("read memory's log: {e}; restore it from a backup"))
+    };
     let seen: Version = serde_json::from_str(body).map_err(unreadable)?;
-    if seen.v > VERSION {
-        let text = format!(
-            "read memory's log: it has version {}, this program knows {VERSION}; use the newer release",
-            seen.v
-        );
-        return Err(LedgerError::Unreadable(text));
-    }
+    known(seen.v)?;
     serde_json::from_str(body).map_err(unreadable)
+}
+
+/// Whether an entry of this version says something that this release understands.
+pub(crate) fn known(version: u32) -> Kept<()> {
+    if version <= VERSION {
+        return Ok(());
+    }
+    Err(LedgerError::Unreadable(format!(
+        "read memory's log: it has version {version}, this program knows {VERSION}; use the newer release"
+    )))
 }
 
 /// A ledger with its word.

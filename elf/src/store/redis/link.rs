@@ -72,6 +72,14 @@ impl Link {
     /// # Errors
     /// The server cannot be reached or is not fit; the text says what to change.
     pub async fn open(settings: &RedisSettings) -> Result<Self, LinkError> {
+        let prefix = &settings.prefix;
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if !prefix.chars().all(plain) {
+            let text = format!(
+                "opened Redis: the prefix {prefix:?} has other signs than letters, digits and dashes"
+            );
+            return Err(LinkError::Refused(text));
+        }
         let client = client(settings)?;
         let new_line = || Line::new(&client).map_err(|e| failed("connected to Redis", &e));
         let waiting = match settings.replicas {
@@ -82,7 +90,7 @@ impl Link {
             line: new_line()?,
             waiting: (0..waiting).map(|_| new_line()).collect::<Result<_, _>>()?,
             turn: Arc::default(),
-            prefix: format!("{{{}}}", settings.prefix).into(),
+            prefix: format!("{{{prefix}}}").into(),
             replicas: settings.replicas,
             client,
         };

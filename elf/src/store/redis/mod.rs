@@ -19,7 +19,7 @@ use sandbox_core::Tenant;
 use tokio::sync::{mpsc, oneshot};
 
 use self::link::{Link, LinkError};
-use super::{Appending, Commit, Item, Kept, Kind, Ledger, LedgerError, Put, Snapshot};
+use super::{Appending, Commit, Item, Kept, Kind, Ledger, LedgerError, Put, Snapshot, row};
 use crate::entry::Row;
 
 /// Logs and items of all tenants.
@@ -158,7 +158,7 @@ impl Ledger for RedisLedger {
         let rows = found.ids.iter().map(|entry| {
             let text: Option<String> = entry.get("r");
             let text = text.ok_or_else(|| unreadable("an entry"))?;
-            serde_json::from_str(&text).map_err(|_| unreadable("an entry"))
+            row(&text)
         });
         rows.collect()
     }
