@@ -284,7 +284,8 @@ pub type Variables = std::sync::Arc<[EnvVar]>;
 /// Where the shared memory is.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ElfSettings {
-    /// redis://…, rediss://… or unix://…; or memory, which is this replica's own and gone when it ends
+    /// redis://…, rediss://… or unix://…; https://… of a `sandbox ledger`; or memory, which is this replica's own and
+    /// gone when it ends
     #[arg(
         long,
         value_name = "URL",
@@ -292,6 +293,12 @@ pub struct ElfSettings {
         env = "SANDBOX_ELF"
     )]
     pub elf: String,
+    /// A file with the token of `sandbox ledger`
+    #[arg(long, value_name = "FILE", env = "SANDBOX_LEDGER_TOKEN_FILE")]
+    pub ledger_token_file: Option<PathBuf>,
+    /// A file with certificates that the one of `sandbox ledger` is checked against
+    #[arg(long, value_name = "FILE", env = "SANDBOX_LEDGER_CA_FILE")]
+    pub ledger_ca_file: Option<PathBuf>,
     /// A file with the password of Redis
     #[arg(long, value_name = "FILE", env = "SANDBOX_REDIS_PASSWORD_FILE")]
     pub redis_password_file: Option<PathBuf>,

@@ -45,7 +45,12 @@ fn every_argument_of_the_chart_is_a_flag_of_the_program() {
         "pods.env[0].name=ANTHROPIC_BASE_URL,pods.env[0].value=http://models",
     ];
     let file = [&most[..], &["api.auth.existingSecret=k"]].concat();
-    let all: [&[&str]; 3] = [&[], &most, &file];
+    let ledger = [
+        "elf.url=https://ledger:8300",
+        "elf.ledger.tokenSecret.name=t",
+        "elf.ledger.caSecret.name=c",
+    ];
+    let all: [&[&str]; 4] = [&[], &most, &file, &ledger];
     for values in all {
         for arg in args(&container(values)) {
             let flag = arg.split('=').next().unwrap();
