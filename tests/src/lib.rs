@@ -16,6 +16,7 @@ pub mod flow;
 pub mod hands;
 pub mod helm;
 pub mod ledger;
+pub mod made;
 pub mod model_server;
 pub mod node;
 pub mod operator;

@@ -112,14 +112,6 @@ pub fn redis(config: &ServeConfig) -> Result<Option<RedisSettings>> {
         .transpose();
     let password = password.context("read SANDBOX_REDIS_PASSWORD_FILE: it is not UTF-8")?;
     let prefix = sources.get("SANDBOX_REDIS_PREFIX").unwrap_or("sandbox");
-    if !prefix
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || c == '-')
-    {
-        bail!(
-            "read SANDBOX_REDIS_PREFIX: {prefix:?} has other signs than letters, digits and dashes"
-        );
-    }
     Ok(Some(RedisSettings {
         url: url.to_owned(),
         password: password.map(|text| text.trim_end().to_owned()),

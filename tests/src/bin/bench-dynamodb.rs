@@ -15,14 +15,9 @@ use sandbox_core::{
 use sandbox_elf::{
     Elf, RuleKind,
     entry::{Entry, Row, RuleAdded, Source, VERSION},
-    rows,
-    state::State,
-    store::{
-        Commit, Ledger,
-        dynamodb::{DynamoLedger, DynamoSettings},
-    },
+    store::dynamodb::{DynamoLedger, DynamoSettings},
 };
-use sandbox_tests::dynamodb::DynamoServer;
+use sandbox_tests::{dynamodb::DynamoServer, made::fill};
 use uuid::Uuid;
 
 /// Measures a cold start of memory on `DynamoDB` Local
@@ -48,7 +43,7 @@ async fn main() -> Result<()> {
             ..server.table().await?
         };
         let ledger = DynamoLedger::open(&with).await?;
-        write(&ledger, rules).await?;
+        fill(&ledger, (rules, AT_ONCE), row).await?;
         ledger.rest().await;
         let kept = ledger.keep_snapshot(&Tenant::default_tenant()).await;
         kept.map_err(Error::msg)?;
@@ -58,24 +53,6 @@ async fn main() -> Result<()> {
         };
         cold(rules, "with a snapshot", &with).await?;
         cold(rules, "the table alone", &without).await?;
-    }
-    Ok(())
-}
-
-async fn write(ledger: &dyn Ledger, rules: u64) -> Result<()> {
-    let (tenant, mut state) = (Tenant::default_tenant(), State::default());
-    while state.head < rules {
-        let expected = state.head;
-        let last = (expected + AT_ONCE).min(rules);
-        let rows: Vec<Row> = (expected + 1..=last).map(row).collect();
-        let puts = rows::apply(&mut state, &rows)?;
-        let commit = Commit {
-            expected,
-            rows,
-            puts,
-            ..Commit::default()
-        };
-        ledger.append(&tenant, commit).await?;
     }
     Ok(())
 }

@@ -9,10 +9,9 @@ use sandbox_core::{Seat, Tenant, port::RecallQuery};
 use sandbox_elf::{
     RuleKind,
     entry::{Entry, Row, RuleAdded, Source, SourceKind, VERSION},
-    rows,
-    state::State,
     store::{Commit, Ledger, Put, memory::MemoryLedger, sqlite::SqliteLedger},
 };
+use sandbox_tests::made::fill;
 use uuid::Uuid;
 
 /// Rules of one commit.
@@ -25,29 +24,14 @@ const VOCABULARY: u64 = 4_000;
 /// Writes a memory of so many rules.
 pub async fn file(path: &Path, rules: u64) -> Result<()> {
     let ledger = SqliteLedger::open(path)?;
-    let (tenant, mut state) = (Tenant::default_tenant(), State::default());
     let mut chance = 1_u64;
-    while state.head < rules {
-        let expected = state.head;
-        let last = (expected + AT_ONCE).min(rules);
-        let rows: Vec<Row> = (expected + 1..=last)
-            .map(|seq| Row {
-                v: VERSION,
-                seq,
-                at: Timestamp::UNIX_EPOCH,
-                entry: rule(seq, &mut chance),
-            })
-            .collect();
-        let puts = rows::apply(&mut state, &rows)?;
-        let commit = Commit {
-            expected,
-            rows,
-            puts,
-            ..Commit::default()
-        };
-        ledger.append(&tenant, commit).await?;
-    }
-    Ok(())
+    fill(&ledger, (rules, AT_ONCE), |seq| Row {
+        v: VERSION,
+        seq,
+        at: Timestamp::UNIX_EPOCH,
+        entry: rule(seq, &mut chance),
+    })
+    .await
 }
 
 /// The same in the process's own memory.
