@@ -67,7 +67,7 @@ fn a_pod_is_its_seats_and_its_jobs() {
     let words = pod["spec"]["containers"][0]["args"].as_array().unwrap();
     let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
     let wanted = format!(
-        "exec --seat {SEAT} --data-dir /work --instance pod --door https://operator.sandbox.svc:8443"
+        "exec --seat {SEAT} --data-dir /sandbox --instance pod --door https://operator.sandbox.svc:8443"
     );
     assert_eq!(words.join(" "), wanted);
 }
