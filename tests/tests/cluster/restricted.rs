@@ -8,7 +8,7 @@ async fn a_namespace_that_enforces_the_restricted_standard_takes_our_pods() {
     let pods = Pods::new(
         "say user $(id -u); touch /root-is-open 2>/dev/null && say open; \
          [ -e /var/run/secrets/kubernetes.io ] && say account; \
-         for at in /work /tmp /home/sandbox /secrets; do touch $at/x && say writes $at; done; \
+         for at in /sandbox /tmp /home/sandbox /secrets; do touch $at/x && say writes $at; done; \
          say tokens $(ls /var/run/sandbox); say up; exec sleep 600",
     )
     .await;
@@ -22,6 +22,6 @@ async fn a_namespace_that_enforces_the_restricted_standard_takes_our_pods() {
     let brief = pods.launch(&json!({})).await;
     pods.up(&brief.seat).await;
     let said = std::fs::read_to_string(pods.file(&format!("said-{}-1", brief.seat.uid))).unwrap();
-    let wanted = "user 10001\nwrites /work\nwrites /tmp\nwrites /home/sandbox\nwrites /secrets\ntokens token\nup\n";
+    let wanted = "user 10001\nwrites /sandbox\nwrites /tmp\nwrites /home/sandbox\nwrites /secrets\ntokens token\nup\n";
     assert_eq!(said, wanted);
 }
