@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::exec::door::DoorSettings;
+use crate::{exec::door::DoorSettings, kind::checks::Checks};
 
 const FILE: &str = "runner.json";
 
@@ -32,6 +32,8 @@ pub struct Settings {
     pub model_key_file: Option<PathBuf>,
     /// A file of prices that goes before the program's own.
     pub prices_file: Option<PathBuf>,
+    /// How what farms made is judged.
+    pub checks: Checks,
     /// The dbt program and its leading arguments.
     pub dbt_command: Vec<String>,
     /// The terminal agent's program and its leading arguments.

@@ -64,8 +64,14 @@ impl Known {
 
 /// Ends every process of this seat but ourselves. Says whether none is left.
 pub async fn end_seat(seat: &str) -> bool {
+    end_all(&format!("{SEAT_VARIABLE}={seat}")).await
+}
+
+/// Ends every process that carries this variable with this value, `NAME=VALUE`, but ourselves. Says
+/// whether none is left.
+pub async fn end_all(mark: &str) -> bool {
     for _ in 0..ROUNDS {
-        let all = of_seat(seat);
+        let all = carriers(mark);
         if all.is_empty() {
             return true;
         }
@@ -76,31 +82,30 @@ pub async fn end_seat(seat: &str) -> bool {
             process.over_within(PATIENCE).await;
         }
     }
-    of_seat(seat).is_empty()
+    carriers(mark).is_empty()
 }
 
-/// The running processes that carry this seat's variable, ourselves left out.
-pub fn of_seat(seat: &str) -> Vec<Known> {
+/// The running processes that carry this variable, ourselves left out.
+pub fn carriers(mark: &str) -> Vec<Known> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
     let names = entries.filter_map(|e| e.ok()?.file_name().to_str()?.parse::<u32>().ok());
     let others = names.filter(|pid| *pid != std::process::id());
     others
-        .filter(|pid| carries(*pid, seat))
+        .filter(|pid| carries(*pid, mark))
         .filter_map(Known::of)
         .collect()
 }
 
-fn carries(pid: u32, seat: &str) -> bool {
+fn carries(pid: u32, mark: &str) -> bool {
     let mut bytes = Vec::new();
     let Ok(file) = File::open(format!("/proc/{pid}/environ")) else {
         return false;
     };
     // A process that ends meanwhile has nothing to read.
     let _ = file.take(ENVIRONMENT).read_to_end(&mut bytes);
-    let wanted = format!("{SEAT_VARIABLE}={seat}");
-    bytes.split(|b| *b == 0).any(|v| v == wanted.as_bytes())
+    bytes.split(|b| *b == 0).any(|v| v == mark.as_bytes())
 }
 
 #[cfg(test)]
@@ -124,10 +129,11 @@ mod tests {
             uuid::Uuid::new_v4().to_string(),
         );
         let (mut first, mut second, mut stranger) = (begin(&mine), begin(&mine), begin(&other));
-        let mut seen = of_seat(&mine).len();
+        let mark = format!("{SEAT_VARIABLE}={mine}");
+        let mut seen = carriers(&mark).len();
         while seen < 2 {
             tokio::task::yield_now().await;
-            seen = of_seat(&mine).len();
+            seen = carriers(&mark).len();
         }
         assert!(end_seat(&mine).await);
         assert!(first.wait().is_ok() && second.wait().is_ok());

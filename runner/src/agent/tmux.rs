@@ -373,12 +373,12 @@ fn word(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::process::{end_seat, of_seat};
+    use crate::agent::process::{SEAT_VARIABLE, carriers, end_seat};
 
     /// A server of a test's own. Ends with it, also when the test fails.
     impl Drop for Rig {
         fn drop(&mut self) {
-            for process in of_seat(&self.seat) {
+            for process in carriers(&format!("{SEAT_VARIABLE}={}", self.seat)) {
                 process.signal(Signal::KILL);
             }
         }

@@ -47,6 +47,7 @@ settings! {
     "SANDBOX_AGENT_LOGIN": "true lets terminal agents use the login of your own claude, without what could renew it. Default false.";
     "SANDBOX_AGENT_LOGIN_FILE": "Where that login stands. Default .credentials.json in $CLAUDE_CONFIG_DIR or ~/.claude.";
     "SANDBOX_AGENT_LOGIN_RENEW": "A command that makes your own claude renew its login, such as claude -p ok. Default none: you do.";
+    "SANDBOX_CHECKS_FILE": "The checks by which a farm's work is judged, by stack, in the form of runner/data/checks.toml. Default none.";
     "SANDBOX_FILE_URLS": "true lets jobs clone repositories of this machine by file://. Default false.";
     "SANDBOX_CLONE_LIMIT": "Largest clone in bytes. Default 4294967296.";
     "SANDBOX_GIT_TIMEOUT": "How long one clone, fetch or push may take, in seconds. Default 1800.";

@@ -74,21 +74,9 @@ impl Branch {
         room: &Path,
         theirs: String,
     ) -> Result<(), GitError> {
-        let what = "make a worktree to land in";
-        let turn = repo.turn(what).await?;
-        let made = repo.call(what);
-        let made = made.args(["worktree", "add", "--quiet", "--detach", "--"]);
-        made.args([room.as_os_str(), self.tip.as_ref()])
-            .text()
-            .await?;
-        drop(turn);
+        repo.add_checkout(room, &self.tip).await?;
         let new = self.rebased(repo, room, &theirs).await;
-        let what = "remove the worktree to land in";
-        let turn = repo.turn(what).await?;
-        let call = repo.call(what);
-        let call = call.args(["worktree", "remove", "--force", "--"]);
-        call.args([room.as_os_str()]).text().await?;
-        drop(turn);
+        repo.remove_checkout(room).await?;
         let new = new?;
         if !self.swap(repo, &new).await? {
             return Err(bad(&self.name, "somebody else moved it here meanwhile"));

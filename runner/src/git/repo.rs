@@ -272,6 +272,33 @@ impl Repo {
             .map(drop)
     }
 
+    /// Makes a worktree on no branch, at this commit.
+    ///
+    /// # Errors
+    /// Git says no, or the disk does.
+    pub async fn add_checkout(&self, at: &Path, commit: &str) -> Result<(), GitError> {
+        let what = "make a checkout";
+        let _turn = self.turn(what).await?;
+        let call = self.call(what);
+        let call = call.args(["worktree", "add", "--quiet", "--detach", "--"]);
+        call.args([at.as_os_str(), commit.as_ref()])
+            .text()
+            .await
+            .map(drop)
+    }
+
+    /// Takes such a worktree away.
+    ///
+    /// # Errors
+    /// Git says no; it stays then.
+    pub async fn remove_checkout(&self, at: &Path) -> Result<(), GitError> {
+        let what = "remove a checkout";
+        let _turn = self.turn(what).await?;
+        let call = self.call(what);
+        let call = call.args(["worktree", "remove", "--force", "--"]);
+        call.args([at.as_os_str()]).text().await.map(drop)
+    }
+
     /// Gives up a rebase, merge or cherry-pick that was left in the middle: what it left in the
     /// files is half of something. Mostly there is none, and git says so.
     pub async fn give_up_unfinished(&self, worktree: &Path) {

@@ -3,6 +3,7 @@
 mod agent_farm;
 mod analytics;
 mod ask;
+pub mod checks;
 mod claude_chat;
 mod dbt_run;
 mod echo;

@@ -41,6 +41,7 @@ use super::{
 };
 use crate::{
     config::{ServeConfig, agent_login_file, number, pairs, switch},
+    kind::checks::Checks,
     model::price::Prices,
     settings::Settings,
 };
@@ -113,8 +114,10 @@ fn settings(config: &ServeConfig, socket: &Path) -> Result<Settings> {
     if let Some(file) = &prices_file {
         Prices::with(file).map_err(anyhow::Error::msg)?;
     }
+    let checks = path("SANDBOX_CHECKS_FILE")?.map_or(Ok(Checks::default()), |f| Checks::read(&f));
     Ok(Settings {
         prices_file,
+        checks: checks.map_err(anyhow::Error::msg)?,
         workspace_root: config.workspace_root.clone(),
         artifacts_root: config.data_dir.join("artifacts"),
         socket: socket.to_owned(),

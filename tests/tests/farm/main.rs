@@ -6,6 +6,7 @@
     reason = "a test says by panicking that it failed"
 )]
 
+mod checks;
 mod doctor;
 mod ending;
 mod landing;

@@ -189,9 +189,7 @@ impl Crew {
         if let Err(e) = self.terminals.end().await {
             work.log.line(&e.to_string());
         }
-        if !end_seat(&self.seat).await {
-            work.log.line("something that the agents began still runs");
-        }
+        self.end_remains(work).await;
         for (member, state) in self.members.iter_mut().zip(states) {
             member.watch.read();
             // That we ended it is not what became of it.
@@ -200,6 +198,14 @@ impl Crew {
             forget(&member.desk);
         }
         self.publish(work);
+    }
+
+    /// Ends what was begun for the seat and still runs.
+    pub(super) async fn end_remains(&self, work: &Work) {
+        if !end_seat(&self.seat).await {
+            work.log
+                .line("something that was begun for the farm still runs");
+        }
     }
 }
 

@@ -7,12 +7,14 @@
 //! | `member` | one agent |
 //! | `crew`, `start` | all of them: started, watched, ended |
 //! | `landing` | their commits onto one branch |
+//! | `judge` | the server's checks, before and after |
 //! | `result` | what the job gives |
 //!
 //! The farm ends when every agent's turn is over, or when the work is to end. Its agents and all
 //! that they began end with it, however it ends. Leases, problem lists and restarts are not here.
 
 mod crew;
+mod judge;
 mod landing;
 mod member;
 mod prompt;
@@ -28,8 +30,12 @@ use sandbox_core::{
     spec::{AgentFarmSpec, project},
 };
 
-use super::{Done, Kind, Work};
+use super::{
+    Done, Kind, Work,
+    checks::{Ran, Verdict},
+};
 use crew::Crew;
+use judge::Judge;
 use landing::Landed;
 use result::Told;
 use workspace::Workspace;
@@ -56,23 +62,28 @@ impl Kind for AgentFarm {
         let spec = spec(work)?;
         let mut crew = Crew::new(work, spec)?;
         let mut workspace = unless_stopped(work, Workspace::prepare(work, spec)).await?;
-        let went = farm(work, spec, &mut workspace, &mut crew).await;
+        let judge = Judge::new(work, spec, &workspace)?;
+        let went = farm(work, spec, (&mut workspace, &judge), &mut crew).await;
         // Before anything else is said: nothing of the farm may go on.
         crew.end(work).await;
-        let landed = match went {
-            Ok(landed) => landed,
+        judge.tidy(work).await;
+        let (landed, before) = match went {
+            Ok(went) => went,
             Err(failure) if crew.members.is_empty() => {
                 workspace.tidy(work).await;
                 return Err(failure);
             }
-            Err(failure) => Landed::not(failure),
+            Err(failure) => (Landed::not(failure), judge.unknown()),
         };
         keep_rest(work, &workspace, &crew).await;
+        let verdicts = judged(work, &judge, (&workspace, &crew), before).await;
         let told = Told {
             work,
             workspace: &workspace,
             crew: &crew,
             landed: &landed,
+            verdicts: &verdicts,
+            note: judge.note.as_deref(),
             began,
         };
         told.done().await
@@ -100,8 +111,22 @@ fn spec(work: &Work) -> Result<&AgentFarmSpec, Failure> {
     Ok(spec)
 }
 
-/// Everything between the workspace and the end of the agents.
+/// Everything between the workspace and the end of the agents. How it was before is looked at while
+/// they work; its processes end with theirs.
 async fn farm(
+    work: &Work,
+    spec: &AgentFarmSpec,
+    (workspace, judge): (&mut Workspace, &Judge),
+    crew: &mut Crew,
+) -> Result<(Landed, Vec<Ran>), Failure> {
+    let before = async { Ok(judge.before(work).await) };
+    tokio::try_join!(
+        agents(work, spec, workspace, crew),
+        unless_stopped(work, before)
+    )
+}
+
+async fn agents(
     work: &Work,
     spec: &AgentFarmSpec,
     workspace: &mut Workspace,
@@ -124,6 +149,25 @@ async fn unless_stopped<T>(
             Err(Failure::new(FailureClass::Preempted, text))
         }
     }
+}
+
+/// What the server's checks say of what the agents made. Nothing of them goes on afterwards.
+async fn judged(
+    work: &Work,
+    judge: &Judge,
+    (workspace, crew): (&Workspace, &Crew),
+    before: Vec<Ran>,
+) -> Vec<Verdict> {
+    let verdicts = match judge::ends(workspace, crew).await {
+        Ok(ends) => judge.verdicts(work, &ends, before).await,
+        Err(e) => {
+            work.log.line(&format!("nothing is checked: {e}"));
+            Vec::new()
+        }
+    };
+    crew.end_remains(work).await;
+    judge.tidy(work).await;
+    verdicts
 }
 
 /// What agents left uncommitted goes onto their own branches: nothing that was paid for is lost.

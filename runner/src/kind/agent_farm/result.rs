@@ -8,7 +8,11 @@ use super::{Done, Work, crew::Crew, landing::Landed, member::Member, workspace::
 use crate::{
     agent::{state::AgentState, tmux::SESSION},
     git::Stat,
-    kind::{echo::naive, lessons::learned},
+    kind::{
+        checks::{Verdict, grade, rejected},
+        echo::naive,
+        lessons::learned,
+    },
 };
 
 /// Most commits that stand in the result; the count tells of all.
@@ -20,6 +24,10 @@ pub(super) struct Told<'a> {
     pub(super) workspace: &'a Workspace,
     pub(super) crew: &'a Crew,
     pub(super) landed: &'a Landed,
+    /// What the server's checks say.
+    pub(super) verdicts: &'a [Verdict],
+    /// Why they say nothing, where somebody might expect it.
+    pub(super) note: Option<&'a str>,
     pub(super) began: Timestamp,
 }
 
@@ -35,13 +43,14 @@ impl Told<'_> {
             .await
             .map_err(|e| e.failure())?;
         let failure = self.landed.failure.clone().or_else(|| self.failure());
+        let failure = failure.or_else(|| rejected(self.verdicts));
         let result = self.result(&stat, failure.as_ref());
         self.tidy().await;
         Ok(Done {
             result,
             files: stat.files.into_iter().map(|f| f.path).collect(),
             lessons: self.lessons(),
-            grade: self.grade(),
+            grade: grade(self.share_done(), self.verdicts),
             failure,
         })
     }
@@ -67,9 +76,13 @@ impl Told<'_> {
             "commits": self.commits(),
             "diff_stat": {"files": stat.files.len(), "insertions": insertions, "deletions": deletions},
             "agents": members.iter().map(Member::told).collect::<Vec<_>>(),
+            "checks": self.verdicts.iter().map(checked).collect::<Vec<_>>(),
             "cost": usage.usd,
             "tokens": usage.tokens(),
         });
+        if let Some(note) = self.note {
+            result["checks_note"] = json!(note);
+        }
         if let Some(failure) = failure {
             result["error"] = json!(failure.message);
         }
@@ -103,7 +116,7 @@ impl Told<'_> {
     }
 
     /// The share of agents that are done.
-    fn grade(&self) -> Option<f64> {
+    fn share_done(&self) -> Option<f64> {
         let (done, all) = (self.count(Member::is_done), self.crew.members.len());
         let (done, all) = (u32::try_from(done).ok()?, u32::try_from(all).ok()?);
         (all > 0).then(|| f64::from(done) / f64::from(all))
@@ -142,6 +155,20 @@ impl Told<'_> {
         }
         self.workspace.tidy(self.work).await;
     }
+}
+
+/// A check as the result tells it.
+fn checked(verdict: &Verdict) -> Value {
+    let mut told = json!({
+        "name": verdict.name,
+        "before": verdict.before,
+        "after": verdict.after,
+        "seconds": (verdict.seconds * 1000.0).round() / 1000.0,
+    });
+    if let Some(said) = &verdict.said {
+        told["said"] = json!(said);
+    }
+    told
 }
 
 /// The word of the old API.

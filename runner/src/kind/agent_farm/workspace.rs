@@ -100,12 +100,17 @@ impl Workspace {
         })
     }
 
+    /// A place of this attempt in the job's own folder.
+    pub(super) fn beside(&self, name: &str) -> PathBuf {
+        self.folder.join(numbered(name, self.attempt))
+    }
+
     /// Makes the worktree of an agent, at the commit all begin from.
     ///
     /// # Errors
     /// Git says no, or the disk does.
     pub(super) async fn worktree(&self, agent: &str) -> Result<Worktree, Failure> {
-        let path = self.folder.join(numbered(agent, self.attempt));
+        let path = self.beside(agent);
         // Not beneath `farm/`: a branch cannot be both a name and the folder of others.
         let branch = format!("farm-agents/{}/{agent}", self.mark);
         let made = self.repo.add_worktree(&path, &branch, &self.base).await;
@@ -118,7 +123,7 @@ impl Workspace {
     /// # Errors
     /// The remote says no, or cannot be asked.
     pub(super) async fn push(&mut self) -> Result<(), GitError> {
-        let room = self.folder.join(numbered("landing", self.attempt));
+        let room = self.beside("landing");
         self.branch.push(&self.repo, &room).await
     }
 

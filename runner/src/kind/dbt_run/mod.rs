@@ -8,6 +8,8 @@ mod argv;
 mod output;
 mod process;
 
+pub use output::plain;
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;

@@ -68,7 +68,7 @@ fn summary(line: &str) -> Option<Value> {
 }
 
 /// A line without the colours of a terminal and other control characters.
-pub(super) fn plain(bytes: &[u8]) -> String {
+pub fn plain(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
