@@ -346,7 +346,7 @@ pub struct AttemptOutcome {
     pub job_type: String,
     /// The project, where the job names one.
     pub project: Option<String>,
-    /// The domain, where the job names one.
+    /// The domain, where the job names one, or a stack.
     pub domain: Option<String>,
     /// How it ended.
     pub outcome: Outcome,
@@ -386,12 +386,11 @@ impl AttemptOutcome {
     /// What memory is told about an attempt of this job that ended without a report.
     #[must_use]
     pub fn new(job: &AgentJob, tenant: Tenant, end: &crate::status::EndedAttempt) -> Self {
-        let elf = job.spec.elf.clone().unwrap_or_default();
         Self {
             tenant,
             job_type: job.spec.job_type.word().to_owned(),
             project: crate::spec::project(&job.spec),
-            domain: elf.domain,
+            domain: crate::spec::domain(&job.spec),
             outcome: end.outcome,
             class: end.failure.as_ref().map(|f| f.class),
             message: end.failure.as_ref().map(|f| f.message.clone()),

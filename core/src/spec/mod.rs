@@ -235,6 +235,13 @@ pub fn secrets(spec: &AgentJobSpec) -> Vec<&str> {
         .collect()
 }
 
+/// The domain a job works in, as memory knows it: the one it names, or else its stack.
+#[must_use]
+pub fn domain(spec: &AgentJobSpec) -> Option<String> {
+    let named = spec.elf.as_ref().and_then(|e| e.domain.clone());
+    named.or_else(|| spec.agent_farm.as_ref()?.stack.clone())
+}
+
 /// The project a job works on, as memory knows it; none for types without one.
 #[must_use]
 pub fn project(spec: &AgentJobSpec) -> Option<String> {

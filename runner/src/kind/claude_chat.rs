@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use sandbox_core::{
     Brief, Failure, FailureClass,
     port::RecallQuery,
-    spec::{ClaudeChatSpec, project},
+    spec::{ClaudeChatSpec, domain, project},
 };
 use serde_json::json;
 
@@ -29,7 +29,7 @@ impl Kind for ClaudeChat {
         let spec = brief.spec.claude_chat.as_ref()?;
         Some(RecallQuery {
             text: spec.prompt.clone(),
-            domain: brief.spec.elf.as_ref().and_then(|e| e.domain.clone()),
+            domain: domain(&brief.spec),
             project: project(&brief.spec),
             files: spec.files_to_read.clone(),
             max_tokens: None,

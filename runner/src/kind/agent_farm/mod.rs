@@ -27,7 +27,7 @@ use jiff::Timestamp;
 use sandbox_core::{
     Brief, Failure, FailureClass,
     port::RecallQuery,
-    spec::{AgentFarmSpec, project},
+    spec::{AgentFarmSpec, domain, project},
 };
 
 use super::{
@@ -47,10 +47,9 @@ pub(super) struct AgentFarm;
 impl Kind for AgentFarm {
     fn recall(&self, brief: &Brief) -> Option<RecallQuery> {
         let spec = brief.spec.agent_farm.as_ref()?;
-        let domain = brief.spec.elf.as_ref().and_then(|e| e.domain.clone());
         Some(RecallQuery {
             text: spec.task.clone(),
-            domain: domain.or_else(|| spec.stack.clone()),
+            domain: domain(&brief.spec),
             project: project(&brief.spec),
             files: spec.prompt_file.iter().cloned().collect(),
             max_tokens: None,

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use sandbox_core::{
     Brief, Failure, FailureClass,
     port::RecallQuery,
-    spec::{AnalyticsSpec, project},
+    spec::{AnalyticsSpec, domain, project},
 };
 use serde_json::{Value, json};
 
@@ -50,7 +50,7 @@ impl Kind for Analytics {
         let spec = brief.spec.analytics.as_ref()?;
         Some(RecallQuery {
             text: spec.task.clone(),
-            domain: brief.spec.elf.as_ref().and_then(|e| e.domain.clone()),
+            domain: domain(&brief.spec),
             project: project(&brief.spec),
             files: spec.files_to_read.clone(),
             max_tokens: None,
