@@ -12,6 +12,7 @@ use super::{api::ServerFlags, shown::out};
 use crate::{
     agent::credentials::Credentials,
     config::{ServeConfig, ServeFlags, agent_login_file, switch},
+    kind::checks::Checks,
     serve::stores::redis,
     settings::Settings,
 };
@@ -38,12 +39,13 @@ impl Doctor {
     /// The settings cannot be read.
     pub async fn run(self, server: &ServerFlags) -> Result<ExitCode> {
         let config = ServeConfig::resolve(&self.serve)?;
-        let checks = [
+        let all = [
             ("tmux", tmux()),
             ("git", program("git", "install git: apt-get install git")),
             ("claude", claude()),
             ("agents' login", login(&config)),
             ("model key", key(&config)),
+            ("farms' checks", checks(&config)),
             ("containers", containers(&config).await),
             ("store", store(&config).await),
             ("disk", disk(&config.data_dir)),
@@ -51,7 +53,7 @@ impl Doctor {
             ("server", reachable(server).await),
         ];
         let mut good = true;
-        for (what, verdict) in &checks {
+        for (what, verdict) in &all {
             good &= tell(what, verdict);
         }
         Ok(ExitCode::from(u8::from(!good)))
@@ -139,6 +141,22 @@ fn shown(chosen: &Credentials) -> String {
     let end = chosen.login().and_then(|l| l.loan().ok()?.end());
     let end = end.map_or(String::new(), |end| format!(", good until {end:.0}"));
     format!("{}: {}{end}", chosen.name(), file.display())
+}
+
+/// What judges a farm's work, read as `serve` reads it.
+fn checks(config: &ServeConfig) -> Verdict {
+    let Some(file) = config.sources.get("SANDBOX_CHECKS_FILE") else {
+        let none =
+            "none; SANDBOX_CHECKS_FILE names builds, lints and tests that judge a farm's work";
+        return Verdict::Missing(none.to_owned());
+    };
+    match Checks::read(Path::new(file)) {
+        Ok(checks) => Verdict::Good(format!("for {}: {file}", checks.known())),
+        Err(why) => Verdict::Bad(
+            why,
+            "correct the file, or leave SANDBOX_CHECKS_FILE empty: serve does not start with it",
+        ),
+    }
 }
 
 /// The engine, and whether it has the image of container jobs.

@@ -272,7 +272,7 @@ impl Repo {
             .map(drop)
     }
 
-    /// Makes a worktree on no branch, at this commit.
+    /// Makes a worktree on no branch, at this commit; also where git remembers one that is not there.
     ///
     /// # Errors
     /// Git says no, or the disk does.
@@ -280,7 +280,7 @@ impl Repo {
         let what = "make a checkout";
         let _turn = self.turn(what).await?;
         let call = self.call(what);
-        let call = call.args(["worktree", "add", "--quiet", "--detach", "--"]);
+        let call = call.args(["worktree", "add", "--quiet", "--force", "--detach", "--"]);
         call.args([at.as_os_str(), commit.as_ref()])
             .text()
             .await

@@ -114,10 +114,13 @@ fn settings(config: &ServeConfig, socket: &Path) -> Result<Settings> {
     if let Some(file) = &prices_file {
         Prices::with(file).map_err(anyhow::Error::msg)?;
     }
-    let checks = path("SANDBOX_CHECKS_FILE")?.map_or(Ok(Checks::default()), |f| Checks::read(&f));
+    let checks = path("SANDBOX_CHECKS_FILE")?.map(|file| Checks::read(&file));
     Ok(Settings {
         prices_file,
-        checks: checks.map_err(anyhow::Error::msg)?,
+        checks: checks
+            .transpose()
+            .map_err(anyhow::Error::msg)?
+            .unwrap_or_default(),
         workspace_root: config.workspace_root.clone(),
         artifacts_root: config.data_dir.join("artifacts"),
         socket: socket.to_owned(),

@@ -160,9 +160,11 @@ fn no_secret_stands_in_a_checks_environment_or_comes_from_its_output_into_the_lo
     let secret = format!("ghp_{}", "Zq7Lw2Xv9Rt4Kp8Yb3Nc6Mh1Sd5Fg0Jw2Qe");
     let dump = "env >\"$OUT\"; echo \"error: token is $SHOWN\"; exit 1";
     let rig = Rig::new(1, "- steps: [{say: Nothing to do.}]\n");
-    let out = rig.path("env");
+    let (out, key) = (rig.path("env"), rig.at("key"));
+    fs::write(&key, "sk-of-the-model").unwrap();
     let mut rig = rig
         .set("agent_env", json!({"AGENT_SECRET": "hunter2"}))
+        .set("model_key_file", json!(key))
         .set(
             "checks",
             json!({"env": {"OUT": out, "SHOWN": secret}, "stack": {"default": [check("test", dump)]}}),
@@ -194,6 +196,7 @@ fn no_secret_stands_in_a_checks_environment_or_comes_from_its_output_into_the_lo
     ];
     let others: Vec<_> = names.iter().filter(|n| !known.contains(n)).collect();
     assert!(others.is_empty(), "{others:?}");
+    assert!(!env.contains("sk-of-the-model"), "{env}");
     let told = rig.log() + &serde_json::to_string(&report).unwrap();
     assert!(
         told.contains("error: token is") && !told.contains(&secret),

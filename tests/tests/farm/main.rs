@@ -9,6 +9,7 @@
 mod checks;
 mod doctor;
 mod ending;
+mod judged;
 mod landing;
 mod refused;
 mod rig;

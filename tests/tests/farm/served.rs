@@ -6,15 +6,13 @@ use rustix::process::Signal;
 use sandbox_tests::node::{Node, PATIENCE, built, send};
 use serde_json::{Value, json};
 
-use crate::rig::until;
-
 /// A node whose agents follow this scenario, and the tenant's folder with a repository `repo`.
 fn node(scenario: &str) -> (tempfile::TempDir, Node) {
     node_with(scenario, &[])
 }
 
 /// The same with more settings.
-fn node_with(scenario: &str, more: &[(&str, &str)]) -> (tempfile::TempDir, Node) {
+pub fn node_with(scenario: &str, more: &[(&str, &str)]) -> (tempfile::TempDir, Node) {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path().canonicalize().unwrap();
     let file = at.join("scenario.yaml");
@@ -42,7 +40,7 @@ fn node_with(scenario: &str, more: &[(&str, &str)]) -> (tempfile::TempDir, Node)
     (dir, node)
 }
 
-fn sh(folder: &Path, script: &str) -> String {
+pub fn sh(folder: &Path, script: &str) -> String {
     let output = Command::new("sh")
         .args(["-ec", script])
         .current_dir(folder)
@@ -52,7 +50,7 @@ fn sh(folder: &Path, script: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn farm(task: &str) -> Value {
+pub fn farm(task: &str) -> Value {
     json!({"type": "agent_farm", "agentFarm": {"task": task, "agents": 2, "workspace": {"path": "repo"}}})
 }
 
@@ -248,98 +246,6 @@ async fn a_server_with_a_file_of_prices_that_is_none_does_not_start() {
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert!(
         !ended.status.success() && said.contains("SANDBOX_PRICES_FILE"),
-        "{said}"
-    );
-}
-
-const BREAKS: &str = "\
-- when: {prompt_contains: Mend}
-  steps: [{bash: 'echo good >a; git commit -q -a -m Mend'}]
-- when: {prompt_contains: Break}
-  steps: [{bash: 'echo bad >a; git commit -q -a -m Break'}]
-- steps: [{say: Nothing is left for me.}]
-";
-
-/// Passes where `a` does not say `bad`. The one after the work waits for the gate.
-const CHECKS: &str = r#"
-[[stack.default]]
-name = "test"
-argv = ["sh", "-c", "case $SANDBOX_CHECK in *after*) until [ -e \"$GATE\" ]; do sleep 0.1; done;; esac; ! grep bad a"]
-limit = "1m"
-required = true
-"#;
-
-#[tokio::test]
-async fn memory_holds_the_grade_and_the_words_of_the_checks() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let gate = file.path().with_extension("gate");
-    std::fs::write(file.path(), format!("[env]\nGATE = {gate:?}\n{CHECKS}")).unwrap();
-    let (_dir, node) = node_with(
-        BREAKS,
-        &[("SANDBOX_CHECKS_FILE", file.path().to_str().unwrap())],
-    );
-    let one = |task: &str| {
-        let mut spec = farm(task);
-        spec["agentFarm"]["agents"] = json!(1);
-        spec
-    };
-    let breaks = node.submit_spec(one("Break it.")).await;
-    let beat = node.seat(&breaks, 1).join("heartbeat.json");
-    until("the check that waits", || {
-        let beat = std::fs::read_to_string(&beat).ok()?;
-        beat.contains("0 of 1 checks are made").then_some(())
-    });
-    std::fs::write(&gate, "").unwrap();
-    let job = node.ended(&breaks).await;
-    assert_eq!(
-        (&job["status"], &job["failure"]["class"]),
-        (&json!("FAILED"), &json!("OutputRejected")),
-        "{job:#}"
-    );
-    let mends = node.submit_spec(one("Mend it.")).await;
-    let job = node.ended(&mends).await;
-    assert_eq!(
-        (&job["status"], &job["result"]["checks"][0]["after"]),
-        (&json!("SUCCEEDED"), &json!("passed")),
-        "{job:#}"
-    );
-    std::fs::remove_file(&gate).unwrap();
-    let log = node.request(reqwest::Method::GET, "/elf/export");
-    let log = log.send().await.unwrap().text().await.unwrap();
-    let ended = |id: &str| {
-        let rows = log
-            .lines()
-            .map(|l| serde_json::from_str::<Value>(l).unwrap());
-        let mut ends = rows.filter(|r| r["entry"]["kind"] == "outcome");
-        let row = ends.find(|r| r["entry"].to_string().contains(id));
-        row.unwrap_or_else(|| panic!("no outcome of {id}:\n{log}"))["entry"].clone()
-    };
-    let (broken, mended) = (ended(&breaks), ended(&mends));
-    assert_eq!(
-        (&broken["grade"], &broken["label"]),
-        (&json!(0.0), &json!("failure")),
-        "{broken:#}"
-    );
-    assert_eq!(
-        broken["message"],
-        "the check test passed before the work and fails after it: bad"
-    );
-    assert_eq!(mended["grade"], json!(1.0), "{mended:#}");
-}
-
-#[tokio::test]
-async fn a_server_with_a_file_of_checks_that_cannot_be_obeyed_does_not_start() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(
-        file.path(),
-        "[[stack.rust]]\nname = 'a'\nargv = 'make test'",
-    )
-    .unwrap();
-    let node = Node::prepare(&[("SANDBOX_CHECKS_FILE", file.path().to_str().unwrap())]);
-    let ended = node.command().output().unwrap();
-    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-    assert!(
-        !ended.status.success() && said.contains("SANDBOX_CHECKS_FILE") && said.contains("argv"),
         "{said}"
     );
 }

@@ -1,17 +1,12 @@
 //! The server's checks on a farm's repository: at the commit that agents begin from, while they work,
-//! and at what they made of it, once they are over. Each in a checkout of its own that nobody else
-//! writes into.
+//! and at what they made of it, once they are over. Each in a fresh checkout.
 
 use std::path::PathBuf;
 
-use sandbox_core::{Failure, spec::AgentFarmSpec};
+use sandbox_core::spec::AgentFarmSpec;
+use tokio::fs;
 
-use super::{
-    Work,
-    crew::{Crew, disk},
-    unless_stopped,
-    workspace::Workspace,
-};
+use super::{Work, crew::Crew, unless_stopped, workspace::Workspace};
 use crate::{
     git::{GitError, Repo},
     kind::checks::{Check, DEFAULT, Ran, Room, Seen, Verdict},
@@ -25,7 +20,6 @@ pub(super) struct Judge {
     checks: Vec<Check>,
     room: Room,
     repo: Repo,
-    base: String,
     at: PathBuf,
     /// Why there is nothing to check, where somebody might expect it.
     pub(super) note: Option<String>,
@@ -33,42 +27,33 @@ pub(super) struct Judge {
 
 impl Judge {
     /// The checks of the job's stack.
-    ///
-    /// # Errors
-    /// The disk refuses.
-    pub(super) fn new(
-        work: &Work,
-        spec: &AgentFarmSpec,
-        workspace: &Workspace,
-    ) -> Result<Self, Failure> {
+    pub(super) fn new(work: &Work, spec: &AgentFarmSpec, workspace: &Workspace) -> Self {
         let all = &work.settings.checks;
         let checks = all.of(spec.stack.as_deref());
         let note = (checks.is_none() && !all.stack.is_empty()).then(|| {
-            let known: Vec<&str> = all.stack.keys().map(String::as_str).collect();
             format!(
                 "nothing is checked: this server has no checks for the stack {:?}, only for {}",
                 spec.stack.as_deref().unwrap_or(DEFAULT),
-                known.join(", ")
+                all.known()
             )
         });
         if let Some(note) = &note {
             work.log.line(note);
         }
         let (seat, log) = (&work.brief.seat, work.log.clone());
-        let room = Room::new(seat, &work.seat_dir, &all.env, log).map_err(|e| disk(&e))?;
-        Ok(Self {
+        let room = Room::new(seat, &work.seat_dir, &all.env, log);
+        Self {
             checks: checks.unwrap_or_default().to_vec(),
             room,
             repo: workspace.repo.clone(),
-            base: workspace.base.clone(),
             at: workspace.beside("checks"),
             note,
-        })
+        }
     }
 
-    /// How it was before the work.
-    pub(super) async fn before(&self, work: &Work) -> Vec<Ran> {
-        self.look(work, &self.base, "before", |_| {}).await
+    /// How it was before the work, at this commit.
+    pub(super) async fn before(&self, work: &Work, commit: &str) -> Vec<Ran> {
+        self.look(work, commit, "before", |_| {}).await
     }
 
     /// Of work that nobody looked at beforehand.
@@ -84,30 +69,42 @@ impl Judge {
         before: Vec<Ran>,
     ) -> Vec<Verdict> {
         let is_known = before.iter().any(|r| r.seen != Seen::Unknown);
-        // Work that changed nothing left everything as it was, at no cost of time.
-        let mut after = (!ends.is_empty()).then(|| self.unknown());
-        let all = self.count();
-        for (n, end) in ends.iter().enumerate().filter(|_| is_known) {
+        let after = match ends {
+            // Work that changed nothing left everything as it was, at no cost of time.
+            [] => before.iter().map(again).collect(),
+            ends if is_known => {
+                let after = async { Ok(self.after(work, ends).await) };
+                let after = unless_stopped(work, after).await;
+                after.unwrap_or_else(|_| self.unknown())
+            }
+            _ => self.unknown(),
+        };
+        self.side_by_side(before, after)
+    }
+
+    /// The worst of these states of the work.
+    async fn after(&self, work: &Work, ends: &[String]) -> Vec<Ran> {
+        let count = self.checks.len();
+        let mut worst: Option<Vec<Ran>> = None;
+        for (n, end) in ends.iter().enumerate() {
             let tell = |done: usize| {
-                let done = n * self.count() + done;
-                let of = ends.len() * all;
+                let (done, of) = (n * count + done, ends.len() * count);
                 work.beat.send_modify(|beat| {
                     beat.progress = format!("the agents are done; {done} of {of} checks are made");
                 });
             };
-            let look = async { Ok(self.look(work, end, "after", tell).await) };
-            let Ok(seen) = unless_stopped(work, look).await else {
-                after = Some(self.unknown());
-                break;
-            };
-            after = match after {
-                Some(known) if n > 0 => Some(known.into_iter().zip(seen).map(worse).collect()),
-                _ => Some(seen),
-            };
+            let seen = self.look(work, end, "after", tell).await;
+            worst = Some(match worst {
+                Some(known) => known.into_iter().zip(seen).map(worse).collect(),
+                None => seen,
+            });
         }
-        let after = after.unwrap_or_else(|| before.iter().map(again).collect());
-        let sides = before.into_iter().zip(after);
-        let all = self.checks.iter().zip(sides);
+        worst.unwrap_or_default()
+    }
+
+    /// Each check with how it was before the work and how it is after it.
+    pub(super) fn side_by_side(&self, before: Vec<Ran>, after: Vec<Ran>) -> Vec<Verdict> {
+        let all = self.checks.iter().zip(before.into_iter().zip(after));
         all.map(|(check, (before, after))| Verdict {
             name: check.name.clone(),
             required: check.required,
@@ -119,35 +116,59 @@ impl Judge {
         .collect()
     }
 
-    fn count(&self) -> usize {
-        self.checks.len()
-    }
-
     /// Runs all checks at a commit.
     async fn look(&self, work: &Work, commit: &str, when: &str, tell: impl Fn(usize)) -> Vec<Ran> {
         if self.checks.is_empty() {
             return Vec::new();
         }
-        if let Err(e) = self.repo.add_checkout(&self.at, commit).await {
-            work.log.line(&format!("nothing is checked: {e}"));
-            return self.unknown();
-        }
-        let mut all = Vec::with_capacity(self.count());
+        let home = match self.place(work, commit).await {
+            Ok(home) => home,
+            Err(why) => {
+                work.log.line(&format!("nothing is checked: {why}"));
+                return self.unknown();
+            }
+        };
+        let mut all = Vec::with_capacity(self.checks.len());
         for (n, check) in self.checks.iter().enumerate() {
             tell(n);
-            all.push(self.room.run(check, &self.at, when).await);
+            all.push(self.room.run(check, (&self.at, &home), when).await);
         }
         self.tidy(work).await;
         all
     }
 
-    /// Takes the checkout away.
+    /// A fresh checkout of a commit, and the home beside it. Agents write where we do: what they left in
+    /// its place goes.
+    async fn place(&self, work: &Work, commit: &str) -> Result<PathBuf, String> {
+        self.tidy(work).await;
+        let made = self.repo.add_checkout(&self.at, commit).await;
+        made.map_err(|e| e.to_string())?;
+        self.room.home().map_err(|e| e.to_string())
+    }
+
+    /// Takes away what checks worked in.
     pub(super) async fn tidy(&self, work: &Work) {
-        if !self.at.exists() {
+        self.room.tidy().await;
+        let Ok(there) = fs::symlink_metadata(&self.at).await else {
             return;
+        };
+        let removed = if there.is_dir() {
+            self.remove().await
+        } else {
+            fs::remove_file(&self.at).await.map_err(|e| e.to_string())
+        };
+        if let Err(why) = removed {
+            work.log.line(&format!("left {}: {why}", self.at.display()));
         }
-        if let Err(e) = self.repo.remove_checkout(&self.at).await {
-            work.log.line(&e.to_string());
+    }
+
+    async fn remove(&self) -> Result<(), String> {
+        match self.repo.remove_checkout(&self.at).await {
+            Ok(()) => Ok(()),
+            // It is none of git's: half of one, or somebody else's folder.
+            Err(e) => fs::remove_dir_all(&self.at)
+                .await
+                .map_err(|_| e.to_string()),
         }
     }
 }

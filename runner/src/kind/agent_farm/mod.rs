@@ -61,7 +61,7 @@ impl Kind for AgentFarm {
         let spec = spec(work)?;
         let mut crew = Crew::new(work, spec)?;
         let mut workspace = unless_stopped(work, Workspace::prepare(work, spec)).await?;
-        let judge = Judge::new(work, spec, &workspace)?;
+        let judge = Judge::new(work, spec, &workspace);
         let went = farm(work, spec, (&mut workspace, &judge), &mut crew).await;
         // Before anything else is said: nothing of the farm may go on.
         crew.end(work).await;
@@ -118,7 +118,8 @@ async fn farm(
     (workspace, judge): (&mut Workspace, &Judge),
     crew: &mut Crew,
 ) -> Result<(Landed, Vec<Ran>), Failure> {
-    let before = async { Ok(judge.before(work).await) };
+    let base = workspace.base.clone();
+    let before = async { Ok(judge.before(work, &base).await) };
     tokio::try_join!(
         agents(work, spec, workspace, crew),
         unless_stopped(work, before)
@@ -161,7 +162,7 @@ async fn judged(
         Ok(ends) => judge.verdicts(work, &ends, before).await,
         Err(e) => {
             work.log.line(&format!("nothing is checked: {e}"));
-            Vec::new()
+            judge.side_by_side(before, judge.unknown())
         }
     };
     crew.end_remains(work).await;

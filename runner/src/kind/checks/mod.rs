@@ -12,7 +12,7 @@ mod verdict;
 use std::{collections::BTreeMap, path::Path};
 
 use jiff::SignedDuration;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 pub use run::{Ran, Room};
 pub use verdict::{Seen, Verdict, grade, rejected};
@@ -36,21 +36,29 @@ const LIMIT: (SignedDuration, SignedDuration) =
 #[serde(default, deny_unknown_fields)]
 pub struct Checks {
     /// More environment for all of them: they get none of the server's but its `PATH`.
+    #[serde(deserialize_with = "variables")]
     pub env: BTreeMap<String, String>,
-    /// The checks of each stack, in order.
-    pub stack: BTreeMap<String, Vec<Check>>,
+    /// The checks of each stack.
+    pub stack: BTreeMap<String, Stack>,
 }
+
+/// The checks of a stack, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Check>")]
+pub struct Stack(Vec<Check>);
 
 /// One check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
     /// What it is called.
+    #[serde(deserialize_with = "name")]
     pub name: String,
     /// The program and its arguments. No shell reads them.
+    #[serde(deserialize_with = "argv")]
     pub argv: Vec<String>,
     /// How long it may take.
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "ten_minutes", deserialize_with = "limit")]
     pub limit: SignedDuration,
     /// Whether a job fails that breaks it.
     #[serde(default)]
@@ -65,7 +73,7 @@ impl Checks {
     /// What this file says.
     ///
     /// # Errors
-    /// What is wrong with the file.
+    /// What is wrong with the file, and in which line.
     pub fn read(file: &Path) -> Result<Self, String> {
         let failed = |why: String| format!("read SANDBOX_CHECKS_FILE {}: {why}", file.display());
         let text = std::fs::read_to_string(file).map_err(|e| failed(e.to_string()))?;
@@ -73,71 +81,96 @@ impl Checks {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let checks: Self = toml::from_str(text).map_err(|e| e.to_string())?;
-        checks.refuse().map_or(Ok(()), Err)?;
-        Ok(checks)
+        let checks: Self = toml::from_str(text).map_err(|e| {
+            let before = e.span().and_then(|place| text.get(..place.start));
+            let line = before.map_or(1, |b| 1 + b.matches('\n').count());
+            format!("line {line}: {}", e.message())
+        })?;
+        match checks.stack.len() {
+            1..=STACKS => Ok(checks),
+            _ => Err(format!(
+                "it must have 1 to {STACKS} stacks, as [[stack.NAME]]"
+            )),
+        }
     }
 
     /// The checks for a job of this stack; nothing where there are none.
     pub fn of(&self, stack: Option<&str>) -> Option<&[Check]> {
         let found = self.stack.get(stack.unwrap_or(DEFAULT))?;
-        Some(found.as_slice())
+        Some(&found.0)
     }
 
-    /// The first thing that is wrong.
-    fn refuse(&self) -> Option<String> {
-        if self.stack.is_empty() || self.stack.len() > STACKS {
-            return Some(format!(
-                "it must have 1 to {STACKS} stacks, as [[stack.NAME]]"
-            ));
-        }
-        let odd = |k: &String, v: &String| {
-            k.is_empty() || k.contains('=') || (k.clone() + v).contains('\0')
-        };
-        if let Some((name, _)) = self.env.iter().find(|(k, v)| odd(k, v)) {
-            return Some(format!("env {name:?} can be no variable"));
-        }
-        self.stack.iter().find_map(|(stack, checks)| {
-            let why = refuse_stack(checks)?;
-            Some(format!("stack {stack:?}: {why}"))
-        })
+    /// The stacks that have checks, in words.
+    pub fn known(&self) -> String {
+        let names: Vec<&str> = self.stack.keys().map(String::as_str).collect();
+        names.join(", ")
     }
 }
 
-fn refuse_stack(checks: &[Check]) -> Option<String> {
-    if checks.is_empty() || checks.len() > CHECKS {
-        return Some(format!("it must have 1 to {CHECKS} checks"));
+impl TryFrom<Vec<Check>> for Stack {
+    type Error = String;
+
+    fn try_from(checks: Vec<Check>) -> Result<Self, String> {
+        if checks.is_empty() || checks.len() > CHECKS {
+            return Err(format!("a stack must have 1 to {CHECKS} checks"));
+        }
+        let again = |n: &usize| checks[..*n].iter().any(|c| c.name == checks[*n].name);
+        match (0..checks.len()).find(again) {
+            Some(n) => Err(format!("check {:?} stands there twice", checks[n].name)),
+            None => Ok(Self(checks)),
+        }
     }
-    let again = |n: usize| checks[..n].iter().any(|c| c.name == checks[n].name);
-    if let Some(n) = (0..checks.len()).find(|n| again(*n)) {
-        return Some(format!("check {:?} stands there twice", checks[n].name));
+}
+
+/// What a field holds, if there is nothing wrong with it.
+fn only<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+    wrong: impl FnOnce(&T) -> Option<String>,
+) -> Result<T, D::Error> {
+    let value = T::deserialize(from)?;
+    match wrong(&value) {
+        Some(why) => Err(D::Error::custom(why)),
+        None => Ok(value),
     }
-    checks.iter().find_map(|check| {
-        let why = check.refuse()?;
-        Some(format!("check {:?}: {why}", check.name))
+}
+
+fn variables<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let odd =
+        |(k, v): &(&String, &String)| k.is_empty() || k.contains(['=', '\0']) || v.contains('\0');
+    only(from, |env: &BTreeMap<String, String>| {
+        let (name, _) = env.iter().find(odd)?;
+        Some(format!("env {name:?} can be no variable"))
     })
 }
 
-impl Check {
-    fn refuse(&self) -> Option<String> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if self.name.is_empty() || self.name.len() > NAME || !self.name.chars().all(plain) {
-            return Some(format!("a name is 1 to {NAME} letters, digits, - and _"));
-        }
-        let (words, bytes) = WORDS;
-        let size: usize = self.argv.iter().map(String::len).sum();
-        if self.argv.first().is_none_or(String::is_empty) {
+fn name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    only(from, |name: &String| {
+        let is_fine = (1..=NAME).contains(&name.len()) && name.chars().all(plain);
+        (!is_fine).then(|| format!("a name is 1 to {NAME} letters, digits, - and _"))
+    })
+}
+
+fn argv<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let (words, bytes) = WORDS;
+    only(from, |argv: &Vec<String>| {
+        if argv.first().is_none_or(String::is_empty) {
             return Some("argv names no program".to_owned());
         }
-        if self.argv.len() > words || size > bytes || self.argv.iter().any(|w| w.contains('\0')) {
-            return Some(format!(
-                "argv may have {words} words and {bytes} bytes, none of them NUL"
-            ));
-        }
-        let (least, most) = (SignedDuration::from_secs(1), LIMIT.1);
-        let is_fine = (least..=most).contains(&self.limit);
+        let size: usize = argv.iter().map(String::len).sum();
+        let is_fine =
+            argv.len() <= words && size <= bytes && !argv.iter().any(|w| w.contains('\0'));
+        (!is_fine)
+            .then(|| format!("argv may have {words} words and {bytes} bytes, none of them NUL"))
+    })
+}
+
+fn limit<'de, D: Deserializer<'de>>(from: D) -> Result<SignedDuration, D::Error> {
+    let (least, most) = (SignedDuration::from_secs(1), LIMIT.1);
+    only(from, |limit: &SignedDuration| {
+        let is_fine = (least..=most).contains(limit);
         (!is_fine).then(|| format!("limit must be between {least:#} and {most:#}"))
-    }
+    })
 }
 
 #[cfg(test)]
@@ -202,11 +235,14 @@ argv = ["./check.sh"]
             ("[stack]\nrust = []".to_owned(), "1 to 10 checks"),
             (one("name = 'a'"), "argv"),
             (one("name = 'a'\nargv = []"), "no program"),
-            (one("name = 'a'\nargv = 'make test'"), "argv"),
+            (
+                one("name = 'a'\nargv = 'make test'"),
+                "line 3: invalid type",
+            ),
             (one("name = '../a'\nargv = ['true']"), "letters"),
             (one(&format!("{fine}\nlimit = '0s'")), "limit must be"),
             (one(&format!("{fine}\nlimit = '2h'")), "limit must be"),
-            (one(&format!("{fine}\nlimit = 'soon'")), "limit"),
+            (one(&format!("{fine}\nlimit = 'soon'")), "line 4: "),
             (one(&format!("{fine}\nshell = true")), "shell"),
             (one(fine) + &one(fine), "twice"),
             (one(fine).repeat(11), "1 to 10 checks"),
@@ -217,6 +253,13 @@ argv = ["./check.sh"]
             let said = Checks::parse(&text).unwrap_err();
             assert!(said.contains(word), "{text}: {said}");
         }
+        let two = format!(
+            "{}# The other:\n{}",
+            one(fine),
+            one("name = 'b'\nargv = []")
+        );
+        let said = Checks::parse(&two).unwrap_err();
+        assert_eq!(said, "line 7: argv names no program");
         let said = Checks::read(Path::new("/surely/not/there")).unwrap_err();
         assert!(
             said.starts_with("read SANDBOX_CHECKS_FILE /surely"),

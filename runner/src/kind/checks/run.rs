@@ -18,6 +18,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt},
     process::{Child, Command},
 };
+use uuid::Uuid;
 
 use super::{Check, Seen};
 use crate::{
@@ -31,14 +32,18 @@ use crate::{
 
 /// Marks everything that one check begins, also what leaves its process group.
 const CHECK_VARIABLE: &str = "SANDBOX_CHECK";
-/// The most that is kept of each of its two streams, in bytes.
-const OUTPUT: u64 = 64 << 10;
+/// What is kept of the end of each of its two streams, in bytes; for a while twice as much.
+const OUTPUT: usize = 64 << 10;
 /// The most lines of a check that come into the log.
 const SHOWN: usize = 40;
 /// The most characters of its complaint.
 const SAID: usize = 160;
 /// How long output may still come after it is over, from what could not be found.
 const DRAIN: Duration = Duration::from_secs(2);
+/// The folder of a home for what is of no use afterwards.
+const TEMP: &str = "tmp";
+/// Where programs are looked for when nobody says.
+const USUAL: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// What every check is given, and what the file may say otherwise.
 const FIXED: [(&str, &str); 5] = [
@@ -74,8 +79,8 @@ impl Ran {
 /// Where checks of one seat run.
 pub struct Room {
     seat: Seat,
-    /// Their home and their folder for what is of no use afterwards.
-    home: PathBuf,
+    /// Their homes stand in it.
+    folder: PathBuf,
     env: BTreeMap<String, String>,
     log: Arc<Log>,
     redactor: Redactor,
@@ -83,58 +88,75 @@ pub struct Room {
 
 impl Room {
     /// A room in the seat's folder, with this environment beside what every check gets.
-    ///
-    /// # Errors
-    /// The disk refuses.
     pub fn new(
         seat: &Seat,
         seat_dir: &Path,
         env: &BTreeMap<String, String>,
         log: Arc<Log>,
-    ) -> io::Result<Self> {
-        let home = seat_dir.join("checks");
-        std::fs::create_dir_all(home.join("tmp"))?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             seat: seat.clone(),
-            home,
+            folder: seat_dir.join("checks"),
             env: env.clone(),
             log,
             // Equal secrets of one tenant's jobs need not be told to be equal.
             redactor: Redactor::new(seat.to_string()),
-        })
+        }
     }
 
-    /// Runs a check in this folder.
-    pub async fn run(&self, check: &Check, folder: &Path, when: &str) -> Ran {
+    /// Makes a home for the checks of one state of the work: empty, and of a name that nobody knew
+    /// before, for agents write where we do.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn home(&self) -> io::Result<PathBuf> {
+        std::fs::create_dir_all(&self.folder)?;
+        let home = self.folder.join(Uuid::new_v4().simple().to_string());
+        std::fs::create_dir(&home)?;
+        std::fs::create_dir(home.join(TEMP))?;
+        Ok(home)
+    }
+
+    /// Takes all homes away.
+    pub async fn tidy(&self) {
+        // What cannot be removed goes with the seat's folder.
+        if tokio::fs::remove_dir_all(&self.folder).await.is_err() {
+            let _ = tokio::fs::remove_file(&self.folder).await;
+        }
+    }
+
+    /// Runs a check in this folder, with this home.
+    pub async fn run(&self, check: &Check, (folder, home): (&Path, &Path), when: &str) -> Ran {
         let began = Instant::now();
         let mark = format!("{} {when} {}", self.seat, check.name);
         let mut output = [Vec::new(), Vec::new()];
-        let ended = match self.command(check, folder, &mark).spawn() {
+        let mut command = Self::command(check, folder);
+        command.envs(self.environment(home));
+        let ended = match command.env(CHECK_VARIABLE, &mark).spawn() {
             Ok(child) => Self::ended(child, check, &mark, &mut output).await,
             Err(e) => Err(e),
         };
         let seconds = (began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
         let (seen, why) = told(&ended);
-        let lines = self.lines(&output, folder);
         self.log.line(&format!(
             "check {} {when} the work: {why} in {seconds} s",
             check.name
         ));
-        let said = (seen != Seen::Passed).then(|| complaint(&lines)).flatten();
-        if seen != Seen::Passed {
-            let from = lines.len().saturating_sub(SHOWN);
-            for line in &lines[from..] {
-                self.log.line(&format!("check {}: {line}", check.name));
-            }
+        let lines = match seen {
+            Seen::Passed => Vec::new(),
+            _ => self.lines(&output, folder),
+        };
+        for line in &lines[lines.len().saturating_sub(SHOWN)..] {
+            self.log.line(&format!("check {}: {line}", check.name));
         }
         Ran {
             seen,
             seconds,
-            said,
+            said: complaint(&lines),
         }
     }
 
-    fn command(&self, check: &Check, folder: &Path, mark: &str) -> Command {
+    fn command(check: &Check, folder: &Path) -> Command {
         let program = Path::new(&check.argv[0]);
         // A path is one of the checkout; a bare name is looked up in PATH.
         let is_path = program.components().count() > 1;
@@ -148,8 +170,6 @@ impl Room {
             .args(&check.argv[1..])
             .current_dir(folder)
             .env_clear()
-            .envs(self.environment())
-            .env(CHECK_VARIABLE, mark)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -159,13 +179,12 @@ impl Room {
     }
 
     /// Nothing of ours but what programs are found by.
-    fn environment(&self) -> BTreeMap<String, String> {
-        let path =
-            std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned());
-        let mut env = BTreeMap::from([("PATH".to_owned(), path)]);
+    fn environment(&self, home: &Path) -> BTreeMap<String, String> {
         let owned = |(k, v): (&str, String)| (k.to_owned(), v);
-        if let Some(home) = std::env::var_os("HOME") {
-            env.extend(toolchains::beneath(Path::new(&home)).into_iter().map(owned));
+        let path = elsewhere(&std::env::var("PATH").unwrap_or_default());
+        let mut env = BTreeMap::from([owned(("PATH", path))]);
+        if let Some(ours) = std::env::var_os("HOME") {
+            env.extend(toolchains::beneath(Path::new(&ours)).into_iter().map(owned));
         }
         env.extend(FIXED.map(|(k, v)| owned((k, v.to_owned()))));
         env.extend(relay::variables().into_iter().map(owned));
@@ -173,8 +192,8 @@ impl Room {
         let shown = |path: &Path| path.to_string_lossy().into_owned();
         env.extend(
             [
-                ("HOME", shown(&self.home)),
-                ("TMPDIR", shown(&self.home.join("tmp"))),
+                ("HOME", shown(home)),
+                ("TMPDIR", shown(&home.join(TEMP))),
                 (SEAT_VARIABLE, self.seat.to_string()),
             ]
             .map(owned),
@@ -232,12 +251,29 @@ async fn over(child: &mut Child, check: &Check, mark: &str) -> io::Result<Option
     ended.ok().transpose()
 }
 
-/// Reads a stream to its end and keeps its beginning.
+/// Reads a stream to its end and keeps whole lines of its end: what failed is mostly told last, and of
+/// half a line nobody could tell that it holds a secret.
 async fn keep(stream: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
     let Some(mut stream) = stream else { return };
     // A stream that breaks ends here as well; the exit code tells of what matters.
-    let _ = (&mut stream).take(OUTPUT).read_to_end(kept).await;
-    let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    while let Ok(1..) = stream.read_buf(kept).await {
+        if kept.len() > 2 * OUTPUT {
+            let from = kept.len() - OUTPUT;
+            let line = kept[from..].iter().position(|b| *b == b'\n');
+            kept.drain(..line.map_or(kept.len(), |n| from + n + 1));
+        }
+    }
+}
+
+/// The search path without places that depend on where one stands: in a checkout they are the
+/// repository's.
+fn elsewhere(path: &str) -> String {
+    let places = path.split(':').filter(|place| place.starts_with('/'));
+    match places.collect::<Vec<_>>().join(":") {
+        // Without any, programs would be looked for where one stands.
+        none if none.is_empty() => USUAL.to_owned(),
+        path => path,
+    }
 }
 
 fn told(ended: &io::Result<Option<ExitStatus>>) -> (Seen, String) {
@@ -290,5 +326,23 @@ mod tests {
         assert_eq!(complaint(&[]), None);
         let long = complaint(&lines(&"é".repeat(1000))).unwrap();
         assert_eq!(long.chars().count(), SAID);
+    }
+    #[tokio::test]
+    async fn of_a_long_output_whole_lines_of_its_end_are_kept() {
+        let text: String = (0..40_000).fold(String::new(), |s, n| s + &format!("line {n}\n"));
+        let mut kept = Vec::new();
+        keep(Some(text.as_bytes()), &mut kept).await;
+        let kept = String::from_utf8(kept).unwrap();
+        assert!((OUTPUT - 20..=2 * OUTPUT).contains(&kept.len()));
+        assert!(kept.starts_with("line ") && text.ends_with(&kept));
+        let mut kept = Vec::new();
+        keep(Some("short".as_bytes()), &mut kept).await;
+        assert_eq!(kept, b"short");
+    }
+
+    #[test]
+    fn no_place_of_the_checkout_is_searched_for_programs() {
+        assert_eq!(elsewhere(".:/usr/bin::bin:/bin:"), "/usr/bin:/bin");
+        assert_eq!(elsewhere("."), USUAL);
     }
 }
