@@ -19,6 +19,8 @@ pub struct Branch {
     /// Whether we made it.
     made: bool,
     pub(super) tip: String,
+    /// How often the remote's moved while we pushed.
+    pub(super) moved: u32,
 }
 
 /// What became of one agent's commits.
@@ -94,6 +96,7 @@ impl Branch {
             remote,
             made,
             tip,
+            moved: 0,
         })
     }
 

@@ -24,6 +24,7 @@ mod turn;
 pub use call::{Bounds, Git, Identity};
 pub use history::{Commit, Stat};
 pub use land::{Attempt, Branch};
+pub use push::Pushed;
 pub use remote::{Remote, Token};
 pub use repo::Repo;
 pub use trouble::GitError;

@@ -1,5 +1,6 @@
 //! The branch to where the repository came from. It moves there by compare-and-swap as well; where
-//! somebody else was faster, our commits are put on top of theirs, a bounded number of times.
+//! somebody else was faster, our commits are put on top of theirs, a bounded number of times, and
+//! whoever pushes looks at them again before the next try.
 
 use std::path::Path;
 
@@ -10,32 +11,45 @@ use super::{
     trouble::GitError,
 };
 
+/// What became of one try to push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// The remote has the commits.
+    There,
+    /// The remote's branch moved meanwhile. The commits stand on top of it here, and are not there yet.
+    OnTop,
+}
+
 impl Branch {
-    /// Pushes the branch. When the remote's moved meanwhile, its commits are fetched and ours put on
-    /// top of them, in a worktree in `room`, which is not there before and after.
+    /// Tries to push the branch. When the remote's moved meanwhile, its commits are fetched and ours put
+    /// on top of them, in a worktree in `room`, which is not there before and after.
     ///
     /// # Errors
-    /// The commits do not fit what is there now, it moves again and again, the remote says no, or it
-    /// cannot be reached. What landed stands on the branch here.
-    pub async fn push(&mut self, repo: &Repo, room: &Path) -> Result<(), GitError> {
-        for _ in 0..TRIES {
-            let Err(e) = self.push_once(repo).await else {
-                return Ok(());
-            };
-            if !e.is_refusal() {
-                return Err(e);
-            }
-            match self.fetch(repo).await {
-                // It was taken, and only the answer was lost.
-                Ok(Some(theirs)) if theirs == self.tip => return Ok(()),
-                Ok(Some(theirs)) if self.remote.as_ref() != Some(&theirs) => {
-                    self.put_on_top(repo, room, theirs).await?;
-                }
-                Ok(_) | Err(_) => return Err(e),
-            }
+    /// The commits do not fit what is there now, it moved at each of so many tries, the remote says no,
+    /// or it cannot be reached. What landed stands on the branch here.
+    pub async fn push(&mut self, repo: &Repo, room: &Path) -> Result<Pushed, GitError> {
+        let Err(e) = self.push_once(repo).await else {
+            return Ok(Pushed::There);
+        };
+        if !e.is_refusal() {
+            return Err(e);
         }
-        let why = format!("the remote's moved at each of {TRIES} tries to push; try the job again");
-        Err(bad(&self.name, &why))
+        match self.fetch(repo).await {
+            // It was taken, and only the answer was lost.
+            Ok(Some(theirs)) if theirs == self.tip => Ok(Pushed::There),
+            Ok(Some(theirs)) if self.remote.as_ref() != Some(&theirs) => {
+                self.put_on_top(repo, room, theirs).await?;
+                self.moved += 1;
+                if self.moved < TRIES {
+                    return Ok(Pushed::OnTop);
+                }
+                let why = format!(
+                    "the remote's moved at each of {TRIES} tries to push; try the job again"
+                );
+                Err(bad(&self.name, &why))
+            }
+            Ok(_) | Err(_) => Err(e),
+        }
     }
 
     async fn push_once(&self, repo: &Repo) -> Result<(), GitError> {

@@ -11,6 +11,7 @@ mod doctor;
 mod ending;
 mod judged;
 mod landing;
+mod pushed;
 mod refused;
 mod rig;
 mod served;

@@ -27,10 +27,14 @@ impl Rig {
     }
 
     async fn push(&self, repo: &Repo, branch: &mut Branch) -> Result<(), GitError> {
-        let done = branch.push(repo, &self.path("room")).await;
-        assert!(!self.path("room").exists());
-        assert!(!self.sh("repo", "git worktree list").contains("room"));
-        done
+        loop {
+            let done = branch.push(repo, &self.path("room")).await;
+            assert!(!self.path("room").exists());
+            assert!(!self.sh("repo", "git worktree list").contains("room"));
+            if done? == Pushed::There {
+                return Ok(());
+            }
+        }
     }
 
     fn bounded(&self, bytes: u64, time: Duration) -> Git {

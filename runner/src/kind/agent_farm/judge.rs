@@ -51,6 +51,11 @@ impl Judge {
         }
     }
 
+    /// Whether there are checks that must not be broken.
+    pub(super) fn is_strict(&self) -> bool {
+        self.checks.iter().any(|c| c.required)
+    }
+
     /// How it was before the work, at this commit.
     pub(super) async fn before(&self, work: &Work, commit: &str) -> Vec<Ran> {
         self.look(work, commit, "before", |_| {}).await

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sandbox_core::{Failure, FailureClass, spec::AgentFarmSpec};
+use sandbox_core::{Failure, FailureClass};
 
 use super::{
     Work,
@@ -19,7 +19,7 @@ use crate::{
         deliver::{Delivered, Prompt, Recipient, deliver},
         state::AgentState,
     },
-    git::{Attempt, Commit, GitError},
+    git::{Attempt, GitError},
 };
 
 /// How long an agent may take to make its commits fit.
@@ -27,31 +27,15 @@ const RESOLVE: Duration = Duration::from_mins(15);
 /// How often it is looked whether it has.
 const LOOK: Duration = Duration::from_millis(400);
 
-/// What became of landing as a whole.
-pub(super) struct Landed {
-    /// Why the job is not a success although agents did their work.
-    pub(super) failure: Option<Failure>,
-}
-
-impl Landed {
-    /// Nothing could land, or not all that has to be done was.
-    pub(super) fn not(failure: Failure) -> Self {
-        Self {
-            failure: Some(failure),
-        }
-    }
-}
-
-/// Lands what the agents did, and pushes it where that is asked for.
+/// Lands what the agents did.
 ///
 /// # Errors
-/// Git or the machine fails. A push that is refused is no error: what landed here stands.
+/// Git or the machine fails.
 pub(super) async fn land(
     work: &Work,
-    spec: &AgentFarmSpec,
     workspace: &mut Workspace,
     crew: &mut Crew,
-) -> Result<Landed, Failure> {
+) -> Result<(), Failure> {
     let mut waiting = Vec::new();
     for index in 0..crew.members.len() {
         if let Some(files) = land_one(work, workspace, &mut crew.members[index]).await? {
@@ -73,71 +57,21 @@ pub(super) async fn land(
             member.landing = Some(Landing::Conflict(files));
         }
     }
-    finish(work, spec, workspace, crew).await
-}
-
-async fn finish(
-    work: &Work,
-    spec: &AgentFarmSpec,
-    workspace: &mut Workspace,
-    crew: &mut Crew,
-) -> Result<Landed, Failure> {
-    let branch = &workspace.branch;
-    let is_empty = branch.tip() == branch.start();
-    let conflicts = crew
-        .members
-        .iter()
-        .any(|m| matches!(m.landing, Some(Landing::Conflict(_))));
-    if is_empty && conflicts {
-        let text = format!(
-            "landed nothing on {}: the agents' commits do not fit it",
-            branch.name()
-        );
-        return Ok(Landed::not(Failure::new(
-            FailureClass::OutputRejected,
-            text,
-        )));
-    }
-    let push = spec.land.as_ref().is_some_and(|l| l.push);
-    if !push || is_empty {
-        return Ok(Landed { failure: None });
-    }
-    work.log.line(&format!("pushes {}", branch.name()));
-    let start = branch.start().to_owned();
-    let pushed = workspace.push().await;
-    if workspace.branch.start() != start {
-        work.log
-            .line("the remote's branch moved meanwhile; the commits were put on top of it");
-        renamed(workspace, crew).await.map_err(|e| e.failure())?;
-    }
-    let failure = pushed.err().map(|e| refused(&e, workspace));
-    Ok(Landed { failure })
-}
-
-/// Commits that were put on top of others have other names; some may have been there already.
-async fn renamed(workspace: &Workspace, crew: &mut Crew) -> Result<(), GitError> {
-    let (repo, branch) = (&workspace.repo, &workspace.branch);
-    let mut new = repo.commits(branch.start(), branch.tip()).await?;
-    for member in &mut crew.members {
-        let found = |old: &Commit| {
-            let at = new.iter().position(|n| n.subject == old.subject)?;
-            Some(new.remove(at))
-        };
-        member.commits = member.commits.iter().filter_map(found).collect();
-    }
     Ok(())
 }
 
-/// The remote said no, or could not be asked: what was made is there, and is not where it should be.
-fn refused(e: &GitError, workspace: &Workspace) -> Failure {
-    let class = if e.is_refusal() {
-        FailureClass::OutputRejected
-    } else {
-        FailureClass::Infrastructure
-    };
-    let (name, shown) = (workspace.branch.name(), &workspace.shown);
-    let text = format!("{e}; what landed is kept on the branch {name} of {shown}");
-    Failure::new(class, text)
+/// Why nothing landed although agents made something, where that is so.
+pub(super) fn nothing_fits(workspace: &Workspace, crew: &Crew) -> Option<Failure> {
+    let branch = &workspace.branch;
+    let is_conflict = |m: &Member| matches!(m.landing, Some(Landing::Conflict(_)));
+    if branch.tip() != branch.start() || !crew.members.iter().any(is_conflict) {
+        return None;
+    }
+    let text = format!(
+        "landed nothing on {}: the agents' commits do not fit it",
+        branch.name()
+    );
+    Some(Failure::new(FailureClass::OutputRejected, text))
 }
 
 /// Lands the commits of one agent that is done; gives the files that do not fit.

@@ -8,6 +8,7 @@
 //! | `crew`, `start` | all of them: started, watched, ended |
 //! | `landing` | their commits onto one branch |
 //! | `judge` | the server's checks, before and after |
+//! | `push` | the branch to where it came from, if the checks let it |
 //! | `result` | what the job gives |
 //!
 //! The farm ends when every agent's turn is over, or when the work is to end. Its agents and all
@@ -18,6 +19,7 @@ mod judge;
 mod landing;
 mod member;
 mod prompt;
+mod push;
 mod result;
 mod start;
 mod workspace;
@@ -36,7 +38,6 @@ use super::{
 };
 use crew::Crew;
 use judge::Judge;
-use landing::Landed;
 use result::Told;
 use workspace::Workspace;
 
@@ -66,23 +67,31 @@ impl Kind for AgentFarm {
         // Before anything else is said: nothing of the farm may go on.
         crew.end(work).await;
         judge.tidy(work).await;
-        let (landed, before) = match went {
-            Ok(went) => went,
+        let (before, mut failure) = match went {
+            Ok(before) => (before, landing::nothing_fits(&workspace, &crew)),
             Err(failure) if crew.members.is_empty() => {
                 workspace.tidy(work).await;
                 return Err(failure);
             }
-            Err(failure) => (Landed::not(failure), judge.unknown()),
+            Err(failure) => (judge.unknown(), Some(failure)),
         };
         keep_rest(work, &workspace, &crew).await;
-        let verdicts = judged(work, &judge, (&workspace, &crew), before).await;
+        let mut verdicts = judged(work, &judge, (&workspace, &crew), before).await;
+        let is_empty = workspace.branch.tip() == workspace.branch.start();
+        let mut pushed = spec.land.as_ref().and_then(|l| l.push.then_some(false));
+        if pushed.is_some() && !is_empty && failure.is_none() {
+            let place = (&mut workspace, &mut crew);
+            let done = push::push(work, &judge, place, &mut verdicts).await;
+            (pushed, failure) = (Some(done.is_ok()), done.err());
+        }
         let told = Told {
             work,
             workspace: &workspace,
             crew: &crew,
-            landed: &landed,
+            failure: failure.as_ref(),
             verdicts: &verdicts,
             note: judge.note.as_deref(),
+            pushed,
             began,
         };
         told.done().await
@@ -117,13 +126,14 @@ async fn farm(
     spec: &AgentFarmSpec,
     (workspace, judge): (&mut Workspace, &Judge),
     crew: &mut Crew,
-) -> Result<(Landed, Vec<Ran>), Failure> {
+) -> Result<Vec<Ran>, Failure> {
     let base = workspace.base.clone();
     let before = async { Ok(judge.before(work, &base).await) };
-    tokio::try_join!(
+    let ((), before) = tokio::try_join!(
         agents(work, spec, workspace, crew),
         unless_stopped(work, before)
-    )
+    )?;
+    Ok(before)
 }
 
 async fn agents(
@@ -131,10 +141,10 @@ async fn agents(
     spec: &AgentFarmSpec,
     workspace: &mut Workspace,
     crew: &mut Crew,
-) -> Result<Landed, Failure> {
+) -> Result<(), Failure> {
     unless_stopped(work, crew.start(work, spec, workspace)).await?;
     unless_stopped(work, crew.watch(work)).await?;
-    unless_stopped(work, landing::land(work, spec, workspace, crew)).await
+    unless_stopped(work, landing::land(work, workspace, crew)).await
 }
 
 /// Does something, and gives it up when the work is to end.
@@ -143,11 +153,12 @@ async fn unless_stopped<T>(
     what: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     tokio::select! {
-        done = what => done,
+        biased;
         () = work.stopped() => {
-            let text = "the agents were ended before they were done";
+            let text = "the work was ended before it was done";
             Err(Failure::new(FailureClass::Preempted, text))
         }
+        done = what => done,
     }
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sandbox_core::{Failure, FailureClass};
 use serde_json::{Value, json};
 
-use super::{Done, Work, crew::Crew, landing::Landed, member::Member, workspace::Workspace};
+use super::{Done, Work, crew::Crew, member::Member, workspace::Workspace};
 use crate::{
     agent::{state::AgentState, tmux::SESSION},
     git::Stat,
@@ -23,11 +23,14 @@ pub(super) struct Told<'a> {
     pub(super) work: &'a Work,
     pub(super) workspace: &'a Workspace,
     pub(super) crew: &'a Crew,
-    pub(super) landed: &'a Landed,
+    /// Why the job is not a success although agents did their work.
+    pub(super) failure: Option<&'a Failure>,
     /// What the server's checks say.
     pub(super) verdicts: &'a [Verdict],
     /// Why they say nothing, where somebody might expect it.
     pub(super) note: Option<&'a str>,
+    /// Whether what landed was pushed, where that was asked for.
+    pub(super) pushed: Option<bool>,
     pub(super) began: Timestamp,
 }
 
@@ -42,7 +45,7 @@ impl Told<'_> {
             .stat(branch.start(), branch.tip())
             .await
             .map_err(|e| e.failure())?;
-        let failure = self.landed.failure.clone().or_else(|| self.failure());
+        let failure = self.failure.cloned().or_else(|| self.nobody_done());
         let failure = failure.or_else(|| rejected(self.verdicts));
         let result = self.result(&stat, failure.as_ref());
         self.tidy().await;
@@ -80,6 +83,9 @@ impl Told<'_> {
             "cost": usage.usd,
             "tokens": usage.tokens(),
         });
+        if let Some(pushed) = self.pushed {
+            result["pushed"] = json!(pushed);
+        }
         if let Some(note) = self.note {
             result["checks_note"] = json!(note);
         }
@@ -127,7 +133,7 @@ impl Told<'_> {
     }
 
     /// A farm in which no agent is done has failed; its class is what all of them have in common.
-    fn failure(&self) -> Option<Failure> {
+    fn nobody_done(&self) -> Option<Failure> {
         if self.count(Member::is_done) > 0 {
             return None;
         }

@@ -14,7 +14,7 @@ use sandbox_core::{
 use super::Work;
 use crate::{
     agent::process::SEAT_VARIABLE,
-    git::{Bounds, Branch, Git, GitError, Remote, Repo, Token},
+    git::{Bounds, Branch, Git, GitError, Pushed, Remote, Repo, Token},
     place::{Folder, PlaceError, Relative},
 };
 
@@ -118,11 +118,11 @@ impl Workspace {
         Ok(Worktree { path, branch })
     }
 
-    /// Pushes the branch to where the repository came from.
+    /// Tries to push the branch to where the repository came from.
     ///
     /// # Errors
     /// The remote says no, or cannot be asked.
-    pub(super) async fn push(&mut self) -> Result<(), GitError> {
+    pub(super) async fn push(&mut self) -> Result<Pushed, GitError> {
         let room = self.beside("landing");
         self.branch.push(&self.repo, &room).await
     }

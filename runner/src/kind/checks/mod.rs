@@ -15,7 +15,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 pub use run::{Ran, Room};
-pub use verdict::{Seen, Verdict, grade, rejected};
+pub use verdict::{Seen, Verdict, grade, rejected, withheld};
 
 /// The stack of jobs that name none.
 pub const DEFAULT: &str = "default";

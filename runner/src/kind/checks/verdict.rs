@@ -86,6 +86,19 @@ pub fn rejected(all: &[Verdict]) -> Option<Failure> {
     Some(Failure::new(FailureClass::OutputRejected, text))
 }
 
+/// Why the work may not be pushed: it is rejected, or a required check does not say whether it should be.
+pub fn withheld(all: &[Verdict]) -> Option<Failure> {
+    let is_silent = |v: &&Verdict| v.required && [v.before, v.after].contains(&Seen::Unknown);
+    rejected(all).or_else(|| {
+        let silent = all.iter().find(is_silent)?;
+        let text = format!(
+            "the check {} could not be made both before and after the work; look at the job's log",
+            silent.name
+        );
+        Some(Failure::new(FailureClass::Infrastructure, text))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::{
@@ -101,6 +114,13 @@ mod tests {
             after,
             seconds: 1.0,
             said: Some("E0308 in a.rs".to_owned()),
+        }
+    }
+
+    fn required(before: Seen, after: Seen) -> Verdict {
+        Verdict {
+            required: true,
+            ..seen(before, after)
         }
     }
 
@@ -147,10 +167,6 @@ mod tests {
 
     #[test]
     fn only_a_required_check_that_the_work_broke_fails_the_job_and_says_why() {
-        let required = |before, after| Verdict {
-            required: true,
-            ..seen(before, after)
-        };
         for fine in [
             seen(Passed, Failed),
             required(Failed, Failed),
@@ -173,5 +189,17 @@ mod tests {
             said.ends_with("does not end in its time after it"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn what_a_required_check_says_nothing_of_is_not_pushed() {
+        for silent in [(Passed, Unknown), (Unknown, Failed), (Unknown, Unknown)] {
+            assert_eq!(withheld(&[seen(silent.0, silent.1)]), None);
+            let failure = withheld(&[required(silent.0, silent.1)]).unwrap();
+            assert_eq!(failure.class, FailureClass::Infrastructure, "{silent:?}");
+        }
+        let broken = [required(Passed, Unknown), required(Passed, Failed)];
+        assert_eq!(withheld(&broken), rejected(&broken));
+        assert_eq!(withheld(&[required(Failed, Failed)]), None);
     }
 }
