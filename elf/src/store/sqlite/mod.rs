@@ -96,10 +96,16 @@ impl Ledger for SqliteLedger {
 
 /// What SQLite said, as an answer: whether it was done is not known.
 fn unavailable(what: &str, e: &rusqlite::Error) -> LedgerError {
-    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
+    use rusqlite::ErrorCode::{
+        DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, SystemIoFailure,
+    };
     let remedy = match e.sqlite_error_code() {
         Some(DiskFull) => "; the disk is full: make room, nothing that was acknowledged is lost",
         Some(DatabaseBusy | DatabaseLocked) => "; another program has the database: close it",
+        Some(DatabaseCorrupt | NotADatabase) => {
+            "; the file is damaged: restore it from a backup, or move it away to begin anew"
+        }
+        Some(SystemIoFailure) => "; see that the disk is healthy and has room",
         _ => "",
     };
     LedgerError::Unavailable(format!("{what}: {e}{remedy}"))
