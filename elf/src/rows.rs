@@ -120,7 +120,7 @@ pub struct Pieces(Mutex<Taken>);
 /// What came of it.
 #[derive(Default)]
 pub struct Taken {
-    rules: Vec<Rule>,
+    rules: Vec<Vec<Rule>>,
     /// Items of other kinds.
     pub others: Vec<Item>,
     /// The place of the item that was changed last, and which it is.
@@ -142,7 +142,7 @@ impl Pieces {
             .max(std::mem::take(&mut taken.newest));
         taken.others.extend(others);
         match rules {
-            Ok(mut rules) => taken.rules.append(&mut rules),
+            Ok(rules) => taken.rules.push(rules),
             Err(e) => taken.failed = Some(e),
         }
     }
@@ -189,15 +189,23 @@ impl Taken {
     }
 }
 
-/// Rules in the order of their numbers, for which the items come in another.
-fn in_order(mut rules: Vec<Rule>) -> Kept<Rules> {
-    rules.sort_by_cached_key(|rule| rule.number);
+/// Rules in the order of their numbers, for which the items come in another. Each is moved once: they are most of
+/// what is held.
+fn in_order(pieces: Vec<Vec<Rule>>) -> Kept<Rules> {
     let wrong = || {
         LedgerError::Unreadable(
             "read memory's rules: a number is missing or twice there".to_owned(),
         )
     };
-    Rules::of(rules).ok_or_else(wrong)
+    let mut slots: Vec<Option<Rule>> = Vec::new();
+    slots.resize_with(pieces.iter().map(Vec::len).sum(), || None);
+    for rule in pieces.into_iter().flatten() {
+        let before = rule.number.checked_sub(1).map(usize::try_from);
+        let slot = before.and_then(|place| slots.get_mut(place.ok()?));
+        *slot.filter(|slot| slot.is_none()).ok_or_else(wrong)? = Some(rule);
+    }
+    let all: Option<Vec<Rule>> = slots.into_iter().collect();
+    all.and_then(Rules::of).ok_or_else(wrong)
 }
 
 /// The bodies of items, read side by side where they are many. What is read is given back at once, for

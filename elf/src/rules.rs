@@ -1,41 +1,68 @@
 //! The rules of one tenant: found by number, in the order of the log, and by id. Numbers follow each
 //! other from 1; nothing is taken out.
 
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
 
-use crate::rule::Rule;
+use crate::{index::hash_of_word as hash, rule::Rule};
 
 /// Rules by number and by id.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Rules {
     all: Vec<Rule>,
-    places: FxHashMap<String, usize>,
+    /// Places by the hash of the id, which stands in the rule itself.
+    places: HashTable<u32>,
+}
+
+impl PartialEq for Rules {
+    fn eq(&self, other: &Self) -> bool {
+        self.all == other.all
+    }
 }
 
 impl Rules {
     /// These rules; nothing where a number is missing, or an id is there twice.
     #[must_use]
     pub fn of(all: Vec<Rule>) -> Option<Self> {
-        let mut places = FxHashMap::default();
-        places.reserve(all.len());
-        for (place, rule) in all.iter().enumerate() {
-            let fits = rule.number == place as u64 + 1;
-            if !fits || places.insert(rule.id.clone(), place).is_some() {
+        let mut rules = Self {
+            places: HashTable::with_capacity(all.len()),
+            all,
+        };
+        for place in 0..rules.all.len() {
+            let fits = rules.all[place].number == place as u64 + 1;
+            if !fits || !rules.note(place) {
                 return None;
             }
         }
-        Some(Self { all, places })
+        Some(rules)
     }
 
     /// Takes up the next rule. Whether it was: its number must follow the last one's, and its id must
     /// be new.
     pub fn add(&mut self, rule: Rule) -> bool {
-        let fits = rule.number == self.next() && !self.contains_key(&rule.id);
-        if fits {
-            self.places.insert(rule.id.clone(), self.all.len());
-            self.all.push(rule);
+        if rule.number != self.next() || self.contains_key(&rule.id) {
+            return false;
         }
-        fits
+        self.all.push(rule);
+        self.note(self.all.len() - 1)
+    }
+
+    /// Notes the id of the rule at this place. Whether no other has it.
+    fn note(&mut self, place: usize) -> bool {
+        let id = &self.all[place].id;
+        if self.contains_key(id) {
+            return false;
+        }
+        let hash_at = |place: &u32| hash(&self.all[*place as usize].id);
+        let Ok(place) = u32::try_from(place) else {
+            return false;
+        };
+        self.places.insert_unique(hash(id), place, hash_at);
+        true
+    }
+
+    fn place(&self, id: &str) -> Option<usize> {
+        let is = |place: &u32| self.all[*place as usize].id == id;
+        self.places.find(hash(id), is).map(|place| *place as usize)
     }
 
     /// The number of the next rule.
@@ -58,18 +85,19 @@ impl Rules {
     /// The rule with this id.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Rule> {
-        self.all.get(*self.places.get(id)?)
+        self.all.get(self.place(id)?)
     }
 
     /// The same, to be changed.
     pub fn get_mut(&mut self, id: &str) -> Option<&mut Rule> {
-        self.all.get_mut(*self.places.get(id)?)
+        let place = self.place(id)?;
+        self.all.get_mut(place)
     }
 
     /// Whether there is a rule with this id.
     #[must_use]
     pub fn contains_key(&self, id: &str) -> bool {
-        self.places.contains_key(id)
+        self.place(id).is_some()
     }
 
     /// All rules, by their numbers.

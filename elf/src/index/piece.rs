@@ -1,7 +1,11 @@
 //! A piece of the index of texts: for each word and each pair of words, the texts that have it. Knows
 //! nothing of what that is worth.
 
-use std::{borrow::Cow, ops::Deref};
+use std::{
+    borrow::Cow,
+    ops::Deref,
+    sync::{Mutex, OnceLock, PoisonError},
+};
 
 use rustc_hash::FxHashMap;
 
@@ -17,6 +21,8 @@ const PLACE: u64 = MAX_TEXTS as u64 - 1;
 /// Bits of how often a text has a word.
 const COUNT_BITS: u32 = 8;
 const MOST_OFTEN: u32 = (1 << COUNT_BITS) - 1;
+/// Bits of a pair that say on which shelf it is.
+const SHELF_BITS: u32 = 8;
 /// Pairs of late texts that are kept in order by themselves.
 const MANY_PAIRS: usize = 8_192;
 
@@ -40,10 +46,20 @@ pub(super) struct Piece {
 /// in one text alone, so that a list for each would be mostly list.
 #[derive(Default)]
 struct Pairs {
+    /// Of very many texts, the first of the piece.
+    shelves: Vec<Shelf>,
     /// Each in order, and of later texts than the one before.
     runs: Vec<Vec<u64>>,
     /// Of the last texts.
     fresh: Vec<u64>,
+}
+
+/// Pairs whose first bits are the same. They are put in order when one of them is first looked for: a query looks
+/// for few, and to sort all takes a good part of a start.
+#[derive(Default)]
+struct Shelf {
+    found: Mutex<Vec<u64>>,
+    sorted: OnceLock<Vec<u64>>,
 }
 
 /// The texts of a piece that have a word, in their order, each with how often it has it.
@@ -89,10 +105,7 @@ impl Piece {
     /// Puts very many texts in order, the first of the piece, and gives back the room that is left.
     pub(super) fn pack(&mut self) {
         self.lists.iter_mut().for_each(Vec::shrink_to_fit);
-        let mut run = std::mem::take(&mut self.pairs.fresh);
-        run.sort_unstable();
-        run.shrink_to_fit();
-        self.pairs.runs.push(run);
+        self.pairs.shelve();
     }
 
     pub(super) const fn is_full(&self) -> bool {
@@ -143,6 +156,20 @@ impl Pairs {
             .extend(pairs.map(|pair| pair & !PLACE | u64::from(place)));
     }
 
+    /// Puts all that was added on shelves.
+    fn shelve(&mut self) {
+        let fresh = std::mem::take(&mut self.fresh);
+        let mut sizes = vec![0; 1 << SHELF_BITS];
+        for pair in &fresh {
+            sizes[shelf(*pair)] += 1;
+        }
+        let mut shelves: Vec<Vec<u64>> = sizes.into_iter().map(Vec::with_capacity).collect();
+        for pair in fresh {
+            shelves[shelf(pair)].push(pair);
+        }
+        self.shelves = shelves.into_iter().map(Shelf::of).collect();
+    }
+
     /// Runs that are about as long become one, so that there are few.
     #[expect(
         clippy::stable_sort_primitive,
@@ -165,7 +192,8 @@ impl Pairs {
     fn with(&self, pair: u64) -> Vec<u32> {
         let mut list = Vec::new();
         let wanted = pair & !PLACE;
-        for all in self.runs.iter().chain([&self.fresh]) {
+        let shelved = self.shelves.get(shelf(pair)).map(Shelf::sorted);
+        for all in shelved.into_iter().chain(&self.runs).chain([&self.fresh]) {
             let from = all.partition_point(|entry| *entry < wanted);
             for entry in all[from..].iter().take_while(|e| **e & !PLACE == wanted) {
                 count(&mut list, u32::try_from(entry & PLACE).unwrap_or_default());
@@ -173,6 +201,29 @@ impl Pairs {
         }
         list
     }
+}
+
+impl Shelf {
+    fn of(found: Vec<u64>) -> Self {
+        Self {
+            found: Mutex::new(found),
+            sorted: OnceLock::new(),
+        }
+    }
+
+    fn sorted(&self) -> &Vec<u64> {
+        self.sorted.get_or_init(|| {
+            let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut all = std::mem::take(&mut *found);
+            all.sort_unstable();
+            all
+        })
+    }
+}
+
+/// On which shelf a pair is.
+fn shelf(pair: u64) -> usize {
+    usize::try_from(pair >> (u64::BITS - SHELF_BITS)).unwrap_or_default()
 }
 
 /// Counts a word once more for the last text.
