@@ -14,20 +14,12 @@ use std::{
 
 use serde_json::Value;
 
-use crate::cluster::cache;
-
-const SETUP: &str = include_str!("../../scripts/setup");
+use crate::cache::part;
 
 /// Where helm stands, and what belongs to it.
 pub fn folder() -> PathBuf {
-    let version = SETUP.lines().find_map(|l| l.strip_prefix("helm_version="));
-    let folder = cache().unwrap().join(format!("helm-{}", version.unwrap()));
-    assert!(
-        folder.join("helm").is_file(),
-        "looked for helm in {}: `scripts/setup helm` builds it",
-        folder.display()
-    );
-    folder
+    let helm = part("helm", "helm").unwrap();
+    helm.parent().unwrap().to_owned()
 }
 
 /// A chart of this repository.
@@ -43,6 +35,12 @@ pub fn helm(words: &[&str]) -> Output {
     let mut helm = Command::new(folder().join("helm"));
     helm.args(words).env_clear().env("HOME", home.path());
     helm.output().unwrap()
+}
+
+/// Runs helm against the cluster of this file.
+pub fn helm_at(kubeconfig: &Path, words: &[&str]) -> Output {
+    let file = ["--kubeconfig", kubeconfig.to_str().unwrap()];
+    helm(&[words, &file].concat())
 }
 
 /// One release of a chart, rendered: every object, those of hooks too.

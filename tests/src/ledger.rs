@@ -1,5 +1,7 @@
 //! A ledger of a test's own that is reached over HTTP: the real routes over a file, in a folder that goes with it.
 
+pub mod program;
+
 use std::{net::TcpListener, sync::Arc};
 
 use anyhow::Result;

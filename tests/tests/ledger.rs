@@ -5,15 +5,9 @@
     reason = "a test says by panicking that it failed"
 )]
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-    sync::Arc,
-};
+use std::{fs, process::Command, sync::Arc};
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustix::process::Signal;
 use sandbox_core::port::Memory;
 use sandbox_elf::{
     Elf,
@@ -22,71 +16,14 @@ use sandbox_elf::{
 use sandbox_operator::ledger::{RemoteLedger, RemoteSettings, Serving, serve};
 use sandbox_tests::{
     contract::memory::{about, seat, success, tenant},
-    ledger::{LedgerServer, TOKEN},
-    node::{built, send},
+    ledger::{
+        LedgerServer, TOKEN,
+        program::{Served, folder},
+    },
+    node::built,
 };
 
 const LESSON: &str = "[LEARNED:db] Run migrations before the deploy";
-
-/// The real program with a certificate of its own. It ends with this value.
-struct Served {
-    child: Child,
-    address: String,
-}
-
-impl Served {
-    fn at(folder: &Path, listen: &str) -> Self {
-        let file = |name: &str| folder.join(name).display().to_string();
-        let mut child = Command::new(built("sandbox"))
-            .args(["ledger", "--listen", listen, "--file", &file("elf.db")])
-            .args(["--token-file", &file("token")])
-            .args([
-                "--tls-cert",
-                &file("cert.pem"),
-                "--tls-key",
-                &file("key.pem"),
-            ])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut says = BufReader::new(child.stderr.take().unwrap());
-        says.read_line(&mut line).unwrap();
-        let address = line.trim().rsplit(' ').next().unwrap().to_owned();
-        assert!(address.starts_with("127.0.0.1:"), "{line}");
-        Self { child, address }
-    }
-
-    fn settings(&self, folder: &Path) -> RemoteSettings {
-        RemoteSettings {
-            url: format!("https://{}", self.address),
-            token: TOKEN.into(),
-            ca: Some(fs::read(folder.join("cert.pem")).unwrap()),
-        }
-    }
-
-    fn kill(&mut self) {
-        send(self.child.id(), rustix::process::Signal::KILL);
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    fs::write(folder.path().join("cert.pem"), cert.pem()).unwrap();
-    fs::write(folder.path().join("key.pem"), signing_key.serialize_pem()).unwrap();
-    fs::write(folder.path().join("token"), TOKEN).unwrap();
-    folder
-}
 
 fn elf(settings: RemoteSettings) -> Elf {
     Elf::new(Arc::new(RemoteLedger::new(settings).unwrap()))
@@ -111,15 +48,27 @@ async fn what_was_acknowledged_is_there_after_the_program_was_killed_and_nodes_g
     let mut served = Served::at(folder.path(), "127.0.0.1:0");
     let node = elf(served.settings(folder.path()));
     node.record(&seat(1, 1), &success(&[LESSON])).await.unwrap();
-    served.kill();
+    served.end(Signal::KILL);
     let silent = node.record(&seat(2, 1), &success(&[LESSON])).await;
     let text = silent.unwrap_err().to_string();
-    assert!(text.contains(&served.address), "{text}");
-    let address = served.address.clone();
+    let address = served.address().to_owned();
+    assert!(text.contains(&address), "{text}");
     let _again = Served::at(folder.path(), &address);
     node.record(&seat(2, 1), &success(&[LESSON])).await.unwrap();
     let stats = node.stats(&tenant("a")).await.unwrap();
     assert_eq!(stats.total_outcomes, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_that_is_told_to_stop_ends_in_good_order_although_nodes_are_connected() {
+    let folder = folder();
+    let mut served = Served::at(folder.path(), "127.0.0.1:0");
+    let node = elf(served.settings(folder.path()));
+    assert_eq!(served.probe().await.unwrap(), "ok");
+    node.record(&seat(1, 1), &success(&[LESSON])).await.unwrap();
+    let ended = served.end(Signal::TERM);
+    assert!(ended.success(), "{ended}");
+    assert!(served.probe().await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,20 +16,38 @@
 {{- end }}
 {{- end }}
 
-{{- define "sandbox.selector" -}}
+{{- define "sandbox.release" -}}
 app.kubernetes.io/name: {{ include "sandbox.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "sandbox.selector" -}}
+{{ include "sandbox.release" . }}
 app.kubernetes.io/component: operator
 {{- end }}
 
-{{- define "sandbox.labels" -}}
-{{ include "sandbox.selector" . }}
+{{- define "sandbox.ledgerSelector" -}}
+{{ include "sandbox.release" . }}
+app.kubernetes.io/component: ledger
+{{- end }}
+
+{{- define "sandbox.versions" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- with .Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
+{{- end }}
+
+{{- define "sandbox.labels" -}}
+{{ include "sandbox.selector" . }}
+{{ include "sandbox.versions" . }}
+{{- end }}
+
+{{- define "sandbox.ledgerLabels" -}}
+{{ include "sandbox.ledgerSelector" . }}
+{{ include "sandbox.versions" . }}
 {{- end }}
 
 {{- define "sandbox.serviceAccountName" -}}
@@ -77,6 +95,34 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- /* Whether the operator makes the first API key itself. */}}
 {{- define "sandbox.ownKeys" -}}
 {{- if and .Values.api.auth.required (not .Values.api.auth.existingSecret) }}true{{ end }}
+{{- end }}
+
+{{- define "sandbox.ledger" -}}
+{{- printf "%s-ledger" (include "sandbox.fullname" .) }}
+{{- end }}
+
+{{- /* Whether memory is kept by a ledger of the chart's own. */}}
+{{- define "sandbox.ownLedger" -}}
+{{- if and .Values.elf.ledger.enabled (not .Values.elf.url) }}true{{ end }}
+{{- end }}
+
+{{- /* The shared memory, as the operator is told of it. */}}
+{{- define "sandbox.elf" -}}
+{{- if include "sandbox.ownLedger" . }}
+{{- printf "https://%s.%s.svc:%v" (include "sandbox.ledger" .) .Release.Namespace .Values.elf.ledger.port }}
+{{- else }}
+{{- .Values.elf.url }}
+{{- end }}
+{{- end }}
+
+{{- /* The Secrets of the ledger, and the keys in them: yours, or the chart's own where memory is the chart's own. Empty: none. */}}
+{{- define "sandbox.ledgerSecret" -}}
+{{- $yours := index . 0 }}{{ $root := index . 1 }}
+{{- if $yours.name }}
+{{- $yours.name }}
+{{- else if include "sandbox.ownLedger" $root }}
+{{- include "sandbox.ledger" $root }}
+{{- end }}
 {{- end }}
 
 {{- /* What the operator does with jobs and their pods, in a namespace where it looks after jobs. */}}

@@ -31,6 +31,17 @@ const EVERYTHING: &[&str] = &[
     "api.service.annotations.a=b",
 ];
 
+const OWN_LEDGER: &[&str] = &[
+    "networkPolicy.egress.enabled=true",
+    "elf.ledger.storage.storageClassName=fast",
+    "priorityClass.create=true",
+    "podAnnotations.a=b",
+    "podLabels.team=platform",
+    "nodeSelector.pool=system",
+    "tolerations[0].key=system,tolerations[0].operator=Exists",
+    "imagePullSecrets[0].name=registry",
+];
+
 /// Says which objects are refused, each on its own.
 async fn accepted(values: &[&str]) {
     let cluster = shared().await;
@@ -52,6 +63,7 @@ async fn a_real_api_server_takes_every_object_of_the_chart_as_it_is() {
 #[tokio::test]
 async fn it_takes_every_object_with_all_that_can_be_asked_for() {
     accepted(EVERYTHING).await;
+    accepted(OWN_LEDGER).await;
 }
 
 #[tokio::test]
@@ -64,10 +76,11 @@ async fn its_pods_are_let_in_where_pods_have_to_be_restricted() {
         &["label", "namespace", "restricted", label],
         &Value::Null,
     ));
-    for object in rendered("sandbox", EVERYTHING) {
+    let all = rendered("sandbox", EVERYTHING).into_iter();
+    for object in all.chain(rendered("sandbox", OWN_LEDGER)) {
         let mut pod = match object["kind"].as_str() {
             Some("Pod") => object.clone(),
-            Some("Deployment") => {
+            Some("Deployment" | "StatefulSet") => {
                 let mut pod = object["spec"]["template"].clone();
                 pod["apiVersion"] = "v1".into();
                 pod["kind"] = "Pod".into();

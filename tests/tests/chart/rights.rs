@@ -11,13 +11,13 @@ use super::plane::{list, run, told};
 const ACCOUNT: &str = "system:serviceaccount:sandbox:agents-sandbox";
 
 /// A cluster of its own in which the chart is installed, but for what needs a node.
-struct Installed {
+pub(super) struct Installed {
     cluster: Cluster,
     args: Vec<String>,
 }
 
 impl Installed {
-    async fn with(values: &[&str], namespaces: &[&str]) -> Self {
+    pub(super) async fn with(values: &[&str], namespaces: &[&str]) -> Self {
         let cluster = Cluster::with_accounts().await.unwrap();
         let crds = list(&rendered("sandbox-crds", &[]));
         told(run(&cluster, &["apply", "--server-side", "-f", "-"], &crds));
@@ -29,7 +29,9 @@ impl Installed {
             let account = ["create", "serviceaccount", "default", "-n", name];
             told(run(&cluster, &account, &Value::Null));
         }
-        let objects = rendered("sandbox", values);
+        // Its ledger has no node to run on.
+        let values = [&["elf.url=memory"], values].concat();
+        let objects = rendered("sandbox", &values);
         let deployment = objects.iter().find(|o| o["kind"] == "Deployment").unwrap();
         let args = deployment["spec"]["template"]["spec"]["containers"][0]["args"].clone();
         let objects = objects
@@ -55,8 +57,18 @@ impl Installed {
     }
 
     fn operator(&self) -> Operator {
+        self.operator_with(&[])
+    }
+
+    /// The same that is told this besides.
+    pub(super) fn operator_with(&self, more: &[String]) -> Operator {
         let own = ["--namespace=sandbox".to_owned()];
-        let args: Vec<&str> = self.args.iter().chain(&own).map(String::as_str).collect();
+        let told = |arg: &&String| {
+            let flag = arg.split('=').next();
+            more.iter().all(|m| m.split('=').next() != flag)
+        };
+        let args = self.args.iter().filter(told).chain(&own).chain(more);
+        let args: Vec<&str> = args.map(String::as_str).collect();
         Operator::start(&self.kubeconfig(), &args)
     }
 
@@ -98,7 +110,7 @@ impl Installed {
 }
 
 /// A key for the API, as the operator has made it for the namespace `default`.
-fn key(installed: &Installed) -> String {
+pub(super) fn key(installed: &Installed) -> String {
     let words = ["get", "secret", "agents-sandbox-api-keys", "-n", "sandbox"];
     let text = "go-template={{index .data \"clients.json\" | base64decode}}";
     let words = [&words[..], &["-o", text]].concat();

@@ -36,6 +36,15 @@ fn a_value_that_is_wrong_is_refused_with_its_name() {
         (&["watch.namespaces={Team_A}"], "/watch/namespaces/0"),
         (&["elf.url=postgres://x"], "/elf/url"),
         (&["elf.url=redis://user:secret@host"], "/elf/url"),
+        (&["elf.ledger.enabled=false"], "/elf/url"),
+        (
+            &["elf.ledger.storage.size=lots"],
+            "/elf/ledger/storage/size",
+        ),
+        (
+            &["elf.ledger.tlsSecret.name=pair"],
+            "/elf/ledger/caSecret/name",
+        ),
         (&["logFormat=xml"], "/logFormat"),
         (&["seat.port=80"], "/seat/port"),
         (&["api.service.type=External"], "/api/service/type"),
@@ -150,8 +159,9 @@ fn a_policy_lets_runners_in_at_the_seat_door_by_the_label_that_their_pods_have()
     ];
     let objects = rendered("sandbox", &values);
     let policies = of(&objects, "NetworkPolicy");
-    assert_eq!(policies.len(), 2);
-    for policy in policies {
+    assert_eq!(policies.len(), 3);
+    let own = |p: &&Value| p["metadata"]["name"] != "agents-sandbox-ledger";
+    for policy in policies.into_iter().filter(own) {
         let text = policy["spec"].to_string();
         let chosen = format!(r#"{{"key":"{label}","operator":"Exists"}}"#);
         assert!(text.contains(&chosen), "{text}");
