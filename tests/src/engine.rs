@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::node::built;
+use crate::{images, node::built};
 
 /// The image of container jobs in tests.
 pub const IMAGE: &str = concat!("multi-agent-sandbox/runner:", env!("CARGO_PKG_VERSION"));
@@ -190,6 +190,11 @@ impl Engine {
         self.done(&[&words[..], &more, &["-t", tag, "-f", file, context]].concat());
     }
 
+    /// The runner's image under this name, without the scripted agent.
+    pub fn runner(&self, tag: &str) {
+        self.ours("runner", tag);
+    }
+
     /// The image of the server, made at the first call.
     pub fn operator(&self) -> &'static str {
         static MADE: OnceLock<()> = OnceLock::new();
@@ -208,24 +213,9 @@ impl Engine {
         REDIS
     }
 
-    /// The image as a file that another engine can load.
-    pub fn saved() -> &'static Path {
-        static SAVED: OnceLock<tempfile::NamedTempFile> = OnceLock::new();
-        let saved = SAVED.get_or_init(|| {
-            let folder = Self::shared()
-                .folder
-                .clone()
-                .unwrap_or_else(std::env::temp_dir);
-            let file = tempfile::NamedTempFile::new_in(folder).unwrap();
-            Self::shared().done(&["save", "-o", file.path().to_str().unwrap(), IMAGE]);
-            file
-        });
-        saved.path()
-    }
-
     /// Puts the image into this engine.
     pub fn load(&self) {
-        self.done(&["load", "-i", Self::saved().to_str().unwrap()]);
+        self.done(&["load", "-i", images::runner().to_str().unwrap()]);
     }
 }
 

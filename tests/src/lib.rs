@@ -15,6 +15,7 @@ pub mod fixture;
 pub mod flow;
 pub mod hands;
 pub mod helm;
+pub mod images;
 pub mod ledger;
 pub mod made;
 pub mod model_server;

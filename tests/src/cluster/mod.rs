@@ -4,6 +4,7 @@
 pub mod bed;
 mod certs;
 pub mod line;
+mod place;
 pub mod shared;
 pub mod spy;
 pub mod whole;
@@ -24,15 +25,17 @@ use kube::{
 };
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket, sockopt};
 use serde_json::json;
-use tempfile::TempDir;
 
 use crate::process::Process;
+use place::Place;
 
 /// How long the API server may take to be ready.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// The sockets of etcd, in its working folder: no port is taken for it.
 const STORE: &str = "unix://localhost:1";
 const PEERS: &str = "unix://localhost:2";
+/// What has no pods needs no address that pods could reach.
+const ALONE: &str = "--endpoint-reconciler-type=none";
 const PINS: &str = include_str!("../../../scripts/kube/go.mod");
 
 /// A control plane. It ends with this value.
@@ -40,7 +43,7 @@ pub struct Cluster {
     // In the order in which they end.
     api: Process,
     etcd: Process,
-    folder: TempDir,
+    folder: Place,
     address: SocketAddr,
     options: Vec<String>,
     // Held as long as the server lives, so that nobody else is given its port meanwhile.
@@ -54,6 +57,7 @@ impl Cluster {
     /// The commands are not built, or it does not become ready; with the end of its log.
     pub async fn start() -> Result<Self> {
         let bare = [
+            ALONE,
             "--authorization-mode=RBAC",
             "--disable-admission-plugins=ServiceAccount",
         ];
@@ -66,12 +70,12 @@ impl Cluster {
     /// As [`Self::start`].
     pub async fn with_accounts() -> Result<Self> {
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Self::start_at(address, &["--authorization-mode=RBAC"]).await
+        Self::start_at(address, &[ALONE, "--authorization-mode=RBAC"]).await
     }
 
     /// The same at this address of the machine, with these options of the API server.
     async fn start_at(address: IpAddr, options: &[&str]) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("kube").tempdir()?;
+        let folder = Place::new()?;
         certs::write(folder.path(), address)?;
         let (hold, address) = free_port(address)?;
         for (name, user) in [("kubeconfig", "admin"), ("node.kubeconfig", "node")] {
@@ -281,7 +285,6 @@ fn api_server(
     command.args(options);
     command.arg(format!("--etcd-servers={STORE}")).args([
         "--permit-port-sharing=true",
-        "--endpoint-reconciler-type=none",
         "--service-cluster-ip-range=10.96.0.0/16",
         "--service-account-issuer=https://kubernetes.default.svc",
         "--service-account-signing-key-file=accounts.key",

@@ -8,10 +8,10 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
@@ -21,15 +21,18 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::{Cluster, built, command};
-use crate::{
-    engine::{Engine, IMAGE, root},
-    process::Process,
-};
+use crate::{cache::part, engine::root, images::runners, process::Process};
 
+/// Where the names of services are told: the node's own address among its pods.
+const DNS: &str = "10.244.0.1";
+/// What they all end in.
+const DOMAIN: &str = "cluster.local";
 /// How long the node may take to be ready.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// What an API server needs for nodes and the service accounts of pods.
-const OPTIONS: [&str; 6] = [
+const OPTIONS: [&str; 7] = [
+    // Pods reach it by the service `kubernetes`.
+    "--endpoint-reconciler-type=lease",
     "--authorization-mode=Node,RBAC",
     "--enable-admission-plugins=NodeRestriction",
     "--kubelet-preferred-address-types=InternalIP",
@@ -103,6 +106,18 @@ impl Whole {
     #[must_use]
     pub const fn address(&self) -> IpAddr {
         self.address
+    }
+
+    /// The address at which this machine reaches the node, and the ports of its services.
+    ///
+    /// # Errors
+    /// The node has no address of version 4.
+    pub fn node(&self) -> Result<IpAddr> {
+        let IpAddr::V4(ours) = self.address else {
+            bail!("looked for the node of {}", self.address);
+        };
+        // The two ends of a link of four addresses.
+        Ok(Ipv4Addr::from_bits(ours.to_bits() + 1).into())
     }
 
     /// A client of its own.
@@ -191,6 +206,7 @@ impl Keeper {
         let mut child = Command::new(root().join("scripts/kube/node"))
             .arg(&folder)
             .arg(binaries)
+            .arg(part("coredns", "coredns")?)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -229,7 +245,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// What the kubelet and kube-proxy are told.
+    /// What the kubelet, kube-proxy and `CoreDNS` are told.
     fn equip(&self, plane: &Path) -> Result<()> {
         for (from, to) in [
             ("node.kubeconfig", "node.kubeconfig"),
@@ -237,6 +253,11 @@ impl Keeper {
         ] {
             fs::copy(plane.join(from), self.folder.join(to))?;
         }
+        let names = format!(
+            "{DOMAIN}:53 {{\n bind {DNS}\n errors\n kubernetes {DOMAIN} {{\n  kubeconfig {}\n }}\n}}\n",
+            self.folder.join("admin.kubeconfig").display()
+        );
+        fs::write(self.folder.join("Corefile"), names)?;
         let off = "0%";
         let config = json!({
             "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
@@ -248,7 +269,7 @@ impl Keeper {
             "podLogsDir": self.folder.join("pods"),
             "cgroupDriver": "cgroupfs", "cgroupsPerQOS": false, "enforceNodeAllocatable": [],
             "failCgroupV1": false, "failSwapOn": false, "localStorageCapacityIsolation": false,
-            "resolvConf": "",
+            "resolvConf": "", "clusterDNS": [DNS], "clusterDomain": DOMAIN,
             "nodeStatusUpdateFrequency": "2s", "nodeLeaseDurationSeconds": 4,
             "evictionHard": {
                 "memory.available": off, "nodefs.available": off, "nodefs.inodesFree": off,
@@ -271,6 +292,7 @@ impl Keeper {
             "containerd.log",
             "kubelet.log",
             "kube-proxy.log",
+            "coredns.log",
             "images.log",
         ]
         .map(end)
@@ -288,9 +310,6 @@ impl Drop for Keeper {
 
 static SHARED: tokio::sync::Mutex<Weak<Whole>> = tokio::sync::Mutex::const_new(Weak::new());
 
-/// The image whose runner is a script of its volume.
-pub const SCRIPTED: &str = "multi-agent-sandbox/scripted-pod:test";
-
 /// The cluster that the tests of this process share while any of them runs: with the definitions of `crds/`, and the
 /// images of runners on its node.
 ///
@@ -306,36 +325,18 @@ pub async fn shared() -> Result<Arc<Whole>> {
     Ok(whole)
 }
 
-/// The runner's image as people build it, and one whose runner is a script, as one archive; made once.
-fn images() -> &'static Path {
-    static SAVED: OnceLock<tempfile::NamedTempFile> = OnceLock::new();
-    let saved = SAVED.get_or_init(|| {
-        let engine = Engine::shared();
-        let script = "exec \"$(echo /workspace/*)/runner\" \"$@\"";
-        let lines = format!(
-            "FROM {IMAGE}\nUSER 0\nRUN printf '#!/bin/sh\\n%s\\n' '{script}' >/usr/local/bin/sandbox\nUSER 10001:10001\n"
-        );
-        engine.image(SCRIPTED, &lines, &[]);
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let path = file.path().to_string_lossy().into_owned();
-        engine.done(&["save", "-o", &path, IMAGE, SCRIPTED]);
-        file
-    });
-    saved.path()
-}
-
 impl Whole {
     /// One of a test's own, with the definitions of `crds/` and the images of runners.
     ///
     /// # Errors
     /// As [`Whole::start`].
     pub async fn with_images() -> Result<Self> {
-        let images = tokio::task::spawn_blocking(images);
+        let images = tokio::task::spawn_blocking(runners);
         let whole = Self::start().await?;
         let crds = root().join("crds");
         whole.kubectl(&["apply", "-f", &crds.to_string_lossy()])?;
         whole.kubectl(&["wait", "crd", "--all", "--for=condition=Established"])?;
-        whole.load(images.await?)?;
+        whole.load(&images.await?)?;
         Ok(whole)
     }
 

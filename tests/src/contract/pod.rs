@@ -36,7 +36,10 @@ use tokio::{
 };
 
 use super::backend::Place;
-use crate::cluster::whole::{SCRIPTED, Whole, shared};
+use crate::{
+    cluster::whole::{Whole, shared},
+    images::SCRIPTED,
+};
 
 /// A script that works until it is asked to end.
 pub const WORK: &str = "say up; exec sleep 600";

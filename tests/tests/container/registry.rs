@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use sandbox_tests::engine::Engine;
+use sandbox_tests::images::runner;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -34,10 +34,9 @@ struct Shelf {
 /// Serves the runner's image; its layers only when the gate is opened.
 pub async fn serving() -> Registry {
     let folder = tempfile::tempdir().unwrap();
-    let saved = Engine::saved();
     let done = Command::new("tar")
         .arg("-xf")
-        .arg(saved)
+        .arg(runner())
         .arg("-C")
         .arg(folder.path())
         .status();
