@@ -41,6 +41,7 @@ async fn messages(
     let title = request.asks_for_title();
     let (model, streamed) = (model(&request.body), request.body["stream"] == true);
     let rule = state.choose(request);
+    state.let_go().await;
     let reply = match rule {
         Some(rule) => {
             tokio::time::sleep(Duration::from_millis(rule.delay_ms)).await;

@@ -14,7 +14,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
+    task::JoinHandle,
+};
 
 pub use request::Recorded;
 pub use script::{ErrorReply, Reply, Rule, Script, ToolUse, Usage, When};
@@ -32,6 +36,8 @@ struct State {
     script: Script,
     /// How often each rule has answered, and every request so far.
     seen: Mutex<Seen>,
+    /// Whether answers are held back.
+    held: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -94,6 +100,16 @@ impl ModelServer {
         self.state.seen().requests.clone()
     }
 
+    /// Requests that come from now on are heard and not answered.
+    pub fn hold(&self) {
+        self.state.held.send_replace(true);
+    }
+
+    /// They are answered, and so is everything that comes.
+    pub fn go_on(&self) {
+        self.state.held.send_replace(false);
+    }
+
     /// Ends the server; open connections are cut.
     pub async fn shutdown(mut self) {
         self.stop.take();
@@ -115,7 +131,14 @@ impl State {
             answered,
             requests: Vec::new(),
         });
-        Self { script, seen }
+        let held = watch::Sender::new(false);
+        Self { script, seen, held }
+    }
+
+    /// Waits while answers are held back.
+    async fn let_go(&self) {
+        // An error would be the end of the sender, which is ours.
+        let _ = self.held.subscribe().wait_for(|held| !held).await;
     }
 
     /// What was seen, also after a handler died with the lock.
