@@ -224,7 +224,8 @@ pub trait Seats: Send + Sync {
 }
 
 /// What a back end sees of a seat.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Look {
     /// Every instance begun for the seat; none when nothing is seen.
     pub sightings: Vec<Sighting>,

@@ -119,6 +119,12 @@ async fn admit(ports: &Ports, job: &AgentJob, limits: &Limits) -> Answer<Limits>
     }
     let backend = job.spec.backend.as_ref();
     let backend = backend.map_or(limits.backend, |b| b.name);
+    if limits.hosts.have(backend) {
+        for host in limits.hosts.for_job(job) {
+            host.held = ports.store.admission(&host.pool(), job).await?.held;
+        }
+        return Ok(limits);
+    }
     let pool = limits.sites.pool(backend);
     let found = ports.store.admission(&pool, job).await?;
     limits.slots_held = found.held;

@@ -200,7 +200,8 @@ pub struct Report {
 }
 
 /// What a back end sees of one instance. An instance that is not seen has no sighting.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Sighting {
     /// It runs.
     Alive {

@@ -134,6 +134,21 @@ pub struct BackendRef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub site: Option<String>,
+    /// The machine outside of the cluster that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostRef>,
+}
+
+/// A `RunnerHost` of the job's namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostRef {
+    /// Its name.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Its unique id: another object of the name is another machine.
+    #[schemars(length(max = 63))]
+    pub uid: String,
 }
 
 /// A result, small and here, or large and elsewhere.

@@ -13,7 +13,7 @@ use std::{
 use jiff::Timestamp;
 use sandbox_core::{
     Uid,
-    plan::{Limits, Reason, Sites},
+    plan::{Hosts, Limits, Reason, Sites},
     port::{Answer, Store},
     query::{ListQuery, MAX_PAGE},
     reconcile::{Place, Ports, ReconcileError, Rest, Round, reconcile},
@@ -62,6 +62,8 @@ pub struct Control {
     pub limits: Limits,
     /// Who else has the store, as it is known now.
     pub sites: watch::Receiver<Sites>,
+    /// Machines elsewhere, as they are known now.
+    pub hosts: watch::Receiver<Hosts>,
     /// Says what time it is.
     pub clock: fn() -> Timestamp,
     /// Most reconciles at a time.
@@ -86,8 +88,9 @@ struct Desk {
     tickets: u64,
     timers: BTreeSet<(Timestamp, Uid)>,
     due: HashMap<Uid, Timestamp>,
-    waiting: BTreeSet<Place>,
-    waiting_at: HashMap<Uid, Place>,
+    /// Who waits: for a slot, and for a machine elsewhere.
+    waiting: [BTreeSet<Place>; 2],
+    waiting_at: HashMap<Uid, (usize, Place)>,
     tasks: JoinSet<(Uid, Result<Rest, ReconcileError>)>,
     spread: RandomState,
 }
@@ -149,7 +152,7 @@ impl Desk {
             tickets: 0,
             timers: BTreeSet::new(),
             due: HashMap::new(),
-            waiting: BTreeSet::new(),
+            waiting: <[BTreeSet<Place>; 2]>::default(),
             waiting_at: HashMap::new(),
             tasks: JoinSet::new(),
             spread: RandomState::new(),
@@ -198,6 +201,7 @@ impl Desk {
             self.tasks.spawn(async move {
                 let limits = Limits {
                     sites: control.sites.borrow().clone(),
+                    hosts: control.hosts.borrow().clone(),
                     ..control.limits.clone()
                 };
                 let round = Round {
@@ -247,7 +251,14 @@ impl Desk {
             (None, _) | (Some(Reason::Finished), None) => self.forget(uid),
             // The sweep calls for it in its time.
             (Some(Reason::Finished), Some(wake)) if wake > far => self.forget(uid),
-            (Some(Reason::Finished | Reason::WaitingForSlot { .. }), Some(wake)) => {
+            (
+                Some(
+                    Reason::Finished
+                    | Reason::WaitingForSlot { .. }
+                    | Reason::WaitingForHost { .. },
+                ),
+                Some(wake),
+            ) => {
                 self.set_timer(uid, wake);
             }
             // It came to no rest in a whole round, so what it does is undone by somebody, perhaps.
@@ -270,16 +281,21 @@ impl Desk {
     /// Keeps those that wait for a slot in order; anything else that rests may have freed or left
     /// one, so the first that waits looks again.
     fn note_waiting(&mut self, uid: &Uid, rest: &Rest) {
-        if let Some(place) = self.waiting_at.remove(uid) {
-            self.waiting.remove(&place);
+        if let Some((line, place)) = self.waiting_at.remove(uid) {
+            self.waiting[line].remove(&place);
         }
-        if let Some(Reason::WaitingForSlot { .. }) = rest.reason {
-            self.waiting.insert(rest.place.clone());
-            self.waiting_at.insert(uid.clone(), rest.place.clone());
+        if let Some(line) = rest.reason.as_ref().and_then(line_of) {
+            self.waiting[line].insert(rest.place.clone());
+            self.waiting_at
+                .insert(uid.clone(), (line, rest.place.clone()));
             return;
         }
-        if let Some((_, _, Some(first))) = self.waiting.first().cloned() {
-            self.call(first);
+        let first = self
+            .waiting
+            .iter()
+            .filter_map(|line| line.first()?.2.clone());
+        for uid in first.collect::<Vec<_>>() {
+            self.call(uid);
         }
     }
 
@@ -321,5 +337,14 @@ impl Desk {
             self.due.remove(&uid);
             self.call(uid);
         }
+    }
+}
+
+/// The line in which a job waits for this reason.
+const fn line_of(reason: &Reason) -> Option<usize> {
+    match reason {
+        Reason::WaitingForSlot { .. } => Some(0),
+        Reason::WaitingForHost { .. } => Some(1),
+        _ => None,
     }
 }

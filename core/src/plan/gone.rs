@@ -3,7 +3,7 @@
 //! Absence proves nothing at once. Where a runner can be cut off, its lease ends its work even
 //! though its place is silent; where it cannot, silence is waited for as long as it lasts.
 
-use super::{Plan, Reason, View, later};
+use super::{Plan, Reason, View, hosts::over_by};
 
 /// Waits for a runner that shows nothing; `None` when its time to show is over.
 pub(super) fn wait(view: &View) -> Option<Plan> {
@@ -13,10 +13,7 @@ pub(super) fn wait(view: &View) -> Option<Plan> {
     let Some(since) = view.status.intent.as_ref()?.vanished_at else {
         return Some(mark(view));
     };
-    let lease = view.limits.lease.unwrap_or_default();
-    let heard = view.seen.heartbeat.as_ref().map_or(since, |h| h.at);
-    let leased = later(heard, lease).max(since);
-    let until = later(leased, view.limits.vanish_grace);
+    let until = over_by(view, since);
     (view.now < until).then(|| Plan::wait(Reason::Vanished, Some(until)))
 }
 

@@ -9,6 +9,7 @@ mod deleted;
 mod ended;
 mod finish;
 mod gone;
+pub mod hosts;
 mod reason;
 mod sites;
 pub mod slots;
@@ -19,6 +20,7 @@ mod wait;
 
 pub use attempt::{begun, progressed};
 pub use finish::{INLINE_RESULT, removal_at};
+pub use hosts::{Host, Hosts};
 pub use reason::Reason;
 pub use sites::Sites;
 pub use wait::over_at;
@@ -122,6 +124,8 @@ pub struct Limits {
     pub remove_within: Duration,
     /// Who else has the store, and which jobs are theirs.
     pub sites: Sites,
+    /// Machines outside of the cluster on which seats may be.
+    pub hosts: Hosts,
 }
 
 /// One thing to do. Carrying it out needs no further decision.

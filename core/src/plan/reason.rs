@@ -10,6 +10,11 @@ pub enum Reason {
         /// Its place among those that wait, from 1.
         position: u32,
     },
+    /// No machine outside of the cluster can take it now.
+    WaitingForHost {
+        /// What there is, and what to do.
+        why: String,
+    },
     /// The last attempt failed; the next one starts later.
     BackingOff,
     /// `spec.suspend`
@@ -52,6 +57,7 @@ impl std::fmt::Display for Reason {
             Self::WaitingForSlot { position } => {
                 write!(f, "waiting for a slot, position {position}")
             }
+            Self::WaitingForHost { why } => f.write_str(why),
             Self::BackingOff => f.write_str("backing off after a failed attempt"),
             Self::Suspended => f.write_str("suspended"),
             Self::WaitingForClaim => f.write_str("launched, waiting for the runner"),

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Action, Plan, Reason, View, later, slots::Room};
+use super::{
+    Action, Plan, Reason, View,
+    hosts::{self, Place},
+    later,
+};
 use crate::{
     brief::Brief,
     job::AgentJob,
@@ -39,16 +43,24 @@ pub(super) fn plan(view: &View) -> Plan {
     if !view.limits.sites.offer(backend(view)) {
         return Plan::wait(Reason::NotOffered, None);
     }
-    if !room(view).fits(slots(view)) {
-        return wait_for_slot(view);
+    match hosts::place(view, backend(view)) {
+        Err(why) => wait_for_host(view, why),
+        Ok(place) if !place.room.fits(place.room.given(spec)) => wait_for_slot(view),
+        Ok(place) => start(view, place),
     }
-    start(view)
+}
+
+fn wait_for_slot(view: &View) -> Plan {
+    let position = view.limits.ahead.saturating_add(1);
+    wait_in_line(view, Reason::WaitingForSlot { position }, "WaitingForSlot")
+}
+
+fn wait_for_host(view: &View, why: String) -> Plan {
+    wait_in_line(view, Reason::WaitingForHost { why }, "WaitingForHost")
 }
 
 /// Waits in line; a pause that is over no longer keeps the job out of it.
-fn wait_for_slot(view: &View) -> Plan {
-    let position = view.limits.ahead.saturating_add(1);
-    let reason = Reason::WaitingForSlot { position };
+fn wait_in_line(view: &View, reason: Reason, word: &str) -> Plan {
     let look = view.after(LOOK_FOR_SLOT);
     let begun = view.status.started_at.is_some();
     let wake = if begun {
@@ -57,7 +69,7 @@ fn wait_for_slot(view: &View) -> Plan {
         look
     };
     let mut status = view.status.clone();
-    let why = ("WaitingForSlot", reason.to_string());
+    let why = (word, reason.to_string());
     status.retry_at = None;
     status.queued_reason = Some(why.1.clone());
     status.set_condition(condition::SUCCEEDED, "Unknown", (why.0, &why.1), view.now);
@@ -83,33 +95,24 @@ fn rest(view: &View, status: AgentJobStatus, reason: Reason, wake: Option<Timest
     plan
 }
 
-const fn room(view: &View) -> Room {
-    Room {
-        slots: view.limits.slots,
-        held: view.limits.slots_held,
-        wanted_ahead: view.limits.wanted_ahead,
-    }
-}
-
-fn slots(view: &View) -> u32 {
-    room(view).given(&view.job.spec)
-}
-
 /// Saves the intent with its reservation, then launches: one round, in this order.
-fn start(view: &View) -> Plan {
-    let intent = intent(view);
+fn start(view: &View, place: Place) -> Plan {
+    let intent = intent(view, &place);
     let hold = Reservation {
-        pool: view.limits.sites.pool(intent.backend),
+        pool: place.pool,
         units: intent.slots,
-        capacity: view.limits.slots,
+        capacity: place.room.slots,
     };
     let mut job = view.job.clone();
     let mut status = view.status.clone();
     begin(&mut status, intent.clone(), view.now);
     // Its name is filled in when it is saved.
-    status.backend_ref = view.limits.sites.own.clone().map(|site| BackendRef {
+    let site = view.limits.sites.own.clone();
+    let told = site.is_some() || place.host.is_some();
+    status.backend_ref = told.then(|| BackendRef {
         kind: intent.backend.word().to_owned(),
-        site: Some(site),
+        site,
+        host: place.host,
         ..BackendRef::default()
     });
     let text = format!("attempt {} is starting", status.attempt);
@@ -126,13 +129,13 @@ fn backend(view: &View) -> BackendName {
     backend.map_or(view.limits.backend, |b| b.name)
 }
 
-fn intent(view: &View) -> Intent {
+fn intent(view: &View, place: &Place) -> Intent {
     Intent {
         backend: backend(view),
         at: view.now,
         deadline_at: deadline_at(view),
         choice: 0,
-        slots: slots(view),
+        slots: place.room.given(&view.job.spec),
         claim: None,
         prepared_at: None,
         vanished_at: None,

@@ -29,7 +29,8 @@ pub use pod::{
     Quantities, SecretKeyRef, TaintEffect, Toleration, TolerationOperator, VariableSource,
 };
 pub use policy::{
-    BackendName, BackendSpec, Backoff, BudgetSpec, Dependency, ElfSpec, RetryOf, RetrySpec,
+    BackendName, BackendSpec, Backoff, BudgetSpec, Dependency, ElfSpec, HostSelector, RetryOf,
+    RetrySpec,
 };
 
 use crate::status::AgentJobStatus;

@@ -55,6 +55,7 @@ impl BackendName {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("!has(self.container) || self.name == 'container'").message("container may be set only with name: container"))]
 #[x_kube(validation = Rule::new("!has(self.pod) || self.name == 'pod'").message("pod may be set only with name: pod"))]
+#[x_kube(validation = Rule::new("!has(self.hostSelector) || self.name == 'vps' || self.name == 'container'").message("hostSelector may be set only with name: vps or container"))]
 pub struct BackendSpec {
     /// The back end.
     #[schemars(transform = rules::only("self in ['vps', 'container', 'pod']"))]
@@ -65,6 +66,19 @@ pub struct BackendSpec {
     /// The settings of `name: pod`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<PodSpec>,
+    /// In a cluster: which `RunnerHost` of the job's namespace `name: vps` and `name: container` may go to; any of
+    /// them when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_selector: Option<HostSelector>,
+}
+
+/// Which machines outside of the cluster will do.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HostSelector {
+    /// The labels that a host has to have, all of them.
+    #[schemars(extend("maxProperties" = 16), transform = rules::labels)]
+    pub match_labels: BTreeMap<String, String>,
 }
 
 /// What all attempts of a job together may use.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use prometheus_client::metrics::gauge::Gauge;
 use sandbox_core::{
-    plan::{Limits, Sites},
+    plan::{Hosts, Limits, Sites},
     port::{Answer, Store},
     reconcile::Ports,
 };
@@ -68,6 +68,7 @@ impl Leader {
             },
             limits: self.limits.clone(),
             sites: watch::Sender::new(Sites::default()).subscribe(),
+            hosts: watch::Sender::new(Hosts::default()).subscribe(),
             clock: Timestamp::now,
             concurrency: self.concurrency,
             at_rest: Arc::new(|_, _| {}),

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use prometheus_client::metrics::gauge::Gauge;
 use sandbox_core::{
     Uid,
-    plan::{Limits, REMOVE_WITHIN, Sites},
+    plan::{Hosts, Limits, REMOVE_WITHIN, Sites},
     reconcile::Ports,
     spec::BackendName,
 };
@@ -108,6 +108,7 @@ impl Replica {
             remove_within: REMOVE_WITHIN,
             ttl: jobs.ttl_after_finished.0,
             sites: Sites::default(),
+            hosts: Hosts::default(),
         }
     }
 

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use sandbox_core::{
-    plan::{Limits, REMOVE_WITHIN, Reason, Sites},
+    plan::{Hosts, Limits, REMOVE_WITHIN, Reason, Sites},
     port::{Backend, Memory, Seats},
     reconcile::{Ports, Rest},
     spec::BackendName,
@@ -325,6 +325,7 @@ impl Node {
             ports: self.ports.clone(),
             limits: limits(config),
             sites: self.sites.clone(),
+            hosts: watch::channel(Hosts::default()).1,
             clock: Timestamp::now,
             concurrency: RECONCILES,
             at_rest: at_rest(self.watches.clone(), self.ports.clone()),
@@ -360,6 +361,7 @@ fn limits(config: &ServeConfig) -> Limits {
         ttl: config.ttl,
         remove_within: REMOVE_WITHIN,
         sites: Sites::default(),
+        hosts: Hosts::default(),
     }
 }
 

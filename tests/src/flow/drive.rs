@@ -7,7 +7,7 @@ use axum::Router;
 use jiff::Timestamp;
 use sandbox_core::{
     AgentJob, Seat,
-    plan::{Limits, REMOVE_WITHIN, Reason, Sites},
+    plan::{Hosts, Limits, REMOVE_WITHIN, Reason, Sites},
     port::{Answer, Backend, Change, Created, Memory, Seats, Store, Write},
     query::{EventQuery, ListQuery},
     reconcile::{Ports, Rest, Round, reconcile},
@@ -338,5 +338,6 @@ pub fn limits(story: &Story) -> Limits {
         ttl: None,
         remove_within: REMOVE_WITHIN,
         sites: Sites::default(),
+        hosts: Hosts::default(),
     }
 }

@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::EnvVar;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use sandbox_core::{
     AgentJob, AgentJobStatus,
-    plan::{Limits, Sites},
+    plan::{Hosts, Limits, Sites},
     port::{Backend, Seats, Store},
     reconcile::Ports,
     spec::BackendName,
@@ -191,6 +191,7 @@ fn control(ports: Ports, lease: Duration) -> Control {
         ports,
         limits: limits(lease),
         sites: watch::channel(Sites::default()).1,
+        hosts: watch::channel(Hosts::default()).1,
         clock: Timestamp::now,
         concurrency: 8,
         at_rest: Arc::new(|_, _| {}),
@@ -213,6 +214,7 @@ fn limits(lease: Duration) -> Limits {
         ttl: None,
         remove_within: Duration::from_hours(1),
         sites: Sites::default(),
+        hosts: Hosts::default(),
     }
 }
 

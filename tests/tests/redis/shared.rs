@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use sandbox_core::{
     Claim, Outcome, Register, Report, Seat, Uid, Usage,
-    plan::{Limits, REMOVE_WITHIN, Sites},
+    plan::{Hosts, Limits, REMOVE_WITHIN, Sites},
     port::{Backend, Seats, Store},
     reconcile::Ports,
     spec::BackendName,
@@ -43,6 +43,7 @@ fn limits() -> Limits {
         ttl: None,
         remove_within: REMOVE_WITHIN,
         sites: Sites::default(),
+        hosts: Hosts::default(),
     }
 }
 
@@ -89,6 +90,7 @@ impl Shared {
             },
             limits: limits(),
             sites: tokio::sync::watch::channel(Sites::default()).1,
+            hosts: tokio::sync::watch::channel(Hosts::default()).1,
             clock: Timestamp::now,
             concurrency: 8,
             at_rest: Arc::new(|_, _| {}),

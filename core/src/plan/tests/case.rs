@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
 use super::{
-    super::{Answered, Call, Limits, Plan, REMOVE_WITHIN, Seen, Sites, plan},
+    super::{Answered, Call, Hosts, Limits, Plan, REMOVE_WITHIN, Seen, Sites, plan},
     read::{does, saved},
 };
 use crate::{
@@ -62,6 +62,7 @@ pub fn limits() -> Limits {
         ttl: None,
         remove_within: REMOVE_WITHIN,
         sites: Sites::default(),
+        hosts: Hosts::default(),
     }
 }
 

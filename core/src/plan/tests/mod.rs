@@ -9,6 +9,7 @@ mod claimed;
 mod deleted;
 mod ended;
 mod finished;
+mod hosts;
 mod launched;
 mod line;
 mod prepared;

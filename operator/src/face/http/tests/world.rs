@@ -190,8 +190,7 @@ impl World {
                 status.backend_ref = Some(BackendRef {
                     kind: "vps".to_owned(),
                     name: "memory-1".to_owned(),
-                    image: None,
-                    site: None,
+                    ..BackendRef::default()
                 });
             })
             .await;
