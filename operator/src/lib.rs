@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod control;
 pub mod counts;
 pub mod face;
+pub mod host;
 pub mod lead;
 pub mod ledger;
 pub mod listen;

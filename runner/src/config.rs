@@ -132,6 +132,9 @@ pub struct ServeFlags {
     /// Address and port to serve on [default: 127.0.0.1:8000]
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
+    /// Run attempts of clusters that come here, over TLS, such as 0.0.0.0:7443; `sandbox host` tells a cluster how
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub host_listen: Option<String>,
     /// Folder of the store, the seats and the memory [default: $XDG_DATA_HOME/sandbox]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -154,6 +157,8 @@ pub struct ServeFlags {
 pub struct ServeConfig {
     /// Where to serve.
     pub listen: SocketAddr,
+    /// Where clusters come in; nowhere when absent.
+    pub host_listen: Option<SocketAddr>,
     /// The folder of everything.
     pub data_dir: PathBuf,
     /// Tenants' files.
@@ -197,10 +202,13 @@ impl ServeConfig {
             .as_deref()
             .or(sources.get("SANDBOX_LISTEN"))
             .unwrap_or("127.0.0.1:8000");
+        let host = flags.host_listen.as_deref();
+        let host = host.or(sources.get("SANDBOX_HOST_LISTEN"));
         let workspace = sources.get("WORKSPACE_DIR").map(PathBuf::from);
         let workspace = workspace.unwrap_or_else(|| data_dir.join("workspace"));
         Ok(Self {
             listen: address(listen)?,
+            host_listen: host.map(address).transpose()?,
             workspace_root: std::path::absolute(workspace)
                 .context("made WORKSPACE_DIR absolute")?,
             insecure: flags.insecure,

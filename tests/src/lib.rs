@@ -27,3 +27,4 @@ pub mod retrieval;
 pub mod s3;
 pub mod secrets;
 pub mod sim;
+pub mod tower;

@@ -11,6 +11,7 @@ mod doctor;
 mod elf;
 mod get;
 mod health;
+mod host;
 mod import;
 mod job;
 mod ledger;
@@ -79,6 +80,8 @@ enum Command {
     Mcp(mcp::Mcp),
     /// Serve the file of the shared memory to control planes that share it
     Ledger(ledger::Ledger),
+    /// Print what tells a cluster to run attempts on this machine, for `kubectl apply -f -`
+    Host(host::Host),
     /// Copy jobs, memory and results of a data folder into one file, also while it is served
     Backup(backup::Backup),
     /// Make a data folder of a backup; jobs that were not over come back suspended
@@ -151,6 +154,7 @@ async fn command(cli: Cli) -> Result<ExitCode> {
         Command::Suspend(c) => c.suspend(&server.api()?, true).await,
         Command::Resume(c) => c.suspend(&server.api()?, false).await,
         Command::Ledger(c) => c.run().await,
+        Command::Host(c) => c.run(),
         Command::Backup(c) => c.run(),
         Command::Restore(c) => c.run().await,
         Command::Import(c) => c.run().await,

@@ -51,6 +51,11 @@ settings! {
     "SANDBOX_FILE_URLS": "true lets jobs clone repositories of this machine by file://. Default false.";
     "SANDBOX_CLONE_LIMIT": "Largest clone in bytes. Default 4294967296.";
     "SANDBOX_GIT_TIMEOUT": "How long one clone, fetch or push may take, in seconds. Default 1800.";
+    "SANDBOX_HOST_LISTEN": "Address and port at which this machine serves clusters, such as 0.0.0.0:7443; always over TLS. Default: it serves none.";
+    "SANDBOX_HOST_TLS_CERT": "The certificate that clusters know this machine by, in PEM. Default <data>/host/cert.pem, made at the first use.";
+    "SANDBOX_HOST_TLS_KEY": "Its key in PEM. Default <data>/host/key.pem.";
+    "SANDBOX_HOST_TOKEN_FILE": "The file with the token that clusters show. Default <data>/host/token, made at the first use.";
+    "SANDBOX_HOST_SLOTS": "Attempts of clusters at work at a time. Default as SANDBOX_SLOTS.";
     "SANDBOX_BACKENDS": "Where jobs may run, with commas; the first is for jobs that do not say. Default vps,container.";
     "DOCKER_HOST": "Where the container engine is, such as unix:///var/run/docker.sock; the sockets of Docker and Podman are found by themselves.";
     "SANDBOX_CONTAINER_IMAGE": "The image of container jobs that name none. Default multi-agent-sandbox/runner:<version>.";

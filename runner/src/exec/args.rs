@@ -1,5 +1,6 @@
 //! The few words `exec` is started with: `--seat <uid>/<attempt> --data-dir <folder>`; in a container also
-//! `--instance container` and `--relay <socket>`; in a pod `--instance pod` and `--door <https://…>`.
+//! `--instance container` and `--relay <socket>`; in a pod `--instance pod` and `--door <https://…>`; on a machine that
+//! runs it for a control plane elsewhere `--door <socket>`.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -12,6 +13,8 @@ pub(super) struct Args {
     pub(super) data_dir: PathBuf,
     /// What the back end sees of this runner.
     pub(super) instance: Instance,
+    /// The socket at which it has to ask for its seat first; without, it takes the seat itself.
+    pub(super) socket: Option<PathBuf>,
     /// The socket of the proxy that everything of this seat goes out by.
     pub(super) relay: Option<PathBuf>,
 }
@@ -57,23 +60,38 @@ pub(super) fn read(words: impl Iterator<Item = OsString>) -> Result<Args, String
         .to_string_lossy()
         .parse::<Seat>()
         .map_err(|e| e.to_string())?;
+    let (instance, socket) = of_words(instance, door)?;
     Ok(Args {
         seat,
         data_dir: PathBuf::from(data_dir),
-        instance: of_words(instance, door)?,
+        instance,
+        socket,
         relay,
     })
 }
 
-fn of_words(instance: Option<OsString>, door: Option<OsString>) -> Result<Instance, String> {
+type Known = (Instance, Option<PathBuf>);
+
+fn of_words(instance: Option<OsString>, door: Option<OsString>) -> Result<Known, String> {
     let instance = instance.map(|word| word.to_string_lossy().into_owned());
-    match (instance.as_deref(), door) {
-        (None, None) => Ok(Instance::Process),
-        (Some("container"), None) => Ok(Instance::Container),
-        (Some("pod"), Some(door)) => Ok(Instance::Pod {
-            door: door.to_string_lossy().into_owned(),
-        }),
-        _ => Err("read the arguments: --instance is container, or pod with a --door".to_owned()),
+    let socket = door.as_ref().map(PathBuf::from);
+    let known = match (instance.as_deref(), door) {
+        (None, _) => (Instance::Process, socket),
+        (Some("container"), _) => (Instance::Container, socket),
+        (Some("pod"), Some(door)) => {
+            let door = door.to_string_lossy().into_owned();
+            (Instance::Pod { door }, None)
+        }
+        _ => {
+            let text = "read the arguments: --instance is container, or pod with a --door";
+            return Err(text.to_owned());
+        }
+    };
+    match &known.1 {
+        Some(socket) if !socket.is_absolute() => {
+            Err("read the arguments: --door must be the absolute path of a socket".to_owned())
+        }
+        _ => Ok(known),
     }
 }
 
@@ -92,6 +110,8 @@ mod tests {
     #[test]
     fn a_pod_is_told_its_door_and_nobody_else_is() {
         let door = "https://operator:8443".to_owned();
+        let socket = ["--door", "/run/node.sock"];
+        assert_eq!(instance(&socket), Ok(Instance::Process));
         assert_eq!(instance(&[]), Ok(Instance::Process));
         assert_eq!(
             instance(&["--instance", "container"]),

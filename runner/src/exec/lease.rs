@@ -64,7 +64,7 @@ impl Lease {
     }
 
     /// Whether there is less left than this.
-    fn is_over(&self, margin: Duration) -> bool {
+    pub fn is_over(&self, margin: Duration) -> bool {
         let until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         now() + margin >= *until
     }

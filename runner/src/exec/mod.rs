@@ -64,7 +64,18 @@ fn begin(words: impl Iterator<Item = OsString>) -> Result<u8, (u8, String)> {
     let args = args::read(words).map_err(|text| (MISUSED, text))?;
     if let Instance::Pod { door } = &args.instance {
         let door = door.clone();
-        return runtime()?.block_on(in_pod(args, door));
+        return runtime()?.block_on(async {
+            let begun = pod::begin(&args, door).await?;
+            Ok(asked(args, begun).await)
+        });
+    }
+    if let Some(socket) = args.socket.clone() {
+        return runtime()?.block_on(async {
+            // The terminal may go away with its tmux server; the work does not end with it.
+            let _hangups = signal(SignalKind::hangup());
+            let begun = pod::begin_at(&args, socket).await?;
+            Ok(asked(args, begun).await)
+        });
     }
     let claim = claim(&args).map_err(|text| (NOT_MINE, text))?;
     Ok(runtime()?.block_on(run(args, claim)))
@@ -132,19 +143,18 @@ async fn run(args: Args, claim: Claim) -> u8 {
     }
 }
 
-/// The same where nothing is shared with the node but its door.
-async fn in_pod(args: Args, door: String) -> Result<u8, (u8, String)> {
+/// The same where nothing is shared with the control plane but its door.
+async fn asked(args: Args, claimed: pod::Begun) -> u8 {
     let began = Timestamp::now();
-    let claimed = pod::begin(&args, door).await?;
     let node = claimed.node.clone();
     let end = End::Door {
         node: node.clone(),
         lease: claimed.lease.clone(),
     };
-    Ok(match pod::prepare(&args, claimed).await {
+    match pod::prepare(&args, claimed).await {
         Ok(work) => carry_out(work, &node, &end, began).await,
         Err(failure) => give_up(failure, &end, began).await,
-    })
+    }
 }
 
 /// Does the work, makes its report durable, and has memory told.

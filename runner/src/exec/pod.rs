@@ -1,5 +1,6 @@
-//! A runner in a pod: it has a door, a token and its environment, and no file of ours before it. It claims
-//! first, then asks what it is to do; its settings are made of its environment.
+//! A runner that has to ask before it does anything: in a pod, where it has a door, a token and its environment and no
+//! file of ours before it, and on a machine that runs it for a control plane elsewhere. It claims first, then asks what it
+//! is to do; in a pod its settings are made of its environment.
 
 use std::{
     fs,
@@ -14,8 +15,14 @@ use sandbox_core::{Brief, Claim, Failure, spec};
 use sandbox_operator::{backend::pod::inside, face::seat::Told, seats::files::sync as seats};
 
 use super::{
-    NOT_DONE, NOT_MINE, args::Args, broken, door::Door, door::DoorSettings, is_mine, lease::Lease,
-    lease::Sent, new_claim, open, seat_dir, socket::CallError, socket::Node,
+    NOT_DONE, NOT_MINE,
+    args::Args,
+    broken,
+    door::{Door, DoorSettings},
+    is_mine,
+    lease::{LAST, Lease, Sent},
+    new_claim, open, relay, seat_dir,
+    socket::{CallError, Node},
 };
 use crate::{
     config::{Sources, number, pairs},
@@ -35,12 +42,13 @@ pub(super) struct Begun {
     pub(super) node: Node,
     pub(super) lease: Option<Lease>,
     claim: Claim,
-    door: DoorSettings,
+    /// Where the door is, in a pod.
+    door: Option<DoorSettings>,
     brief: Brief,
     left: Duration,
 }
 
-/// Takes the seat and asks for its brief; a door that is away for a moment is asked again.
+/// Takes the seat of a pod.
 pub(super) async fn begin(args: &Args, url: String) -> Result<Begun, (u8, String)> {
     let misused = |text: String| (super::MISUSED, text);
     let door = DoorSettings {
@@ -52,6 +60,20 @@ pub(super) async fn begin(args: &Args, url: String) -> Result<Begun, (u8, String
     let claim = new_claim(format!("pod:{uid}"));
     let way = Door::new(&door).map_err(misused)?;
     let node = Node::elsewhere(way, args.seat.clone(), claim.nonce.clone());
+    ask(node, claim, Some(door)).await
+}
+
+/// Takes the seat by this socket.
+pub(super) async fn begin_at(args: &Args, socket: PathBuf) -> Result<Begun, (u8, String)> {
+    let who = super::instance(args);
+    let who = who.map_err(|e| (NOT_DONE, format!("read who this process is: {e}")))?;
+    let claim = new_claim(who);
+    let node = Node::new(socket, args.seat.clone(), claim.nonce.clone());
+    ask(node, claim, None).await
+}
+
+/// Takes the seat and asks for its brief; a door that is away for a moment is asked again.
+async fn ask(node: Node, claim: Claim, door: Option<DoorSettings>) -> Result<Begun, (u8, String)> {
     let mut sent = Sent::now();
     let stands = until_answered(PATIENCE, async || {
         sent = Sent::now();
@@ -60,8 +82,13 @@ pub(super) async fn begin(args: &Args, url: String) -> Result<Begun, (u8, String
     is_mine(stands.await?, &claim).map_err(|text| (NOT_MINE, text))?;
     let told: Told = until_answered(BRIEF, async || node.brief().await).await?;
     let span = told.lease_ms.map(Duration::from_millis);
+    let lease = span.map(|span| Lease::new(span, sent));
+    if lease.as_ref().is_some_and(|l| l.is_over(LAST)) {
+        let text = "was told what to do when its lease was over";
+        return Err((NOT_MINE, text.to_owned()));
+    }
     Ok(Begun {
-        lease: span.map(|span| Lease::new(span, sent)),
+        lease,
         node,
         claim,
         door,
@@ -94,8 +121,14 @@ async fn until_answered<T>(
 
 /// Writes down what agents of the seat read, and opens the work.
 pub(super) async fn prepare(args: &Args, begun: Begun) -> Result<Work, Failure> {
-    let settings = settings(args, &begun)
-        .map_err(|e| broken("made the settings of the environment", &format!("{e:#}")))?;
+    let settings = match &begun.door {
+        Some(door) => settings(args, &begun, door)
+            .map_err(|e| broken("made the settings of the environment", &format!("{e:#}")))?,
+        None => Settings::read(&args.data_dir).map_err(|e| broken("read the settings", &e))?,
+    };
+    if let Some(proxy) = &args.relay {
+        relay::begin(proxy).map_err(|e| broken("opened the way to the proxy", &e))?;
+    }
     let seat = seats::claim(&args.data_dir.join("seats"), &args.seat, begun.claim);
     seat.map_err(|e| broken("wrote the claim down", &e))?;
     let mut work = open(args, begun.brief, settings, &begun.node).await?;
@@ -107,7 +140,7 @@ pub(super) async fn prepare(args: &Args, begun: Begun) -> Result<Work, Failure> 
 }
 
 /// The settings of this pod; secrets become files in memory that only we can read.
-fn settings(args: &Args, begun: &Begun) -> Result<Settings> {
+fn settings(args: &Args, begun: &Begun, door: &DoorSettings) -> Result<Settings> {
     let sources = Sources::of_environment();
     let words = |name: &str, default: &str| {
         let text = sources.get(name).unwrap_or(default);
@@ -121,7 +154,7 @@ fn settings(args: &Args, begun: &Begun) -> Result<Settings> {
     let settings = Settings {
         workspace_root: inside::WORKSPACE.into(),
         artifacts_root: args.data_dir.join("artifacts"),
-        door: Some(begun.door.clone()),
+        door: Some(door.clone()),
         model_url: sources.get("ANTHROPIC_BASE_URL").map(str::to_owned),
         model_key_file: hide("ANTHROPIC_API_KEY", &secrets.join(".model-key"))?,
         agent_token_file: hide("SANDBOX_AGENT_TOKEN", &secrets.join(".agent-token"))?,

@@ -42,7 +42,7 @@ pub(super) async fn open(
     config: &ServeConfig,
     run: &Path,
     settings: &Settings,
-    waker: &Waker,
+    (waker, ask_first): (&Waker, bool),
 ) -> Result<Option<Containers>> {
     let offered = config.backends.contains(&BackendName::Container);
     let host = engine_host(config.sources.get("DOCKER_HOST")).filter(|_| offered);
@@ -58,7 +58,10 @@ pub(super) async fn open(
     let hosts = Hosts::parse(hosts.unwrap_or(DEFAULT_HOSTS));
     let hosts = hosts.map_err(|text| anyhow!("read SANDBOX_CONTAINER_HOSTS: {text}"))?;
     let sockets = folder(run)?;
-    let conf = conf(config, host, &sockets, settings);
+    let conf = ContainerConfig {
+        ask_first,
+        ..conf(config, host, &sockets, settings)
+    };
     let to = conf.settings();
     let backend = Arc::new(ContainerBackend::new(conf, waker.clone())?);
     write(settings, &to).context("wrote the settings of runners in containers")?;
@@ -98,6 +101,7 @@ fn conf(
         user: User::ours(),
         own: own_container(),
         grace: STOP_GRACE,
+        ask_first: false,
     }
 }
 

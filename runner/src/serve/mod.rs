@@ -3,6 +3,7 @@
 mod containers;
 mod face;
 pub mod gate;
+pub mod host;
 mod keys;
 mod lock;
 mod logs;

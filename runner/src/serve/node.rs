@@ -2,7 +2,12 @@
 //!
 //! Runners and agents are not its children: they go on when it stops and are found again.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
@@ -35,6 +40,7 @@ use tokio::{sync::watch, task::JoinSet};
 use super::{
     containers::{self, Containers},
     face,
+    host::Host,
     others::Others,
     sockets::{self, Listening, Turn},
     stores::{self, Stores},
@@ -65,6 +71,7 @@ pub(super) async fn run(config: ServeConfig) -> Result<()> {
         .write(&config.data_dir)
         .context("wrote runner.json")?;
     let listener = face::listen(&config)?;
+    let host = Host::open(&config, &run, &settings).await?;
     let mut node = open(&config, &run, &settings).await?;
     drop(taken.opening.take());
     let turn = Turn::take(&run)?;
@@ -74,6 +81,9 @@ pub(super) async fn run(config: ServeConfig) -> Result<()> {
     let seats = turn.listen(sockets::listen, socket)?;
     parts.spawn(serve_seats(seats, node.door(&config), stopped.clone()));
     node.containers(&config, &mut parts, (&turn, &stopped))?;
+    if let Some(host) = host {
+        host.run(&mut parts, (&turn, &stopped))?;
+    }
     node.hear_others(&mut parts, stopped.clone());
     parts.spawn(face::serve(&config, services, listener, stopped.clone()));
     parts.spawn(node.sweep(&config, stopped.clone()));
@@ -88,7 +98,7 @@ pub(super) async fn run(config: ServeConfig) -> Result<()> {
     rest.into_iter().fold(first, Result::and)
 }
 
-fn make_folder(data_dir: &Path) -> Result<()> {
+pub(super) fn make_folder(data_dir: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true).mode(0o700);
@@ -176,7 +186,7 @@ async fn open(config: &ServeConfig, run: &Path, settings: &Settings) -> Result<N
     if config.backends.contains(&BackendName::Vps) {
         backends.insert(BackendName::Vps, Arc::new(vps(config, run).await?));
     }
-    let containers = containers::open(config, run, settings, &waker).await?;
+    let containers = containers::open(config, run, settings, (&waker, false)).await?;
     if let Some(containers) = &containers {
         backends.insert(BackendName::Container, containers.backend.clone());
     }
@@ -212,14 +222,24 @@ async fn open(config: &ServeConfig, run: &Path, settings: &Settings) -> Result<N
 }
 
 async fn vps(config: &ServeConfig, run: &Path) -> Result<VpsBackend> {
+    tmux(&config.data_dir, run.join("tmux.sock"), None).await
+}
+
+/// A tmux of this data folder, on this socket. Where there is a door, runners ask there for their seats.
+pub(super) async fn tmux(
+    data_dir: &Path,
+    socket: PathBuf,
+    door: Option<PathBuf>,
+) -> Result<VpsBackend> {
     let runner = std::env::current_exe().context("read where this program is")?;
     let backend = VpsBackend::new(VpsConfig {
-        data_dir: config.data_dir.clone(),
-        seats: config.data_dir.join("seats"),
+        data_dir: data_dir.to_owned(),
+        seats: data_dir.join("seats"),
         runner,
-        socket: run.join("tmux.sock"),
+        socket,
         grace: STOP_GRACE,
         env: BTreeMap::new(),
+        door,
     })?;
     let placed = backend.ready().await.context("started tmux")?;
     tracing::info!(?placed, "tmux is ready");

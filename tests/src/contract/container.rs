@@ -82,6 +82,7 @@ impl Container {
             user: FIXED_USER,
             own: None,
             grace: Duration::ZERO,
+            ask_first: false,
         };
         change(&mut config);
         let tenant = config.workspace_root.join("default");

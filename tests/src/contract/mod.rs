@@ -5,6 +5,7 @@ pub mod backend;
 pub mod container;
 pub mod memory;
 pub mod pod;
+pub mod remote;
 pub mod seats;
 pub mod store;
 pub mod store_edges;

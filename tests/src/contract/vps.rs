@@ -73,6 +73,7 @@ impl Vps {
             socket: folder.path().join("tmux/s"),
             grace: Duration::ZERO,
             env: BTreeMap::new(),
+            door: None,
             data_dir,
         };
         change(&mut config);

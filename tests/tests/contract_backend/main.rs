@@ -1,4 +1,5 @@
-//! The promises of back ends, on memory and on a real tmux; then what only tmux can get wrong.
+//! The promises of back ends, on memory, on a real tmux, and on one behind the seat API of a machine elsewhere; then what
+//! only tmux can get wrong.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -20,6 +21,7 @@ use sandbox_tests::{
     backend_contract,
     contract::{
         backend::{Place, the_one_alive},
+        remote::Remote,
         vps::{Vps, WORK},
     },
 };
@@ -46,6 +48,7 @@ backend_contract!(
     crate::InMemory(crate::MemoryBackend::idle(crate::BackendName::Container))
 );
 backend_contract!(vps, crate::Vps::new(crate::WORK));
+backend_contract!(remote, crate::Remote::new(crate::WORK).await);
 
 /// Claims a seat for the instance that is alive in it, as its runner would.
 async fn claim(vps: &Vps, seat: &Seat) -> Claim {

@@ -109,6 +109,8 @@ pub struct ContainerConfig {
     pub own: Option<String>,
     /// How long an instance may take to end after it was asked to.
     pub grace: Duration,
+    /// Whether a runner has to ask at its socket for its seat before it does anything.
+    pub ask_first: bool,
 }
 
 impl ContainerConfig {

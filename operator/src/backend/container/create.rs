@@ -62,7 +62,7 @@ pub(super) fn body(conf: &ContainerConfig, brief: &Brief, parts: &Parts) -> Cont
     let asked = asked(brief);
     ContainerCreateBody {
         image: Some(parts.image.to_owned()),
-        cmd: Some(command(brief, asked.network)),
+        cmd: Some(command(brief, asked.network, conf.ask_first)),
         user: Some(format!("{}:{}", conf.user.uid, conf.user.gid)),
         working_dir: Some(inside::HOME.to_owned()),
         env: Some(environment(asked.network)),
@@ -86,10 +86,13 @@ fn labels(brief: &Brief, parts: &Parts) -> HashMap<String, String> {
 }
 
 /// The words behind the image's entry point, `tini -- sandbox`.
-fn command(brief: &Brief, network: Network) -> Vec<String> {
+fn command(brief: &Brief, network: Network, ask_first: bool) -> Vec<String> {
     let seat = brief.seat.to_string();
     let mut words = vec!["exec", "--seat", &seat, "--data-dir", inside::DATA];
     words.extend(["--instance", "container"]);
+    if ask_first {
+        words.extend(["--door", inside::NODE]);
+    }
     if network == Network::Restricted {
         words.extend(["--relay", inside::PROXY]);
     }

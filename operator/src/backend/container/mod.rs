@@ -212,6 +212,7 @@ impl Backend for ContainerBackend {
         let image = asked.and_then(|c| c.image.as_deref());
         let refused = image.filter(|image| !self.conf.allows(image));
         let invalid = |_| Invalid::new("spec.backend.container.image", NOT_ALLOWED);
-        refused.map(invalid).into_iter().collect()
+        let elsewhere = super::not_elsewhere(spec);
+        refused.map(invalid).into_iter().chain(elsewhere).collect()
     }
 }

@@ -33,12 +33,15 @@ pub struct VpsConfig {
     /// More environment for the runner. It never stands in an argument list, where others could
     /// read it.
     pub env: BTreeMap<String, String>,
+    /// Where a runner has to ask for its seat before it does anything; without, it takes the seat itself.
+    pub door: Option<PathBuf>,
 }
 
 impl VpsConfig {
     /// Refuses what could not work later.
     pub(super) fn check(&self) -> Answer<()> {
-        for path in [&self.data_dir, &self.seats, &self.runner, &self.socket] {
+        let all = [&self.data_dir, &self.seats, &self.runner, &self.socket];
+        for path in all.into_iter().chain(&self.door) {
             text(path)?;
         }
         if self.socket.as_os_str().len() > SOCKET_LIMIT {
@@ -140,6 +143,7 @@ mod tests {
             socket: "/data/tmux".into(),
             grace: Duration::from_secs(15),
             env: BTreeMap::new(),
+            door: None,
         }
     }
 

@@ -34,9 +34,10 @@ use std::{ffi::OsString, path::Path, time::Duration};
 
 use async_trait::async_trait;
 use sandbox_core::{
-    Brief, Claim, Seat,
+    AgentJobSpec, Brief, Claim, Seat,
     port::{Answer, Backend, LogChunk, Look, PortError},
     spec::BackendName,
+    validate::Invalid,
 };
 
 pub use conf::{SEAT_VARIABLE, VpsConfig};
@@ -148,5 +149,9 @@ impl Backend for VpsBackend {
     async fn logs(&self, seat: &Seat, from: u64, limit: u32) -> Answer<LogChunk> {
         self.on_disk(seat, move |root, seat| log::read(root, seat, from, limit))
             .await
+    }
+
+    fn refuses(&self, spec: &AgentJobSpec) -> Vec<Invalid> {
+        super::not_elsewhere(spec).into_iter().collect()
     }
 }

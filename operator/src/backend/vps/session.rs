@@ -55,6 +55,9 @@ fn new_session<'a>(config: &'a VpsConfig, seat: &Seat) -> Answer<TmuxCommand<'a>
     command.push_param("exec");
     command.push_option("--seat", seat.to_string());
     command.push_option("--data-dir", word(text(&config.data_dir)?));
+    if let Some(door) = &config.door {
+        command.push_option("--door", word(text(door)?));
+    }
     Ok(command)
 }
 
@@ -166,6 +169,7 @@ mod tests {
             socket: "/data/tmux".into(),
             grace: std::time::Duration::ZERO,
             env: std::collections::BTreeMap::new(),
+            door: None,
         };
         let seat: Seat = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11/2".parse().unwrap();
         let words = new_session(&config, &seat).unwrap().to_vec().join("\n");

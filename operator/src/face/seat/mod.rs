@@ -132,6 +132,8 @@ async fn claim(
     let seat = Seat::new(at.0, at.1);
     if let Some(Extension(pass)) = pass {
         is_whom_it_says(&pass, &claim)?;
+    }
+    if door.lease.is_some() {
         claim.at = Timestamp::now();
     }
     let stands = if door.may_claim {
@@ -229,8 +231,8 @@ async fn heartbeat(
 ) -> Answered<Heard> {
     let seat = Seat::new(at.0, at.1);
     let mut beat = said.body;
-    if door.passes.is_some() {
-        // A lease is counted from here: a clock elsewhere may be wrong.
+    if door.lease.is_some() {
+        // It is counted from here: a clock elsewhere may be wrong.
         beat.at = Timestamp::now();
     }
     door.seats.beat(&seat, &said.nonce, beat).await?;
@@ -248,7 +250,7 @@ async fn report(
 ) -> Answered<()> {
     let seat = Seat::new(at.0, at.1);
     let mut report = said.body;
-    if door.passes.is_some() {
+    if door.lease.is_some() {
         report.finished_at = report.finished_at.min(Timestamp::now());
         report.started_at = report.started_at.min(report.finished_at);
     }

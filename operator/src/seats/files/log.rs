@@ -40,7 +40,7 @@ fn piece(path: &Path, from: u64, limit: u32) -> io::Result<Vec<u8>> {
 }
 
 /// A character that is cut at the end is left for the next piece, unless nothing stands before it.
-fn chunk(bytes: &[u8], from: u64) -> LogChunk {
+pub(crate) fn chunk(bytes: &[u8], from: u64) -> LogChunk {
     let whole = match std::str::from_utf8(bytes) {
         Err(e) if e.error_len().is_none() && e.valid_up_to() > 0 => e.valid_up_to(),
         _ => bytes.len(),

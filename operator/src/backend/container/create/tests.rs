@@ -27,10 +27,15 @@ fn conf() -> ContainerConfig {
         user: FIXED_USER,
         own: None,
         grace: std::time::Duration::ZERO,
+        ask_first: false,
     }
 }
 
 pub(in crate::backend::container) fn made(container: Value) -> Value {
+    made_by(&conf(), container)
+}
+
+fn made_by(conf: &ContainerConfig, container: Value) -> Value {
     let container: ContainerSpec = serde_json::from_value(container).unwrap_or_default();
     let backend = BackendSpec {
         name: BackendName::Container,
@@ -65,7 +70,7 @@ pub(in crate::backend::container) fn made(container: Value) -> Value {
         podman: false,
         places: &Places::default(),
     };
-    serde_json::to_value(body(&conf(), &brief, &parts)).unwrap_or_default()
+    serde_json::to_value(body(conf, &brief, &parts)).unwrap_or_default()
 }
 
 #[test]
@@ -137,4 +142,18 @@ fn a_container_is_given_its_own_folders_and_no_others() {
         ("/sandbox/secrets".to_owned(), true),
     ];
     assert_eq!(seen, expected);
+}
+
+#[test]
+fn a_runner_that_has_to_ask_for_its_seat_first_is_told_where() {
+    let asking = ContainerConfig {
+        ask_first: true,
+        ..conf()
+    };
+    assert!(!made(json!({}))["Cmd"].to_string().contains("--door"));
+    let words = made_by(&asking, json!({}))["Cmd"].to_string();
+    assert!(
+        words.contains(r#""--door","/sandbox/run/node.sock""#),
+        "{words}"
+    );
 }
