@@ -6,6 +6,8 @@
     clippy::panic,
     clippy::must_use_candidate,
     clippy::missing_panics_doc,
+    clippy::missing_errors_doc,
+    clippy::match_wild_err_arm,
     reason = "a test may stop at what it did not expect"
 )]
 

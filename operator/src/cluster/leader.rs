@@ -5,14 +5,18 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use prometheus_client::metrics::gauge::Gauge;
 use sandbox_core::{
-    plan::{Hosts, Limits, Sites},
+    plan::{Limits, Sites},
     port::{Answer, Store},
     reconcile::Ports,
 };
 use tokio::sync::watch;
 
-use super::leading::{Led, Switch};
+use super::{
+    hosts::{Listening, RunnerHosts},
+    leading::{Led, Switch},
+};
 use crate::{
+    backend::remote::Machines,
     control::{self, Control, Waker},
     counts::{Counted, Reconciles},
     lead::Term,
@@ -32,6 +36,9 @@ pub(super) struct Leader {
     pub(super) switch: Switch,
     pub(super) reconciles: Arc<Reconciles>,
     pub(super) leads: Gauge,
+    pub(super) machines: Arc<Machines>,
+    pub(super) hosts: Arc<RunnerHosts>,
+    pub(super) listening: Listening,
 }
 
 impl Leader {
@@ -60,7 +67,13 @@ impl Leader {
         let (waker, calls) = Waker::new();
         self.switch.set(Some(waker.clone()));
         let store: Arc<dyn Store> = Arc::new(Led::new(self.ports.store.clone(), term.clone()));
-        let swept = sweep::run(store.clone(), self.limits.ttl, waker);
+        let swept = sweep::run(store.clone(), self.limits.ttl, waker.clone());
+        let called = self.call_waiting(&waker);
+        // Looks under way are finished when the term is over; nobody needs machines for long then.
+        let heard = async {
+            self.hosts.lead(&self.listening, term).await;
+            std::future::pending::<()>().await;
+        };
         let control = Control {
             ports: Ports {
                 store,
@@ -68,7 +81,7 @@ impl Leader {
             },
             limits: self.limits.clone(),
             sites: watch::Sender::new(Sites::default()).subscribe(),
-            hosts: watch::Sender::new(Hosts::default()).subscribe(),
+            hosts: self.machines.watch(),
             clock: Timestamp::now,
             concurrency: self.concurrency,
             at_rest: Arc::new(|_, _| {}),
@@ -77,6 +90,30 @@ impl Leader {
         tokio::select! {
             looped = control::run(control, calls, term.ends()) => looped,
             () = swept => Ok(()),
+            () = heard => Ok(()),
+            () = called => Ok(()),
+        }
+    }
+
+    /// Has those that wait for a machine looked at when machines have changed.
+    async fn call_waiting(&self, waker: &Waker) {
+        let mut machines = self.machines.watch();
+        while machines.changed().await.is_ok() {
+            for job in self.objects.all() {
+                let status = job.status();
+                let waits = !status.is_finished() && status.intent.is_none();
+                let named = job
+                    .spec
+                    .backend
+                    .as_ref()
+                    .is_some_and(|b| machines.borrow().have(b.name));
+                if waits
+                    && named
+                    && let Ok(uid) = job.uid()
+                {
+                    waker.wake(&uid);
+                }
+            }
         }
     }
 

@@ -8,6 +8,7 @@
 //! | `operator`, `replica` | the parts: opened in order, run, closed in order |
 //! | `leader`, `leading` | what the leader does, and that nobody else does it |
 //! | `pods` | the back end of a cluster |
+//! | `hosts` | machines outside of the cluster |
 //! | `door`, `certificate` | runners' way in, over TLS |
 //! | `secret`, `keys` | what is made once for all replicas |
 //! | `events` | what `kubectl describe` shows |
@@ -20,6 +21,7 @@ pub mod client;
 mod door;
 mod elf;
 mod events;
+mod hosts;
 mod keys;
 mod leader;
 mod leading;

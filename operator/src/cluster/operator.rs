@@ -15,7 +15,7 @@ use object_store::{ObjectStore, local::LocalFileSystem};
 use prometheus_client::metrics::gauge::Gauge;
 use sandbox_core::{
     Uid,
-    port::{Backend, Seats},
+    port::{Backend, Seats, Store},
     reconcile::Ports,
     spec::BackendName,
 };
@@ -33,6 +33,7 @@ use super::{
 };
 use crate::{
     announce::Announcing,
+    backend::remote::{Machines, RemoteBackend, RemoteConfig},
     control::Waker,
     face::http::check_bind,
     seats::kube::KubeSeats,
@@ -162,6 +163,8 @@ pub(super) struct Jobs {
     pub(super) ports: Ports,
     /// The seats as the reconciler reads them, whose every decision is a conditional write.
     pub(super) leaders_seats: Arc<dyn Seats>,
+    pub(super) machines: Arc<Machines>,
+    pub(super) files: Arc<dyn ObjectStore>,
     pub(super) events: Events,
     pub(super) waker: Waker,
     pub(super) calls: mpsc::UnboundedReceiver<Uid>,
@@ -185,6 +188,7 @@ impl Jobs {
         objects.record_to(Arc::new(move |job, event| told.tell(job, event)));
         let (store, writes) = Announcing::new(Arc::new(KubeStore::new(objects.clone())));
         let bell = store.bell();
+        let store: Arc<dyn Store> = Arc::new(store);
         let (waker, calls) = Waker::new();
         let files = files(settings)?;
         let seats = || KubeSeats::new(objects.clone(), LEASE, files.clone());
@@ -196,24 +200,47 @@ impl Jobs {
             seats: seats.clone(),
             waker: waker.clone(),
             authorities: tls.authorities().to_owned(),
-            files,
+            files: files.clone(),
         };
+        let mut backends = places(&site)?;
+        let machines = Arc::<Machines>::default();
+        add_hosts(&mut backends, &store, (&machines, &files));
         let ports = Ports {
-            store: Arc::new(store),
+            store,
             seats,
-            backends: Arc::new(places(&site)?),
+            backends: Arc::new(backends),
             memory: elf.clone(),
         };
         Ok(Self {
             objects,
             ports,
             leaders_seats,
+            machines,
+            files,
             events,
             waker,
             calls,
             writes,
             bell,
         })
+    }
+}
+
+/// The places of machines outside of the cluster.
+fn add_hosts(
+    backends: &mut Places,
+    store: &Arc<dyn Store>,
+    (machines, files): (&Arc<Machines>, &Arc<dyn ObjectStore>),
+) {
+    let conf = RemoteConfig {
+        store: store.clone(),
+        machines: machines.clone(),
+        logs: files.clone(),
+        lease: LEASE,
+    };
+    for name in [BackendName::Vps, BackendName::Container] {
+        let remote: Arc<dyn Backend> = Arc::new(RemoteBackend::new(name, conf.clone()));
+        backends.entry(name).or_insert(remote);
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::{
 
 use super::{
     door::Tls,
+    hosts::{Listening, RunnerHosts},
     leader::Leader,
     leading::Switch,
     operator::{Jobs, LEASE, Listeners, Way},
@@ -32,7 +33,7 @@ use crate::{
         http::{Face, auth::Keys},
         mcp::{Door, Limited, Tools},
         rate::Bounds,
-        seat::{Reviews, SeatDoor, router},
+        seat::{Passes, Reviews, SeatDoor, router},
     },
     lead::Election,
 };
@@ -75,7 +76,9 @@ impl Replica {
         let (over, probed) = answer_probes(listeners.probes, &face, missing.subscribe());
         let switch = Switch::default();
         let mut parts: JoinSet<Result<()>> = JoinSet::new();
-        parts.spawn(self.elect(&switch, stopped.clone())?);
+        let hosts = self.runner_hosts();
+        parts.spawn(self.elect((&switch, &hosts), stopped.clone())?);
+        parts.spawn(follow_hosts(hosts, stopped.clone()));
         parts.spawn(self.serve_runners(listeners.seat, &stopped));
         parts.spawn(serve_api(face, listeners.api, stopped.clone()));
         parts.spawn(self.know_jobs(missing.clone(), switch, stopped));
@@ -154,7 +157,7 @@ impl Replica {
     /// Takes part in the election, and does the leader's work while this replica leads.
     fn elect(
         &self,
-        switch: &Switch,
+        (switch, hosts): (&Switch, &Arc<RunnerHosts>),
         stopped: watch::Receiver<bool>,
     ) -> Result<impl Future<Output = Result<()>> + use<>> {
         let lead = &self.settings.lead;
@@ -173,12 +176,47 @@ impl Replica {
             switch: switch.clone(),
             reconciles: self.reconciles.clone(),
             leads: self.leads.clone(),
+            machines: self.jobs.machines.clone(),
+            hosts: hosts.clone(),
+            listening: Listening {
+                door: router(self.seat_door(None)),
+                store: self.jobs.ports.store.clone(),
+                logs: self.jobs.files.clone(),
+                waker: self.jobs.waker.clone(),
+                lease: LEASE,
+            },
         });
         Ok(async move {
             let work = |term| Arc::clone(&leader).work(term);
-            election.run(stopped, work).await;
+            Box::pin(election.run(stopped, work)).await;
             Ok(())
         })
+    }
+
+    fn runner_hosts(&self) -> Arc<RunnerHosts> {
+        let namespaces = self.settings.watch_namespaces.clone();
+        let machines = self.jobs.machines.clone();
+        Arc::new(RunnerHosts::new(
+            self.way.client.clone(),
+            namespaces,
+            machines,
+        ))
+    }
+
+    /// The seat service: for whoever shows a pass, or for those whom somebody else has let in.
+    fn seat_door(&self, passes: Option<Arc<dyn Passes>>) -> SeatDoor {
+        SeatDoor {
+            store: self.jobs.ports.store.clone(),
+            seats: self.jobs.ports.seats.clone(),
+            memory: self.jobs.ports.memory.clone(),
+            tools: Some(self.tools()),
+            waker: self.jobs.waker.clone(),
+            deadline: self.settings.jobs.deadline,
+            claimed: Arc::new(|_, _| {}),
+            may_claim: true,
+            passes,
+            lease: Some(LEASE),
+        }
     }
 
     /// Serves runners, and keeps the certificate they know.
@@ -188,18 +226,7 @@ impl Replica {
         stopped: &watch::Receiver<bool>,
     ) -> impl Future<Output = Result<()>> + use<> {
         let reviews = Reviews::new(self.way.client.clone(), AUDIENCE);
-        let door = SeatDoor {
-            store: self.jobs.ports.store.clone(),
-            seats: self.jobs.ports.seats.clone(),
-            memory: self.jobs.ports.memory.clone(),
-            tools: Some(self.tools()),
-            waker: self.jobs.waker.clone(),
-            deadline: self.settings.jobs.deadline,
-            claimed: Arc::new(|_, _| {}),
-            may_claim: true,
-            passes: Some(Arc::new(reviews)),
-            lease: Some(LEASE),
-        };
+        let door = self.seat_door(Some(Arc::new(reviews)));
         let tls = self.tls.clone();
         let served = tls.serve(listener, router(door), until(stopped.clone()));
         async move {
@@ -271,6 +298,14 @@ async fn serve_api(
 ) -> Result<()> {
     let served = face.serve(listener, until(stopped)).await;
     served.context("served the API")
+}
+
+/// Knows the machines outside of the cluster.
+async fn follow_hosts(hosts: Arc<RunnerHosts>, stopped: watch::Receiver<bool>) -> Result<()> {
+    tokio::select! {
+        () = hosts.follow() => Ok(()),
+        () = until(stopped) => Ok(()),
+    }
 }
 
 /// Resolves when this is said, or nobody can say it any more.

@@ -179,7 +179,7 @@ impl Mailbox {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     fn seat() -> Seat {
         "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11/1".parse().unwrap()

@@ -66,7 +66,7 @@ fn begin(words: impl Iterator<Item = OsString>) -> Result<u8, (u8, String)> {
         let door = door.clone();
         return runtime()?.block_on(async {
             let begun = pod::begin(&args, door).await?;
-            Ok(asked(args, begun).await)
+            Ok(Box::pin(asked(args, begun)).await)
         });
     }
     if let Some(socket) = args.socket.clone() {
@@ -74,7 +74,7 @@ fn begin(words: impl Iterator<Item = OsString>) -> Result<u8, (u8, String)> {
             // The terminal may go away with its tmux server; the work does not end with it.
             let _hangups = signal(SignalKind::hangup());
             let begun = pod::begin_at(&args, socket).await?;
-            Ok(asked(args, begun).await)
+            Ok(Box::pin(asked(args, begun)).await)
         });
     }
     let claim = claim(&args).map_err(|text| (NOT_MINE, text))?;

@@ -239,9 +239,35 @@ async fn it_may_do_nothing_that_it_need_not_do() {
         &["create", "clusterrolebindings"],
         &["escalate", "clusterroles"],
         &["deletecollection", "agentjobs", "-n", "team-a"],
-        &["get", "runnerhosts", "-n", "team-a"],
+        &["create", "runnerhosts", "-n", "team-a"],
+        &["patch", "runnerhosts", "-n", "team-a"],
+        &["get", "secret/vps-1", "-n", "team-a"],
         &["create", "deployments", "-n", "team-a"],
         &["*", "*"],
+    ] {
+        assert!(!installed.may(words), "{words:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_the_tokens_of_machines_it_may_read_those_that_the_chart_names() {
+    let values = ["hosts.secrets.team-a={vps-1,vps-2}"];
+    let installed = Installed::with(&values, &["team-a", "team-b"]).await;
+    assert!(installed.may(&["get", "secret/vps-1", "-n", "team-a"]));
+    assert!(installed.may(&["watch", "runnerhosts", "-n", "team-a"]));
+    let status = [
+        "patch",
+        "runnerhosts",
+        "--subresource=status",
+        "-n",
+        "team-a",
+    ];
+    assert!(installed.may(&status));
+    for words in [
+        &["get", "secret/other", "-n", "team-a"][..],
+        &["list", "secrets", "-n", "team-a"],
+        &["update", "secret/vps-1", "-n", "team-a"],
+        &["get", "secret/vps-1", "-n", "team-b"],
     ] {
         assert!(!installed.may(words), "{words:?}");
     }
