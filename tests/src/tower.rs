@@ -67,24 +67,38 @@ pub struct Machine {
     pub address: String,
     /// What stands before the program's words: another network, perhaps.
     prefix: Vec<String>,
+    /// What its program finds in its environment besides.
+    env: Vec<(String, String)>,
     process: Option<Child>,
 }
 
 impl Machine {
     /// One on loopback, started.
     pub fn start() -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = port.local_addr().unwrap().to_string();
-        drop(port);
-        Self::at(&address, &[])
+        Self::begun(&free_address(), &[], &[("SANDBOX_BACKENDS", "vps")])
+    }
+
+    /// One on loopback that also runs containers, in the engine at this address.
+    pub fn with_engine(engine: &str) -> Self {
+        let env = [
+            ("SANDBOX_BACKENDS", "vps,container"),
+            ("DOCKER_HOST", engine),
+        ];
+        Self::begun(&free_address(), &[], &env)
     }
 
     /// One that serves at this address, its program begun by these words.
     pub fn at(address: &str, prefix: &[&str]) -> Self {
+        Self::begun(address, prefix, &[("SANDBOX_BACKENDS", "vps")])
+    }
+
+    fn begun(address: &str, prefix: &[&str], env: &[(&str, &str)]) -> Self {
+        let owned = |(k, v): &(&str, &str)| ((*k).to_owned(), (*v).to_owned());
         let mut machine = Self {
             folder: tempfile::tempdir().unwrap(),
             address: address.to_owned(),
             prefix: prefix.iter().map(|w| (*w).to_owned()).collect(),
+            env: env.iter().map(owned).collect(),
             process: None,
         };
         machine.restart();
@@ -104,7 +118,7 @@ impl Machine {
             .arg(self.folder.path().join("data"))
             .env_clear()
             .envs(["PATH", "HOME"].map(|k| (k, std::env::var(k).unwrap_or_default())))
-            .env("SANDBOX_BACKENDS", "vps")
+            .envs(self.env.iter().map(|(k, v)| (k, v)))
             .env("SANDBOX_HOST_SLOTS", "2")
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
@@ -206,6 +220,11 @@ impl Machine {
         let attempts = uids.flat_map(|uid: Uid| (1..5).map(move |n| Seat::new(uid.clone(), n)));
         attempts.collect()
     }
+}
+
+fn free_address() -> String {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    port.local_addr().unwrap().to_string()
 }
 
 impl Drop for Machine {
@@ -347,26 +366,12 @@ impl Tower {
         };
         let client = client(address, (pin, token), &kept.is);
         machines.describe(host.clone(), Ok(client.clone()));
-        let backend = Arc::new(RemoteBackend::new(
-            BackendName::Vps,
-            RemoteConfig {
-                store: kept.store.clone(),
-                machines: machines.clone(),
-                logs: kept.logs.clone(),
-                lease: kept.lease,
-            },
-        ));
-        let place: Arc<dyn Backend> = Arc::new(Told {
-            inner: backend.clone(),
-            client: client.clone(),
-            lease: kept.lease,
-            hook: hook.clone(),
-        });
+        let (backend, backends) = places(&kept, &machines, (&client, &hook));
         let memory: Arc<dyn Memory> = kept.memory.clone();
         let ports = Ports {
             store: kept.store.clone(),
             seats: kept.seats.clone(),
-            backends: Arc::new(BTreeMap::from([(BackendName::Vps, place)])),
+            backends: Arc::new(backends),
             memory,
         };
         let (waker, calls) = Waker::new();
@@ -519,6 +524,32 @@ fn client(address: &str, (pin, token): (&str, &str), is: &HostRef) -> Arc<Client
         owner: is.uid.clone(),
     };
     Arc::new(Client::new(settings).unwrap())
+}
+
+/// The back ends of a machine: of that in its tmux the steps of a launch are told.
+fn places(
+    kept: &Kept,
+    machines: &Arc<Machines>,
+    (client, hook): (&Arc<Client>, &Hook),
+) -> (Arc<RemoteBackend>, BTreeMap<BackendName, Arc<dyn Backend>>) {
+    let conf = RemoteConfig {
+        store: kept.store.clone(),
+        machines: machines.clone(),
+        logs: kept.logs.clone(),
+        lease: kept.lease,
+    };
+    let vps = Arc::new(RemoteBackend::new(BackendName::Vps, conf.clone()));
+    let container = RemoteBackend::new(BackendName::Container, conf);
+    let told = Told {
+        inner: vps.clone(),
+        client: client.clone(),
+        lease: kept.lease,
+        hook: hook.clone(),
+    };
+    let mut places: BTreeMap<BackendName, Arc<dyn Backend>> = BTreeMap::new();
+    places.insert(BackendName::Vps, Arc::new(told));
+    places.insert(BackendName::Container, Arc::new(container));
+    (vps, places)
 }
 
 fn door(ports: &Ports, waker: &Waker, lease: Duration) -> SeatDoor {

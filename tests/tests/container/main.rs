@@ -9,6 +9,7 @@
 mod begin;
 mod end;
 mod faults;
+mod host;
 mod node;
 mod registry;
 
