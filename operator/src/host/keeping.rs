@@ -84,26 +84,25 @@ impl Machine {
 
     /// Ends every seat that nobody has acknowledged for its lease.
     async fn end_lost(&self) {
-        let lost = self.lost();
-        let ends = lost
-            .into_iter()
-            .map(|(seat, record)| self.end(seat, record));
-        futures::future::join_all(ends).await;
+        let seats: Vec<Seat> = self.kept().keys().cloned().collect();
+        let lost = seats.into_iter().filter(|seat| self.lost(seat).is_some());
+        futures::future::join_all(lost.map(|seat| self.end(seat))).await;
     }
 
-    fn lost(&self) -> Vec<(Seat, Record)> {
-        let (now, kept) = (now(), self.kept());
-        let lost = kept.iter().filter(|(_, r)| !r.over && r.is_lost(now));
-        lost.map(|(s, r)| (s.clone(), r.clone())).collect()
+    /// What is kept of this seat, where it goes on and nobody has acknowledged it for its lease.
+    fn lost(&self, seat: &Seat) -> Option<Record> {
+        let kept = self.kept();
+        let record = kept.get(seat).filter(|r| !r.over && r.is_lost(now()));
+        record.cloned()
     }
 
     /// Ends everything that was begun for a seat. Its log stays until the control plane has fetched it.
-    async fn end(&self, seat: Seat, mut record: Record) {
+    async fn end(&self, seat: Seat) {
         let _turn = self.turn(&seat).await;
-        // The control plane may have had it removed while we waited.
-        if !self.kept().contains_key(&seat) {
+        // The control plane may have acknowledged it, or had it removed, while we waited.
+        let Some(mut record) = self.lost(&seat) else {
             return;
-        }
+        };
         self.tickets().revoke(&seat);
         let ended = async {
             self.place(record.backend)?.reap(&seat).await?;
