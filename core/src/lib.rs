@@ -5,6 +5,7 @@
 //! only through the traits of [`port`].
 
 pub mod brief;
+pub mod cause;
 pub mod crd;
 pub mod host;
 pub mod job;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use hyper::{StatusCode, body::Bytes};
 use reqwest::{Certificate, Client, ClientBuilder};
-use sandbox_core::Seat;
+use sandbox_core::{Seat, cause::innermost};
 use serde::{Deserialize, Serialize};
 
 /// Where a door is and how to get in; no secret.
@@ -61,6 +61,7 @@ impl Door {
             .header("content-type", "application/json")
             .bearer_auth(token.trim())
             .body(body);
+        // The library's own text names the whole address and not what went wrong.
         let answer = request.send().await.map_err(|e| innermost(&e))?;
         let status = answer.status();
         let bytes = answer.bytes().await.map_err(|e| innermost(&e))?;
@@ -74,15 +75,4 @@ fn client(authority: Vec<Certificate>) -> ClientBuilder {
         .tls_certs_only(authority)
         .https_only(true)
         .no_proxy()
-}
-
-/// The library's own text names the whole address and not what went wrong.
-fn innermost(e: &dyn std::error::Error) -> String {
-    let mut text = e.to_string();
-    let mut at = e.source();
-    while let Some(e) = at {
-        text = e.to_string();
-        at = e.source();
-    }
-    text
 }

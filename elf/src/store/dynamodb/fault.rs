@@ -4,6 +4,7 @@ use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
+use sandbox_core::cause::{causes, innermost};
 
 use crate::store::LedgerError;
 
@@ -73,17 +74,4 @@ pub(super) fn unbuilt(e: &BuildError) -> LedgerError {
 fn without_credentials(e: &(dyn Error + 'static)) -> Option<String> {
     let found = causes(e).find_map(|e| e.downcast_ref::<CredentialsError>())?;
     Some(innermost(found))
-}
-
-/// The words of the first cause: those around it only say that there is one.
-fn innermost(e: &(dyn Error + 'static)) -> String {
-    causes(e)
-        .last()
-        .map_or_else(String::new, ToString::to_string)
-}
-
-fn causes<'a>(e: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    let next =
-        |e: &&'a (dyn Error + 'static)| -> Option<&'a (dyn Error + 'static)> { (*e).source() };
-    std::iter::successors(Some(e), next)
 }

@@ -5,6 +5,7 @@ use std::io;
 use bollard::{API_DEFAULT_VERSION, Docker, errors::Error};
 use sandbox_core::{
     FailureClass,
+    cause::{causes, innermost},
     port::{Answer, PortError},
 };
 use tokio::sync::OnceCell;
@@ -125,24 +126,8 @@ fn unreachable(text: &str, kind: io::ErrorKind) -> String {
 }
 
 fn io_kind(e: &(dyn std::error::Error + 'static)) -> io::ErrorKind {
-    let mut at = Some(e);
-    while let Some(e) = at {
-        if let Some(io) = e.downcast_ref::<io::Error>() {
-            return io.kind();
-        }
-        at = e.source();
-    }
-    io::ErrorKind::Other
-}
-
-fn innermost(e: &dyn std::error::Error) -> String {
-    let mut text = e.to_string();
-    let mut at = e.source();
-    while let Some(e) = at {
-        text = e.to_string();
-        at = e.source();
-    }
-    text
+    let io = causes(e).find_map(|e| e.downcast_ref::<io::Error>());
+    io.map_or(io::ErrorKind::Other, io::Error::kind)
 }
 
 /// One engine.

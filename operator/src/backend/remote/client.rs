@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::{Client as Http, Method, StatusCode, Url};
 use sandbox_core::{
     Brief, Claim, Seat,
+    cause::innermost,
     host::PinnedCertificate,
     port::{Answer, LogChunk, Look, PortError},
 };
@@ -218,6 +219,7 @@ impl Client {
     }
 
     fn failed(&self, e: &reqwest::Error) -> Unready {
+        // The library's own text names the whole address and not what went wrong.
         let text = innermost(e);
         if text.contains("ApplicationVerificationFailure") {
             let message = format!(
@@ -260,17 +262,6 @@ fn trusted(about: &About, now: Timestamp) -> Result<(), Unready> {
         return Err(Unready::new("ClockOff", text));
     }
     Ok(())
-}
-
-/// The library's own text names the whole address and not what went wrong.
-fn innermost(e: &dyn std::error::Error) -> String {
-    let mut text = e.to_string();
-    let mut at = e.source();
-    while let Some(e) = at {
-        text = e.to_string();
-        at = e.source();
-    }
-    text
 }
 
 #[cfg(test)]
