@@ -1,14 +1,15 @@
 //! Passes what runners of one machine say on to our own seat service, and its answers back. The connection is always
 //! ours. What the service acknowledges is acknowledged there, and by nothing else does a lease go on.
 
-use std::{sync::Arc, time::Duration};
+use std::{cmp::Ordering, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, http::Request};
 use http_body_util::BodyExt;
 use object_store::ObjectStore;
 use sandbox_core::{
     Seat,
-    port::{Answer, Store},
+    port::{Answer, PortError, Store},
+    status::AgentJobStatus,
 };
 use tower::ServiceExt;
 
@@ -87,13 +88,12 @@ impl Relay {
     }
 
     /// Removes a seat there that no job of ours needs any more: nobody could be asked to when it ended. A store that
-    /// cannot be read proves nothing.
+    /// cannot be read, or is behind, proves nothing.
     async fn leave(&self, seat: &Seat) -> Answer<()> {
         let Some(job) = self.store.load(&seat.uid).await? else {
             return self.client.reap(seat).await;
         };
-        let status = job.status();
-        if status.attempt == seat.attempt && status.intent.is_some() {
+        if needed(&job.status(), seat) {
             return Ok(());
         }
         keep_log(&self.logs, &self.client, seat).await?;
@@ -137,14 +137,58 @@ impl Relay {
     }
 
     /// Whether a seat was given to this machine. What it says of others is not believed.
+    ///
+    /// # Errors
+    /// It is not known yet.
     async fn is_there(&self, seat: &Seat) -> Answer<bool> {
         let Some(job) = self.store.load(&seat.uid).await? else {
             return Ok(false);
         };
         let status = job.status();
+        if status.attempt < seat.attempt {
+            let text = format!("seat {seat} is not known here yet; ask again");
+            return Err(PortError::Unknown(text));
+        }
         let host = status.backend_ref.as_ref().and_then(|r| r.host.as_ref());
         let placed = host.is_some_and(|host| host.uid == self.host.is.uid);
         let same = job.metadata.namespace.as_deref() == Some(&*self.host.namespace);
         Ok(placed && same && status.attempt == seat.attempt)
+    }
+}
+
+/// Whether a seat may be at work, by what is known of its job. Who has just begun to lead may not know of the newest
+/// attempt yet.
+fn needed(status: &AgentJobStatus, seat: &Seat) -> bool {
+    match status.attempt.cmp(&seat.attempt) {
+        Ordering::Less => true,
+        Ordering::Equal => status.intent.is_some(),
+        Ordering::Greater => false,
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a test may stop at what it did not expect"
+)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_seat_is_removed_once_its_attempt_is_over_and_not_while_the_job_is_known_as_it_was_before()
+    {
+        let seat: Seat = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11/2".parse().unwrap();
+        let at = "2026-01-01T00:00:00Z";
+        let intent = json!({"backend": "vps", "at": at, "deadlineAt": at});
+        let known = |attempt: u32, intent: Option<&serde_json::Value>| {
+            let status = json!({"attempt": attempt, "intent": intent});
+            needed(&serde_json::from_value(status).unwrap(), &seat)
+        };
+        assert!(known(2, Some(&intent)));
+        assert!(known(1, None), "the picture is older than the seat");
+        assert!(!known(2, None));
+        assert!(!known(3, Some(&intent)));
     }
 }
