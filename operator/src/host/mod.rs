@@ -103,15 +103,9 @@ impl Machine {
             instance: self.instance.clone(),
             backends: self.conf.places.keys().copied().collect(),
             slots: self.conf.slots,
-            free: self.conf.slots.saturating_sub(self.taken()),
+            free: self.conf.slots.saturating_sub(taken(&self.kept())),
             now: jiff::Timestamp::now(),
         }
-    }
-
-    /// Slots that seats have which are not over.
-    fn taken(&self) -> u32 {
-        let kept = self.kept();
-        kept.values().filter(|r| !r.over).map(|r| r.slots).sum()
     }
 
     fn kept(&self) -> MutexGuard<'_, BTreeMap<Seat, Record>> {
@@ -212,12 +206,13 @@ impl Machine {
         })
     }
 
-    /// Writes down whose a seat is before it is started, where there is room for it.
+    /// Writes down whose a seat is before it is started, where there is room for it: of two that come at once the
+    /// second sees what the first has taken.
     fn note(&self, owner: &str, start: &Start) -> Answer<()> {
-        let seat = &start.brief.seat;
+        let (seat, mut kept) = (&start.brief.seat, self.kept());
         let room = Room {
             slots: self.conf.slots,
-            held: self.taken(),
+            held: taken(&kept),
             wanted_ahead: 0,
         };
         let units = room.given(&start.brief.spec);
@@ -231,7 +226,7 @@ impl Machine {
         let what = (start.brief.backend, units);
         let record = Record::new(owner, what, start.lease_ms, now());
         record.put(&self.conf.seats, seat)?;
-        self.kept().insert(seat.clone(), record);
+        kept.insert(seat.clone(), record);
         Ok(())
     }
 
@@ -275,4 +270,9 @@ impl Machine {
         let place = self.place(record.backend)?;
         place.logs(seat, piece.from, piece.limit).await
     }
+}
+
+/// Slots of seats that are not over.
+fn taken(kept: &BTreeMap<Seat, Record>) -> u32 {
+    kept.values().filter(|r| !r.over).map(|r| r.slots).sum()
 }
