@@ -120,7 +120,8 @@ pub struct Pieces(Mutex<Taken>);
 /// What came of it.
 #[derive(Default)]
 pub struct Taken {
-    rules: Vec<Vec<Rule>>,
+    /// Each at the place of its number, for which the items come in another order. They are most of what is held.
+    rules: Vec<Option<Rule>>,
     /// Items of other kinds.
     pub others: Vec<Item>,
     /// The place of the item that was changed last, and which it is.
@@ -141,9 +142,9 @@ impl Pieces {
             .unwrap_or_default()
             .max(std::mem::take(&mut taken.newest));
         taken.others.extend(others);
-        match rules {
-            Ok(rules) => taken.rules.push(rules),
-            Err(e) => taken.failed = Some(e),
+        let put = rules.and_then(|rules| rules.into_iter().try_for_each(|rule| taken.put(rule)));
+        if let Err(e) = put {
+            taken.failed = Some(e);
         }
     }
 
@@ -155,6 +156,19 @@ impl Pieces {
 }
 
 impl Taken {
+    fn put(&mut self, rule: Rule) -> Kept<()> {
+        let place = rule.number.checked_sub(1).map(usize::try_from);
+        let place = place.and_then(Result::ok).ok_or_else(misnumbered)?;
+        if place >= self.rules.len() {
+            let more = place + 1 - self.rules.len();
+            self.rules.try_reserve(more).map_err(|_| misnumbered())?;
+            self.rules.resize_with(place + 1, || None);
+        }
+        let slot = self.rules.get_mut(place).filter(|slot| slot.is_none());
+        *slot.ok_or_else(misnumbered)? = Some(rule);
+        Ok(())
+    }
+
     /// The state at this place, of which nothing is counted or learned yet.
     ///
     /// # Errors
@@ -171,7 +185,7 @@ impl Taken {
         }
         let mut state = State {
             head,
-            rules: in_order(self.rules)?,
+            rules: all_there(self.rules)?,
             ..State::default()
         };
         for item in &self.others {
@@ -189,34 +203,27 @@ impl Taken {
     }
 }
 
-/// Rules in the order of their numbers, for which the items come in another. Each is moved once: they are most of
-/// what is held.
-fn in_order(pieces: Vec<Vec<Rule>>) -> Kept<Rules> {
-    let wrong = || {
-        LedgerError::Unreadable(
-            "read memory's rules: a number is missing or twice there".to_owned(),
-        )
-    };
-    let mut slots: Vec<Option<Rule>> = Vec::new();
-    slots.resize_with(pieces.iter().map(Vec::len).sum(), || None);
-    for rule in pieces.into_iter().flatten() {
-        let before = rule.number.checked_sub(1).map(usize::try_from);
-        let slot = before.and_then(|place| slots.get_mut(place.ok()?));
-        *slot.filter(|slot| slot.is_none()).ok_or_else(wrong)? = Some(rule);
-    }
-    let all: Option<Vec<Rule>> = slots.into_iter().collect();
-    all.and_then(Rules::of).ok_or_else(wrong)
+/// Rules of which none is missing.
+fn all_there(rules: Vec<Option<Rule>>) -> Kept<Rules> {
+    let all: Option<Vec<Rule>> = rules.into_iter().collect();
+    all.and_then(Rules::of).ok_or_else(misnumbered)
 }
 
-/// The bodies of items, read side by side where they are many. What is read is given back at once, for
+fn misnumbered() -> LedgerError {
+    LedgerError::Unreadable(
+        "read memory's rules: a number is missing, wrong or twice there".to_owned(),
+    )
+}
+
+/// The rules of items, read side by side where they are many. What is read is given back at once, for
 /// all of it takes as much room as what is made of it.
-fn all<T: DeserializeOwned + Send + 'static>(mut items: Vec<Item>) -> Kept<Vec<T>> {
+fn all(mut items: Vec<Item>) -> Kept<Vec<Rule>> {
     let one = |item: &mut Item| {
-        let read = parse(item);
+        let read = numbered(item);
         item.body = String::new();
         read
     };
-    let read = |items: &mut [Item]| items.iter_mut().map(one).collect::<Kept<Vec<T>>>();
+    let read = |items: &mut [Item]| items.iter_mut().map(one).collect::<Kept<Vec<Rule>>>();
     if items.len() < MANY {
         return read(&mut items);
     }
@@ -232,6 +239,13 @@ fn all<T: DeserializeOwned + Send + 'static>(mut items: Vec<Item>) -> Kept<Vec<T
         }
         Ok(all)
     })
+}
+
+/// A rule. The log is no shorter than there are rules: room is made by the number.
+fn numbered(item: &Item) -> Kept<Rule> {
+    let rule: Rule = parse(item)?;
+    let fits = (1..=item.seq).contains(&rule.number);
+    fits.then_some(rule).ok_or_else(misnumbered)
 }
 
 fn plan(state: &mut State, plan: Plan) {

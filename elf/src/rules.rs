@@ -1,7 +1,7 @@
 //! The rules of one tenant: found by number, in the order of the log, and by id. Numbers follow each
 //! other from 1; nothing is taken out.
 
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table::Entry};
 
 use crate::{index::hash_of_word as hash, rule::Rule};
 
@@ -48,16 +48,19 @@ impl Rules {
 
     /// Notes the id of the rule at this place. Whether no other has it.
     fn note(&mut self, place: usize) -> bool {
-        let id = &self.all[place].id;
-        if self.contains_key(id) {
-            return false;
-        }
-        let hash_at = |place: &u32| hash(&self.all[*place as usize].id);
-        let Ok(place) = u32::try_from(place) else {
+        let Ok(number) = u32::try_from(place) else {
             return false;
         };
-        self.places.insert_unique(hash(id), place, hash_at);
-        true
+        let id_at = |place: &u32| &self.all[*place as usize].id;
+        let id = &self.all[place].id;
+        let is = |other: &u32| id_at(other) == id;
+        match self.places.entry(hash(id), is, |other| hash(id_at(other))) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(free) => {
+                free.insert(number);
+                true
+            }
+        }
     }
 
     fn place(&self, id: &str) -> Option<usize> {

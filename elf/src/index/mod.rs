@@ -36,15 +36,11 @@ impl Index {
     /// An index of these rules.
     #[must_use]
     pub fn of(rules: &Rules) -> Self {
-        let mut places = Places::default();
-        let text = std::thread::scope(|scope| {
-            scope.spawn(|| {
-                places.reserve(rules.len());
-                for rule in rules.values() {
-                    places.take(rule);
-                }
-            });
-            TextIndex::of(rules.values().as_slice(), searched)
+        let (places, text) = std::thread::scope(|scope| {
+            let places = scope.spawn(|| Places::of(rules));
+            let text = TextIndex::of(rules.values().as_slice(), searched);
+            // What its thread could not do is done here.
+            (places.join().unwrap_or_else(|_| Places::of(rules)), text)
         });
         Self {
             text,

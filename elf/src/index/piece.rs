@@ -46,7 +46,9 @@ pub(super) struct Piece {
 /// in one text alone, so that a list for each would be mostly list.
 #[derive(Default)]
 struct Pairs {
-    /// Of very many texts, the first of the piece.
+    /// Where pairs of very many texts are put while these come; no shelf otherwise.
+    open: Vec<Vec<u64>>,
+    /// The same once they are all there.
     shelves: Vec<Shelf>,
     /// Each in order, and of later texts than the one before.
     runs: Vec<Vec<u64>>,
@@ -66,6 +68,14 @@ struct Shelf {
 pub(super) struct List<'a>(Cow<'a, [u32]>);
 
 impl Piece {
+    /// For very many texts that come one after the other; [`Piece::pack`] ends that.
+    pub(super) fn of_many() -> Self {
+        Self {
+            pairs: Pairs::of_many(),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn add(&mut self, text: Text<'_>, stems: &mut Stems) {
         let place = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
         let mut words = std::mem::take(&mut self.text);
@@ -102,7 +112,7 @@ impl Piece {
         self.pairs.settle();
     }
 
-    /// Puts very many texts in order, the first of the piece, and gives back the room that is left.
+    /// Has very many texts found, the first of the piece, and gives back the room that is left.
     pub(super) fn pack(&mut self) {
         self.lists.iter_mut().for_each(Vec::shrink_to_fit);
         self.pairs.shelve();
@@ -151,23 +161,29 @@ impl Piece {
 }
 
 impl Pairs {
-    fn add(&mut self, pairs: impl Iterator<Item = u64>, place: u32) {
-        self.fresh
-            .extend(pairs.map(|pair| pair & !PLACE | u64::from(place)));
+    fn of_many() -> Self {
+        Self {
+            open: vec![Vec::new(); 1 << SHELF_BITS],
+            ..Self::default()
+        }
     }
 
-    /// Puts all that was added on shelves.
+    fn add(&mut self, pairs: impl Iterator<Item = u64>, place: u32) {
+        let entries = pairs.map(|pair| pair & !PLACE | u64::from(place));
+        if self.open.is_empty() {
+            self.fresh.extend(entries);
+            return;
+        }
+        for entry in entries {
+            if let Some(shelf) = self.open.get_mut(shelf(entry)) {
+                shelf.push(entry);
+            }
+        }
+    }
+
     fn shelve(&mut self) {
-        let fresh = std::mem::take(&mut self.fresh);
-        let mut sizes = vec![0; 1 << SHELF_BITS];
-        for pair in &fresh {
-            sizes[shelf(*pair)] += 1;
-        }
-        let mut shelves: Vec<Vec<u64>> = sizes.into_iter().map(Vec::with_capacity).collect();
-        for pair in fresh {
-            shelves[shelf(pair)].push(pair);
-        }
-        self.shelves = shelves.into_iter().map(Shelf::of).collect();
+        let open = std::mem::take(&mut self.open);
+        self.shelves = open.into_iter().map(Shelf::of).collect();
     }
 
     /// Runs that are about as long become one, so that there are few.

@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 use crate::{
     kind::RuleKind,
     rule::{Rule, RuleStatus},
+    rules::Rules,
 };
 
 /// Rules by where they belong, by their numbers.
@@ -27,30 +28,54 @@ pub struct Places {
 }
 
 impl Places {
-    /// Makes room for so many rules.
-    pub(super) fn reserve(&mut self, rules: usize) {
-        self.known.reserve(rules);
+    /// Where these rules belong, oldest first. Of many rules most files are known: they are looked up by their hash, and
+    /// put in order when all are there.
+    pub(super) fn of(rules: &Rules) -> Self {
+        let mut places = Self::default();
+        places.known.reserve(rules.len());
+        let mut files: FxHashMap<&str, (Arc<str>, Vec<u64>)> = FxHashMap::default();
+        for rule in rules.values() {
+            places.pin(rule);
+            places.belongs(rule);
+            let names = rule.files.iter().map(|file| {
+                let known = files.entry(file);
+                let (name, numbers) = known.or_insert_with(|| (file.as_str().into(), Vec::new()));
+                numbers.push(rule.number);
+                Arc::clone(name)
+            });
+            places.known.insert(rule.number, names.collect());
+        }
+        places.files = files.into_values().collect();
+        places
     }
 
     /// Takes a rule up, or what is new of it. Whether it was not known.
     pub(super) fn take(&mut self, rule: &Rule) -> bool {
-        let number = rule.number;
-        if rule.status == RuleStatus::Pinned {
-            self.pinned.insert(number);
-        } else {
-            self.pinned.remove(&number);
-        }
-        let is_new = self.moved(number, &rule.files);
+        self.pin(rule);
+        let is_new = self.moved(rule.number, &rule.files);
         if is_new {
-            push(&mut self.domains, &rule.domain, number);
-            if rule.kind == RuleKind::Invariant {
-                push(&mut self.invariants, &rule.project, number);
-            }
-            if let Some(project) = &rule.project {
-                push(&mut self.projects, project, number);
-            }
+            self.belongs(rule);
         }
         is_new
+    }
+
+    fn pin(&mut self, rule: &Rule) {
+        if rule.status == RuleStatus::Pinned {
+            self.pinned.insert(rule.number);
+        } else {
+            self.pinned.remove(&rule.number);
+        }
+    }
+
+    /// Notes what never changes of a rule.
+    fn belongs(&mut self, rule: &Rule) {
+        push(&mut self.domains, &rule.domain, rule.number);
+        if rule.kind == RuleKind::Invariant {
+            push(&mut self.invariants, &rule.project, rule.number);
+        }
+        if let Some(project) = &rule.project {
+            push(&mut self.projects, project, rule.number);
+        }
     }
 
     /// Notes the files of a rule in place of those it had. Whether it had none before.

@@ -54,7 +54,7 @@ impl TextIndex {
         let each = all.len().div_ceil(hands).clamp(1, MAX_TEXTS);
         let text = &text;
         let made = |part: &[T]| {
-            let (mut piece, mut stems) = (Piece::default(), Stems::default());
+            let (mut piece, mut stems) = (Piece::of_many(), Stems::default());
             for one in part {
                 piece.add(text(one), &mut stems);
             }

@@ -52,14 +52,60 @@ pub fn each(text: &str, mut word: impl FnMut(&str)) {
             word(found);
         }
     };
-    for token in text.split(|c: char| !c.is_alphanumeric() && c != '_') {
-        if token
-            .bytes()
-            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9'))
-        {
-            one(token);
-            continue;
+    let mut rest = text;
+    while let Some((found, is_lower, after)) = run(rest) {
+        if is_lower {
+            one(found);
+        } else {
+            tokens(found, &mut one);
         }
+        rest = after;
+    }
+}
+
+/// The next bytes that no sign of ASCII divides, whether they are lower-case letters and digits of ASCII alone, and
+/// what follows them. Most words are told from the others by their bytes.
+#[inline]
+fn run(text: &str) -> Option<(&str, bool, &str)> {
+    let bytes = text.as_bytes();
+    let from = bytes
+        .iter()
+        .position(|b| KINDS[usize::from(*b)] != DIVIDES)?;
+    let mut seen = 0;
+    let mut within = |b: &u8| {
+        let kind = KINDS[usize::from(*b)];
+        seen |= kind;
+        kind != DIVIDES
+    };
+    let length = bytes[from..].iter().take_while(|b| within(b)).count();
+    // ASCII stands on both sides of each bound.
+    let (run, after) = text.get(from..)?.split_at_checked(length)?;
+    Some((run, seen == LOWER, after))
+}
+
+/// What a byte is to a word, as bits.
+static KINDS: [u8; 256] = kinds();
+const DIVIDES: u8 = 0;
+const LOWER: u8 = 1;
+const OTHER: u8 = 2;
+
+const fn kinds() -> [u8; 256] {
+    let mut kinds = [OTHER; 256];
+    let mut byte = 0_u8;
+    while byte.is_ascii() {
+        if byte.is_ascii_lowercase() || byte.is_ascii_digit() {
+            kinds[byte as usize] = LOWER;
+        } else if !(byte.is_ascii_uppercase() || byte == b'_') {
+            kinds[byte as usize] = DIVIDES;
+        }
+        byte += 1;
+    }
+    kinds
+}
+
+/// The words of a run that has capitals, underscores or letters beyond ASCII.
+fn tokens(run: &str, one: &mut impl FnMut(&str)) {
+    for token in run.split(|c: char| !c.is_alphanumeric() && c != '_') {
         if is_plain(token) {
             one(&token.to_lowercase());
             continue;
@@ -192,6 +238,25 @@ mod tests {
         assert_ne!(first, stems.terms("retry fails"));
         assert_eq!(first.iter().filter(|term| term.is_pair()).count(), 1);
         assert!(stems.terms("of the").is_empty());
+    }
+
+    #[test]
+    fn letters_beyond_ascii_are_letters_and_signs_beyond_it_divide() {
+        let found = words("two Größen—naïveCafé,x_Ü\u{3000}3½ 東京…ok");
+        let wanted = [
+            "two",
+            "größen",
+            "naïvecafé",
+            "naïve",
+            "café",
+            "x_ü",
+            "x",
+            "ü",
+            "3½",
+            "東京",
+            "ok",
+        ];
+        assert_eq!(found, wanted);
     }
 
     #[test]

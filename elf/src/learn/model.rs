@@ -33,7 +33,7 @@ pub struct Step<'a> {
 pub struct Model {
     blocks: Vec<Block>,
     /// The block of each domain.
-    domains: BTreeMap<String, usize>,
+    domains: FxHashMap<String, usize>,
     /// Where each rule stands, by its number.
     homes: FxHashMap<u64, Home>,
 }
