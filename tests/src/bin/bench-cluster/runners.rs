@@ -46,26 +46,32 @@ impl Runners {
 
     /// Plays the runner of each pod that is said to run, until it is dropped.
     pub async fn play(self) -> Result<()> {
-        let ours = WatchParams::default().labels(JOB_LABEL).timeout(290);
-        let mut told = Box::pin(self.pods.watch(&ours, "0").await?);
+        let ours = WatchParams::default().labels(JOB_LABEL);
         let mut begun = HashSet::new();
-        while let Some(event) = told.next().await {
-            let (WatchEvent::Added(pod) | WatchEvent::Modified(pod)) = event? else {
-                continue;
-            };
-            let phase = pod.status.as_ref().and_then(|s| s.phase.as_deref());
-            if phase != Some("Running") || !begun.insert(pod.name_any()) {
-                continue;
-            }
-            let me = self.clone();
-            tokio::spawn(async move {
-                let _turn = me.turns.acquire().await;
-                if let Err(e) = me.run(&pod).await {
-                    eprintln!("pod {}: {e:#}", pod.name_any());
+        // The API server ends the watch of one that is slow to listen.
+        loop {
+            let mut told = Box::pin(self.pods.watch(&ours, "0").await?);
+            while let Some(Ok(event)) = told.next().await {
+                if let WatchEvent::Added(pod) | WatchEvent::Modified(pod) = event {
+                    self.meet(pod, &mut begun);
                 }
-            });
+            }
         }
-        Ok(())
+    }
+
+    /// Begins with a pod that runs and was not met before.
+    fn meet(&self, pod: Pod, begun: &mut HashSet<String>) {
+        let phase = pod.status.as_ref().and_then(|s| s.phase.as_deref());
+        if phase != Some("Running") || !begun.insert(pod.name_any()) {
+            return;
+        }
+        let me = self.clone();
+        tokio::spawn(async move {
+            let _turn = me.turns.acquire().await;
+            if let Err(e) = me.run(&pod).await {
+                eprintln!("pod {}: {e:#}", pod.name_any());
+            }
+        });
     }
 
     async fn run(&self, pod: &Pod) -> Result<()> {
