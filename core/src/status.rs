@@ -19,7 +19,7 @@ pub mod condition {
     pub const SUCCEEDED: &str = "Succeeded";
     /// True when nothing more will run.
     pub const FINISHED: &str = "Finished";
-    /// True when memory has the outcome of every attempt.
+    /// True when memory has the outcome of every attempt, or is told it before the finalizer of a finished object goes.
     pub const RECORDED: &str = "Recorded";
     /// True while there is something to do (kstatus).
     pub const RECONCILING: &str = "Reconciling";
@@ -77,7 +77,8 @@ pub struct AgentJobStatus {
     /// The last failure: of the job once it is over, of the last attempt before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// The attempt under way, frozen before anything is launched; absent between attempts.
+    /// The attempt under way, frozen before anything is launched; absent between attempts. Of a finished job: the last
+    /// one, while anything of it may be left; in an object without the operator's finalizer it counts for nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
     /// The decision to stop, saved before anything is stopped.
@@ -256,10 +257,16 @@ pub struct EndedAttempt {
 }
 
 impl AgentJobStatus {
-    /// Whether the job is over.
+    /// Whether it is known how the job ended: nothing more will run.
     #[must_use]
     pub const fn is_finished(&self) -> bool {
         self.outcome.is_some()
+    }
+
+    /// Whether nothing of a finished job is left, and memory has its outcome or never will.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.is_finished() && self.intent.is_none() && self.unrecorded.is_none()
     }
 
     /// The status of this condition, if it is set.

@@ -17,6 +17,17 @@ impl Times {
         self.0.push(begun.elapsed().as_secs_f64() * 1e3);
     }
 
+    /// Notes how many milliseconds it took.
+    pub fn note(&mut self, milliseconds: f64) {
+        self.0.push(milliseconds);
+    }
+
+    /// How often it was timed.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// The time within which so many of a hundred were done.
     #[must_use]
     pub fn within(&self, percent: usize) -> f64 {
@@ -59,11 +70,23 @@ pub fn ratio(one: f64, other: f64) -> String {
 /// # Errors
 /// There is no such process.
 pub fn rss(pid: u32) -> Result<f64> {
+    memory(pid, "VmRSS:")
+}
+
+/// The most that it has held at a time.
+///
+/// # Errors
+/// There is no such process.
+pub fn peak(pid: u32) -> Result<f64> {
+    memory(pid, "VmHWM:")
+}
+
+fn memory(pid: u32, which: &str) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
     let status = status.context("read what a process holds")?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|l| l.strip_prefix(which));
     let kilobytes = line.and_then(|l| l.trim().strip_suffix(" kB")?.parse::<f64>().ok());
-    Ok(kilobytes.context("found no VmRSS")? / 1024.0)
+    Ok(kilobytes.with_context(|| format!("found no {which}"))? / 1024.0)
 }
 
 /// How long this folder's disk takes to keep 4 KB.

@@ -90,23 +90,33 @@ impl Drop for Operator {
 impl Operator {
     /// Starts a replica that finds its API server by this file, with these further arguments.
     pub fn start(kubeconfig: &Path, args: &[&str]) -> Self {
-        Self::start_with(kubeconfig, args, None)
+        Self::start_with((&built("sandbox-operator"), &[]), (kubeconfig, args), None)
+    }
+
+    /// The same of another program, which is given these words first.
+    pub fn of((program, words): (&Path, &[&str]), kubeconfig: &Path, args: &[&str]) -> Self {
+        Self::start_with((program, words), (kubeconfig, args), None)
     }
 
     /// The same behind a service, which sends runners there from now on.
     pub fn behind(service: &Service, kubeconfig: &Path, args: &[&str]) -> Self {
-        let operator = Self::start_with(kubeconfig, args, Some(service.door()));
+        let program = built("sandbox-operator");
+        let operator = Self::start_with((&program, &[]), (kubeconfig, args), Some(service.door()));
         service.sends_to(&operator);
         operator
     }
 
-    fn start_with(kubeconfig: &Path, args: &[&str], door: Option<String>) -> Self {
+    fn start_with(
+        (program, words): (&Path, &[&str]),
+        (kubeconfig, args): (&Path, &[&str]),
+        door: Option<String>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let [api, seat, probes] = free_ports();
         let log = fs::File::create(folder.path().join("log")).unwrap();
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]);
-        command.arg(built("sandbox-operator")).args(args);
+        command.arg(program).args(words).args(args);
         let process = command
             .env("KUBECONFIG", kubeconfig)
             .args([
@@ -131,6 +141,11 @@ impl Operator {
             api: format!("http://127.0.0.1:{api}"),
             probes: format!("http://127.0.0.1:{probes}"),
         }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// What it has logged.

@@ -10,7 +10,7 @@ use crate::{outcome::Outcome, status::EndedAttempt};
 /// What is left to do when there is to be no more waiting.
 pub(super) fn plan(view: &View) -> Option<Plan> {
     let at = view.job.deleted_at()?;
-    let over = view.status.is_finished() && view.status.unrecorded.is_none();
+    let over = view.status.is_over();
     let late = view.now >= later(at, view.limits.remove_within);
     (!over && (late || view.job.is_forced_out())).then(|| give_up(view))
 }

@@ -49,22 +49,31 @@ pub(super) fn stopped(view: &View, stop: &StopIntent) -> Plan {
 }
 
 fn conclude(view: &View, outcome: Outcome, failure: Option<Failure>) -> Plan {
-    if let Some(Err(e)) = view.seen.answer(Call::Reap) {
-        return view.unknown(e.to_string());
-    }
     let end = EndedAttempt {
         attempt: view.status.attempt,
         outcome,
         failure,
         at: view.now,
     };
+    close(view, end, after)
+}
+
+/// Reaps what there is, tells memory, and saves that the attempt is over.
+pub(super) fn close(
+    view: &View,
+    end: EndedAttempt,
+    save: impl FnOnce(&View, EndedAttempt) -> Action,
+) -> Plan {
+    if let Some(Err(e)) = view.seen.answer(Call::Reap) {
+        return view.unknown(e.to_string());
+    }
     let record = record(view, &end);
     let mut actions = Vec::new();
     if traces(view) {
         actions.push(Action::Reap);
     }
     actions.extend(record.map(|r| Action::Record(Box::new(r))));
-    actions.push(after(view, end));
+    actions.push(save(view, end));
     Plan::act(actions)
 }
 
@@ -109,7 +118,7 @@ fn after(view: &View, end: EndedAttempt) -> Action {
     if let Some(at) = retry_at(view, &end) {
         return again(view, status, end, at);
     }
-    status.result = stop::decisive_report(view).and_then(|r| finish::result(view, r));
+    status.result = stop::decisive_report(view).and_then(|r| finish::result(status.attempt, r));
     finish::finished(view, status, end)
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Action, Call, Plan, Reason, View, ended, later, told};
+use super::{Action, Call, Plan, Reason, View, ended, later, stop, told};
 use crate::{
     job::AgentJob,
     outcome::{Failure, Outcome},
@@ -19,6 +19,11 @@ pub const INLINE_RESULT: usize = 8 * 1024;
 
 /// The reason and message of a job with an attempt that memory will never have.
 const GIVEN_UP: (&str, &str) = ("GivenUp", "memory did not keep the outcome in time");
+/// The same of a job that ends with its report.
+const TOLD_SOON: (&str, &str) = (
+    "Recorded",
+    "the outcome stands here, and memory has it when the finalizer is gone",
+);
 
 /// Ends a job that has no attempt under way.
 pub(super) fn conclude(view: &View, outcome: Outcome, failure: Option<Failure>) -> Plan {
@@ -33,6 +38,15 @@ pub(super) fn conclude(view: &View, outcome: Outcome, failure: Option<Failure>) 
 
 /// The save that finishes a job and gives back all it held.
 pub(super) fn finished(view: &View, mut status: AgentJobStatus, end: EndedAttempt) -> Action {
+    let outcome = end.outcome;
+    let text = ends(&mut status, end);
+    set_recorded(&mut status, view);
+    let save = view.save(status, Some((outcome.word(), text)));
+    save.holding(Vec::new()).action()
+}
+
+/// What a status says of a job that ended so; gives the words for its event.
+fn ends(status: &mut AgentJobStatus, end: EndedAttempt) -> String {
     let reason = end
         .failure
         .as_ref()
@@ -46,17 +60,70 @@ pub(super) fn finished(view: &View, mut status: AgentJobStatus, end: EndedAttemp
     } else {
         "False"
     };
-    status.set_condition(condition::SUCCEEDED, good, (reason, &text), view.now);
-    status.set_condition(condition::FINISHED, "True", (reason, &text), view.now);
-    status.set_condition(condition::RECONCILING, "False", (reason, &text), view.now);
-    set_recorded(&mut status, view);
+    for (kind, word) in [
+        (condition::SUCCEEDED, good),
+        (condition::FINISHED, "True"),
+        (condition::RECONCILING, "False"),
+    ] {
+        status.set_condition(kind, word, (reason, &text), end.at);
+    }
     status.outcome = Some(end.outcome);
     status.failure = end.failure;
-    status.finished_at = Some(view.now);
+    status.finished_at = Some(end.at);
     status.queued_reason = None;
     status.retry_at = None;
-    let save = view.save(status, Some((end.outcome.word(), text)));
-    save.holding(Vec::new()).action()
+    text
+}
+
+/// The status of a job whose attempt under way has just reported that the work is done, for whoever writes the report into
+/// the same record; gives the words for the event. The attempt stays until nothing of it is left. Nothing where the report
+/// does not decide, or where another attempt may follow it.
+pub fn reported(status: &mut AgentJobStatus, report: &Report) -> Option<String> {
+    let claimed = status.intent.as_ref()?.claim.as_ref()?.at;
+    let open = status.stop.is_none() && !status.is_finished() && status.unrecorded.is_none();
+    if !open || report.outcome != Outcome::Succeeded {
+        return None;
+    }
+    let spent = status.earlier_usage.unwrap_or_default().plus(report.usage);
+    status.agents = None;
+    status.usage = Some(spent);
+    status.earlier_usage = Some(spent);
+    status.result = result(status.attempt, report);
+    let end = EndedAttempt {
+        attempt: status.attempt,
+        outcome: report.outcome,
+        failure: None,
+        at: report.finished_at.max(claimed),
+    };
+    status.set_condition(condition::RECORDED, "True", TOLD_SOON, end.at);
+    status.updated_at = Some(end.at);
+    Some(ends(status, end))
+}
+
+/// A finished job of whose last attempt something may be left: the runner gets its time to leave, what remains is reaped,
+/// and memory told.
+pub(super) fn leave(view: &View) -> Plan {
+    let (Some(report), Some(outcome)) = (&view.seen.report, view.status.outcome) else {
+        return view.unknown("the report that ended the job is not to be read");
+    };
+    let end = EndedAttempt {
+        attempt: view.status.attempt,
+        outcome,
+        failure: view.status.failure.clone(),
+        at: view.status.finished_at.unwrap_or(view.now),
+    };
+    stop::leave(view, report).unwrap_or_else(|| ended::close(view, end, left))
+}
+
+/// The save after which nothing of a finished job is left.
+fn left(view: &View, end: EndedAttempt) -> Action {
+    let mut status = view.status.clone();
+    status.intent = None;
+    if view.seen.failed(Call::Record) {
+        status.unrecorded = Some(end);
+        set_recorded(&mut status, view);
+    }
+    view.save(status, None).holding(Vec::new()).action()
 }
 
 /// Whether memory has the outcome of every attempt; one that was given up stays missing.
@@ -71,8 +138,7 @@ fn set_recorded(status: &mut AgentJobStatus, view: &View) {
 }
 
 /// The result as the status holds it: itself when small, else where the report stands.
-pub(super) fn result(view: &View, report: &Report) -> Option<JobResult> {
-    let attempt = view.status.attempt;
+pub(super) fn result(attempt: u32, report: &Report) -> Option<JobResult> {
     match &report.result {
         serde_json::Value::Null => None,
         small if json_size(small) <= INLINE_RESULT => Some(JobResult {

@@ -19,7 +19,7 @@ mod tests;
 mod wait;
 
 pub use attempt::{begun, progressed};
-pub use finish::{INLINE_RESULT, removal_at};
+pub use finish::{INLINE_RESULT, removal_at, reported};
 pub use hosts::{Host, Hosts};
 pub use reason::Reason;
 pub use sites::Sites;
@@ -240,7 +240,8 @@ fn decide(view: &View) -> Plan {
     }
     let status = view.status;
     match (&status.outcome, &status.intent) {
-        (Some(_), _) => finish::plan(view),
+        (Some(_), Some(_)) => finish::leave(view),
+        (Some(_), None) => finish::plan(view),
         (None, _) if status.unrecorded.is_some() => finish::record_first(view),
         (None, None) => wait::plan(view),
         (None, Some(intent)) => attempt::plan(view, intent),

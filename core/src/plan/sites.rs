@@ -63,7 +63,7 @@ pub(super) fn plan(view: &View) -> Option<Plan> {
     let Some(site) = sites.elsewhere(view.job) else {
         return lost(view).or_else(|| told.then(|| heard(view)));
     };
-    if view.status.is_finished() && view.status.unrecorded.is_none() {
+    if view.status.is_over() {
         return Some(Plan::wait(Reason::Finished, None));
     }
     if told || !sites.away.contains(&site) {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use axum::http::{Request, Response, Uri};
+use axum::http::{HeaderValue, Request, Response, Uri, header::USER_AGENT};
 use futures::future::BoxFuture;
 use kube::{
     Client, Config,
@@ -23,6 +23,8 @@ use tower::{BoxError, Layer, Service};
 
 use crate::counts::Counted;
 
+/// By what its requests are known in the API server's audit log.
+const AGENT: &str = concat!("sandbox-operator/", env!("CARGO_PKG_VERSION"));
 /// How long an answer may take to begin: a connection that is dead must hold up no job for longer.
 const ANSWER: Duration = Duration::from_secs(15);
 
@@ -31,6 +33,13 @@ const ANSWER: Duration = Duration::from_secs(15);
 /// # Errors
 /// Neither says so.
 pub async fn config(kubeconfig: Option<&Path>) -> Result<Config> {
+    let mut config = found(kubeconfig).await?;
+    let agent = (USER_AGENT, HeaderValue::from_static(AGENT));
+    config.headers.push(agent);
+    Ok(config)
+}
+
+async fn found(kubeconfig: Option<&Path>) -> Result<Config> {
     let Some(file) = kubeconfig else {
         return Config::incluster().context(
             "looked for the API server as a pod finds it; outside of a cluster, give --kubeconfig",

@@ -117,7 +117,7 @@ fn is_open(job: &AgentJob) -> bool {
     let status = job.status();
     let told =
         status.is_true(condition::RECORDED) || status.condition(condition::RECORDED).is_some();
-    let done = status.is_finished() && status.unrecorded.is_none() && told;
+    let done = status.is_over() && told;
     !done || job.spec.ttl_after_finished.is_some() || job.deleted_at().is_some()
 }
 

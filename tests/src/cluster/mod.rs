@@ -2,6 +2,7 @@
 //! ends with the value, also when the test panics or its process is killed; `scripts/setup kube` builds it.
 
 pub mod bed;
+pub mod beside;
 mod certs;
 pub mod line;
 mod place;
@@ -73,10 +74,36 @@ impl Cluster {
         Self::start_at(address, &[ALONE, "--authorization-mode=RBAC"]).await
     }
 
+    /// The same where pods are given accounts, and the API server writes down who asked what ([`Self::audit`]).
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn audited() -> Result<Self> {
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let options = [
+            ALONE,
+            "--authorization-mode=RBAC",
+            "--audit-policy-file=audit.json",
+            "--audit-log-path=audit.log",
+        ];
+        Self::start_at(address, &options).await
+    }
+
+    /// What was asked, a JSON object a line.
+    #[must_use]
+    pub fn audit(&self) -> PathBuf {
+        self.folder.path().join("audit.log")
+    }
+
     /// The same at this address of the machine, with these options of the API server.
     async fn start_at(address: IpAddr, options: &[&str]) -> Result<Self> {
         let folder = Place::new()?;
         certs::write(folder.path(), address)?;
+        let policy = json!({
+            "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
+            "rules": [{"level": "Metadata"}],
+        });
+        fs::write(folder.path().join("audit.json"), policy.to_string())?;
         let (hold, address) = free_port(address)?;
         for (name, user) in [("kubeconfig", "admin"), ("node.kubeconfig", "node")] {
             let text = kubeconfig(folder.path(), address, user);

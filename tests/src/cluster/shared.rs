@@ -33,12 +33,17 @@ pub async fn shared() -> Arc<Cluster> {
 /// A new one that nobody else uses.
 pub async fn defined() -> Cluster {
     let cluster = Cluster::with_accounts().await.unwrap();
+    define(&cluster);
+    cluster
+}
+
+/// Applies the definitions of `crds/` and waits until they serve.
+pub fn define(cluster: &Cluster) {
     let crds = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../crds"));
     let apply = ["apply", "-f", crds.to_str().unwrap()];
-    assert_ne!(told(run(&cluster, &apply, &Value::Null)), "");
+    assert_ne!(told(run(cluster, &apply, &Value::Null)), "");
     let wait = ["wait", "crd", "--all", "--for=condition=Established"];
-    assert_ne!(told(run(&cluster, &wait, &Value::Null)), "");
-    cluster
+    assert_ne!(told(run(cluster, &wait, &Value::Null)), "");
 }
 
 /// What kubectl does with this on its standard input.

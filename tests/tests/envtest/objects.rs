@@ -5,6 +5,7 @@ use sandbox_core::{
     AgentJob, Claim, Heartbeat, Outcome, Register, Report, Seat, Usage,
     port::{Change, Created, PortError, Reservation, Seats, Store, Write},
     query::{EventQuery, NewEvent},
+    status::BackendRef,
 };
 use sandbox_tests::{cluster::bed::LEASE, contract::store::a_job};
 use serde_json::{Value, json};
@@ -193,6 +194,69 @@ async fn the_finalizer_stays_from_the_intent_until_the_outcome_is_recorded() {
     store.commit(put(&job, over)).await.unwrap();
     assert_eq!(finalizers(&world, "one"), Value::Null);
     world.said(&["delete", "aj", "one", "--timeout=30s"]);
+}
+
+/// The attempt is over, and the place knew at its end what it was made of.
+fn left(job: &mut AgentJob) {
+    let status = job.status.get_or_insert_default();
+    status.intent = None;
+    let place = status.backend_ref.get_or_insert_default();
+    place.image = Some("runner@sha256:0".to_owned());
+}
+
+#[tokio::test]
+async fn a_report_of_success_finishes_the_job_whose_slot_is_free_when_the_finalizer_goes() {
+    let world = World::named("leaving").await;
+    world.apply(&manifest("one"));
+    let mut process = Told::start(world.client().await, "leaving").await;
+    let job = process.knows("one").await;
+    let (store, seats) = ports(&process.process);
+    let take = put(&job, |j| {
+        started(j);
+        j.status.get_or_insert_default().backend_ref = Some(BackendRef::default());
+    });
+    let slot = Reservation {
+        pool: "slots/vps".to_owned(),
+        units: 1,
+        capacity: 1,
+    };
+    let holds = |held: &[Reservation]| Some(held.to_vec());
+    let take = Change {
+        holds: holds(&[slot]),
+        ..take
+    };
+    let seat = store.commit(take).await.unwrap().seat().unwrap();
+    seats.claim(&seat, claim("n")).await.unwrap();
+    let told = report(json!({"answer": 42}));
+    seats.report(&seat, "n", told.clone()).await.unwrap();
+    let written = world.object(&["aj", "one"]);
+    assert_eq!(written["status"]["outcome"], "Succeeded", "{written:#}");
+    assert_eq!(
+        written["metadata"]["finalizers"],
+        json!(["multiagent.dev/recorded"])
+    );
+    // Whoever starts now knows as much.
+    let other = Told::start(world.client().await, "leaving").await;
+    let job = other.process.objects.get(&seat.uid).unwrap();
+    assert!(job.status().is_finished() && !job.status().is_over());
+    let held = other.process.store().admission("slots/vps", &job).await;
+    assert_eq!(held.unwrap().held, 1);
+    let job = store
+        .commit(Change {
+            holds: holds(&[]),
+            ..put(&job, left)
+        })
+        .await
+        .unwrap();
+    let now = world.object(&["aj", "one"]);
+    assert_eq!(now["status"], written["status"]);
+    assert_eq!(now["metadata"]["finalizers"], Value::Null);
+    let place = job.status().backend_ref.clone().unwrap();
+    assert_eq!(place.image.as_deref(), Some("runner@sha256:0"));
+    assert!(job.status().is_over());
+    let held = store.admission("slots/vps", &job).await.unwrap().held;
+    assert_eq!(held, 0);
+    assert_eq!(seats.read(&seat).await.unwrap().report, Some(told));
 }
 
 #[tokio::test]

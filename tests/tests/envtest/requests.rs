@@ -33,7 +33,7 @@ fn counts(wanted: &[(&str, u32)]) -> Vec<(String, u32)> {
 }
 
 #[tokio::test]
-async fn a_short_job_takes_four_writes_of_its_status_and_a_finished_one_none() {
+async fn a_short_job_takes_three_writes_of_its_status_and_a_finished_one_none() {
     let bed = Bed::new(&shared().await).await;
     let spy = Spy::default();
     let client = spy.client(bed.cluster().config().await.unwrap());
@@ -44,12 +44,12 @@ async fn a_short_job_takes_four_writes_of_its_status_and_a_finished_one_none() {
     let (jobs, seats) = (world.store(), world.seats());
     let run = play_in(&story, Vec::new(), world).await;
     assert_eq!(run.ends, story.ends);
-    // Made; the key looked up, for somebody chose the name; intent, claim, report and end; the finalizer taken off.
+    // Made; the key looked up, for somebody chose the name; intent, claim, and the report with the end; the finalizer taken off.
     let wanted = [
         ("GET all", 1),
         ("PATCH object", 1),
         ("POST all", 1),
-        ("PUT status", 4),
+        ("PUT status", 3),
     ];
     assert_eq!(counted(spy.take()), counts(&wanted));
 

@@ -166,7 +166,7 @@ fn an_end() -> impl Strategy<Value = EndedAttempt> {
     })
 }
 
-/// A job under way, between attempts, or over.
+/// A job under way, between attempts, finished with something of its last attempt left perhaps, or over.
 fn a_status() -> impl Strategy<Value = AgentJobStatus> {
     let parts = (
         option::weighted(0.7, an_intent()),
@@ -183,10 +183,10 @@ fn a_status() -> impl Strategy<Value = AgentJobStatus> {
             attempt,
             failures,
             stop: stop.filter(|_| !between),
-            unrecorded: end.filter(|_| between),
+            unrecorded: end.filter(|_| intent.is_none()),
             started_at: intent.as_ref().map(|i| i.at).or(time),
             retry_at: time.filter(|_| between),
-            intent: intent.filter(|_| !over),
+            intent,
             outcome,
             ..AgentJobStatus::default()
         }

@@ -15,11 +15,11 @@ use jiff::Timestamp;
 use object_store::ObjectStore;
 use sandbox_core::{
     AgentJob, AgentJobStatus, Claim, Heartbeat, Register, Report, Seat, Uid,
-    plan::{begun, progressed},
+    plan::{begun, progressed, reported},
     port::{Answer, PortError, SeatRecord, Seats},
     query::NewEvent,
     seat::Closed,
-    standing::{self, Beat, Standing},
+    standing::{self, Beat, Reported, Standing},
 };
 
 use super::{HEARTBEAT_LIMIT, REPORT_LIMIT, admit, closed, encode};
@@ -41,7 +41,8 @@ pub struct KubeSeats {
 }
 
 /// What is to be written at a seat, and what to tell of it; nothing where it stands so already.
-type Wanted = Option<(AgentJobStatus, Vec<NewEvent>)>;
+type Wanted = Option<Said>;
+type Said = (AgentJobStatus, Vec<NewEvent>);
 
 impl KubeSeats {
     /// Seats over these objects. A runner may work for a lease after a heartbeat; large reports go to this store.
@@ -219,10 +220,35 @@ fn claimed(job: &AgentJob, seat: &Seat, claim: &Claim) -> Wanted {
 fn heard(job: &AgentJob, seat: &Seat, beat: &Heartbeat) -> AgentJobStatus {
     let write = |s: &mut Standing| s.heartbeat = Some(Beat::from(beat));
     let mut status = standing::changed(job, seat.attempt, write);
-    if status.intent.is_some() && status.attempt == seat.attempt && progressed(&mut status, beat) {
+    let goes_on = status.intent.is_some() && !status.is_finished();
+    if goes_on && status.attempt == seat.attempt && progressed(&mut status, beat) {
         status.updated_at = Some(beat.at);
     }
     status
+}
+
+/// The report, and with it what the reconciler would write next: that the work is done, where that is all of it.
+fn told(job: &AgentJob, seat: &Seat, (short, stored): (&Reported, bool)) -> Said {
+    let mut status = standing::changed(job, seat.attempt, |s| {
+        s.report = Some(short.clone());
+        s.stored |= stored;
+    });
+    let decides = !stored
+        && status.attempt == seat.attempt
+        && status.seat.as_ref().is_some_and(|s| s.stopped.is_none());
+    let ended = decides
+        .then(|| reported(&mut status, &short.report()))
+        .flatten();
+    let event = ended.map(|message| {
+        status.observed_generation = job.metadata.generation;
+        status.seat = standing::kept(status.seat.as_deref(), &status);
+        NewEvent {
+            reason: short.outcome.word().to_owned(),
+            message,
+            at: status.finished_at.unwrap_or(short.finished_at),
+        }
+    });
+    (status, event.into_iter().collect())
 }
 
 /// The end of a seat: shut where nobody has it, stopped where somebody has it and has not reported.
@@ -301,13 +327,8 @@ impl Seats for KubeSeats {
         let wanted = |job: &AgentJob| {
             let (record, _) = standing::read(job, seat.attempt);
             admit(seat, &record.register, nonce)?;
-            let write = || {
-                standing::changed(job, seat.attempt, |s| {
-                    s.report = Some(short.clone());
-                    s.stored |= stored;
-                })
-            };
-            Ok(record.report.is_none().then(|| (write(), Vec::new())))
+            let first = record.report.is_none();
+            Ok(first.then(|| told(job, seat, (&short, stored))))
         };
         admitted(seat, self.change(seat, wanted).await)?;
         Ok(())

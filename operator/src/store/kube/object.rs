@@ -21,6 +21,8 @@ pub const KEY: &str = "multiagent.dev/idempotency-key";
 pub const SUBMITTED: &str = "multiagent.dev/submitted-at";
 /// Which submission made the object, so that a create whose answer was lost is known again.
 pub const SUBMISSION: &str = "multiagent.dev/submission";
+/// The exact image of the last attempt, where it was known only when the job was finished.
+pub const IMAGE: &str = "multiagent.dev/image";
 /// What kubectl writes on what it applies: the whole manifest once more.
 const APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
@@ -33,12 +35,54 @@ pub fn view(mut job: AgentJob) -> AgentJob {
         notes.remove(APPLIED);
     }
     let written = job.annotation(SUBMITTED).and_then(|t| t.parse().ok());
+    let (image, ours) = (job.annotation(IMAGE).map(str::to_owned), is_ours(&job));
     let status = job.status.get_or_insert_default();
     status.submitted_at = status.submitted_at.or(written);
+    if !ours {
+        *status = left(std::mem::take(status));
+    }
+    if let Some(place) = &mut status.backend_ref {
+        place.image = place.image.take().or(image);
+    }
     if job.metadata.deletion_timestamp.is_some() {
         job.spec.cancel = true;
     }
     job
+}
+
+/// The status of a finished job of whose last attempt nothing is left: that our finalizer is off says so, and what stands
+/// of the attempt counts for nothing.
+#[must_use]
+pub fn left(mut status: AgentJobStatus) -> AgentJobStatus {
+    if status.is_finished() {
+        status.intent = None;
+        status.holds = Vec::new();
+    }
+    status
+}
+
+/// The patch that says so, with what else is known by then; nothing where only the status can say what is wanted.
+#[must_use]
+pub fn leaving_patch(stands: &AgentJob, wanted: &AgentJobStatus) -> Option<Value> {
+    let before = stands.status();
+    let stored = before.seat.as_ref().is_some_and(|s| s.stored);
+    let ours = is_ours(stands) && stands.deleted_at().is_none() && !stored;
+    let image = |s: &AgentJobStatus| s.backend_ref.as_ref().and_then(|r| r.image.clone());
+    let mut after = left(before.clone().into_owned());
+    after.updated_at = wanted.updated_at;
+    if let Some(place) = &mut after.backend_ref {
+        place.image = image(wanted);
+    }
+    if !ours || !before.is_finished() || before.intent.is_none() || after != *wanted {
+        return None;
+    }
+    let mut patch = json!({"metadata": {
+        "resourceVersion": stands.metadata.resource_version, "finalizers": finalizers(stands, false),
+    }});
+    if image(&before) != image(wanted) {
+        patch["metadata"]["annotations"] = json!({IMAGE: image(wanted)});
+    }
+    Some(patch)
 }
 
 /// Whether the object waits for us before it may go.

@@ -72,6 +72,11 @@ fn wanted(stands: &AgentJob, job: AgentJob, holds: Option<&[Reservation]>) -> Ag
 
 async fn write(store: &KubeStore, stands: &AgentJob, wanted: &AgentJob) -> Answer<AgentJob> {
     let status = wanted.status();
+    if let Some(patch) = object::leaving_patch(stands, &status)
+        && stands.spec == wanted.spec
+    {
+        return Box::pin(store.objects.patch(stands, &patch, ask::FINALIZER)).await;
+    }
     let waits = object::is_ours(stands) || status.intent.is_some();
     let mut now = stands.clone();
     if let Some(patch) = object::main_patch(stands, wanted, &object::finalizers(stands, waits)) {
@@ -103,9 +108,8 @@ fn differs(before: &AgentJobStatus, after: &AgentJobStatus) -> bool {
 /// finalizer that stays because this failed is taken off when the job is removed.
 async fn let_go(store: &KubeStore, job: AgentJob) -> AgentJob {
     let status = job.status();
-    let recorded = status.is_finished() && status.unrecorded.is_none();
     let stored = status.seat.as_ref().is_some_and(|s| s.stored);
-    if !recorded || stored || job.deleted_at().is_some() || !object::is_ours(&job) {
+    if !status.is_over() || stored || job.deleted_at().is_some() || !object::is_ours(&job) {
         return job;
     }
     match Box::pin(take_off(store, &job)).await {

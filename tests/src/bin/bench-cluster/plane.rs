@@ -1,0 +1,95 @@
+//! The API server of a run, with the definitions of `crds/`, and the operators that it has.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use axum::http::{HeaderValue, header::USER_AGENT};
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use kube::{Api, Client, api::PostParams};
+use sandbox_core::AgentJob;
+use sandbox_tests::{
+    cluster::{Cluster, shared::define},
+    operator::Operator,
+};
+use serde_json::json;
+
+use super::audit::Audit;
+
+/// Where the jobs are.
+pub const NAMESPACE: &str = "bench";
+/// By what the audit log knows who drives.
+const AGENT: &str = "bench-driver";
+
+/// One API server. It ends with this value.
+pub struct Plane {
+    pub cluster: Cluster,
+    pub client: Client,
+    pub audit: Audit,
+}
+
+impl Plane {
+    /// Starts one that writes down who asks what.
+    pub async fn start() -> Result<Self> {
+        let cluster = Cluster::audited().await?;
+        define(&cluster);
+        let mut config = cluster.config().await?;
+        let agent = (USER_AGENT, HeaderValue::from_static(AGENT));
+        config.headers.push(agent);
+        let plane = Self {
+            client: Client::try_from(config)?,
+            audit: Audit::new(cluster.audit()),
+            cluster,
+        };
+        plane.make_namespace(NAMESPACE).await?;
+        Ok(plane)
+    }
+
+    /// Makes a namespace, with the account that its pods have.
+    pub async fn make_namespace(&self, name: &str) -> Result<()> {
+        let all: Api<Namespace> = Api::all(self.client.clone());
+        let namespace = serde_json::from_value(json!({"metadata": {"name": name}}))?;
+        all.create(&PostParams::default(), &namespace).await?;
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), name);
+        let account = serde_json::from_value(json!({"metadata": {"name": "default"}}))?;
+        accounts.create(&PostParams::default(), &account).await?;
+        Ok(())
+    }
+
+    /// The jobs of a namespace.
+    pub fn jobs(&self, namespace: &str) -> Api<AgentJob> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// The real operator.
+    pub fn operator(&self, name: &str, slots: usize) -> Operator {
+        let words = words(name, slots);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        Operator::start(&self.cluster.kubeconfig(), &words)
+    }
+
+    /// The one whose back end does nothing, and the file in which it notes what it launched.
+    pub fn nowhere(&self, slots: usize) -> Result<(Operator, PathBuf)> {
+        let launches = self.cluster.folder().join("launches");
+        let words = words("nowhere", slots);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let me = std::env::current_exe()?;
+        let first = ["operator", path(&launches)];
+        let operator = Operator::of((&me, &first), &self.cluster.kubeconfig(), &words);
+        Ok((operator, launches))
+    }
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap_or_default()
+}
+
+fn words(name: &str, slots: usize) -> Vec<String> {
+    vec![
+        format!("--namespace={NAMESPACE}"),
+        format!("--watch-namespaces={NAMESPACE}"),
+        format!("--identity={name}"),
+        format!("--slots={slots}"),
+        "--auth=false".to_owned(),
+        "--log-level=warn".to_owned(),
+    ]
+}
