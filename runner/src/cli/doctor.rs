@@ -71,7 +71,7 @@ async fn store(config: &ServeConfig) -> Verdict {
             Ok(_) => Verdict::Good("Redis keeps what it acknowledges".to_owned()),
             Err(e) => Verdict::Bad(e.to_string(), "see docs/redis.md for what it needs"),
         },
-        Ok(Place::DynamoDb(settings)) => match DynamoStore::open(&settings).await {
+        Ok(Place::DynamoDb(settings)) => match Box::pin(DynamoStore::open(&settings)).await {
             Ok(_) => Verdict::Good(format!("the DynamoDB table {} is fit", settings.table)),
             Err(e) => Verdict::Bad(e.to_string(), "see docs/dynamodb.md for what it needs"),
         },

@@ -21,7 +21,8 @@ impl Table {
     /// # Errors
     /// It stands already, or may not be made.
     pub async fn run(self) -> Result<ExitCode> {
-        make_table(&DynamoSettings::new(&self.name, "memory:")).await?;
+        let settings = DynamoSettings::new(&self.name, "memory:");
+        Box::pin(make_table(&settings)).await?;
         out(&format!(
             "the table {0} is there; serve on it with SANDBOX_STORE=dynamodb://{0}",
             self.name

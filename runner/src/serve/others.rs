@@ -32,7 +32,7 @@ pub(super) struct Shared {
 /// By what others are heard of.
 pub(super) enum Neighbours {
     Redis(RedisStore, Link),
-    DynamoDb(Arc<DynamoStore>, Mutex<dynamodb::sites::Sites>),
+    DynamoDb(Arc<DynamoStore>, Box<Mutex<dynamodb::sites::Sites>>),
 }
 
 /// What is known of the sites.
@@ -50,7 +50,7 @@ enum Follower {
 impl Neighbours {
     pub(super) fn dynamodb(store: Arc<DynamoStore>) -> Self {
         let sites = dynamodb::sites::Sites::new(&store);
-        Self::DynamoDb(store, Mutex::new(sites))
+        Self::DynamoDb(store, Box::new(Mutex::new(sites)))
     }
 
     fn every(&self) -> Duration {

@@ -113,8 +113,8 @@ async fn on_redis(config: &ServeConfig, settings: &RedisSettings) -> Result<Stor
 }
 
 async fn on_dynamodb(config: &ServeConfig, settings: &DynamoSettings) -> Result<Stores> {
-    let store = DynamoStore::open(settings).await?;
-    let elf = Elf::new(Arc::new(DynamoLedger::open(settings).await?));
+    let store = Box::pin(DynamoStore::open(settings)).await?;
+    let elf = Elf::new(Arc::new(Box::pin(DynamoLedger::open(settings)).await?));
     let shared = Shared {
         neighbours: Neighbours::dynamodb(store.clone()),
         site: site(&config.data_dir)?,

@@ -64,7 +64,7 @@ pub(super) async fn put(
         for (name, value) in values {
             call = call.expression_attribute_values(*name, value.clone());
         }
-        match call.send().await {
+        match Box::pin(call.send()).await {
             Ok(done) => {
                 table.has_written(done.consumed_capacity.as_slice());
                 return Ok(Written::Done);
@@ -112,7 +112,7 @@ pub(super) async fn update(table: &Table, asked: &Update<'_>) -> Answer<Written>
         for (name, value) in &asked.values {
             call = call.expression_attribute_values(*name, value.clone());
         }
-        let e = match call.send().await {
+        let e = match Box::pin(call.send()).await {
             Ok(done) => {
                 table.has_written(done.consumed_capacity.as_slice());
                 return Ok(Written::Done);
@@ -152,7 +152,7 @@ pub(super) async fn query(
         condition = format!("{condition} AND {sorted} < :below");
         call = call.expression_attribute_values(":below", text(below));
     }
-    let got = call.key_condition_expression(condition).send().await;
+    let got = Box::pin(call.key_condition_expression(condition).send()).await;
     let got = got.map_err(|e| failed(table, "read", &e))?;
     table.has_read(got.consumed_capacity.as_slice());
     Ok(Page {

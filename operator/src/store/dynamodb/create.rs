@@ -37,7 +37,7 @@ pub(super) async fn create(
             return Ok(Created::Existing(known));
         }
         match make(store, &job, &row, key).await? {
-            Made::New(job) => return Ok(Created::New(job)),
+            Made::New(job) => return Ok(Created::New(*job)),
             Made::Taken => return Err(name_taken(&row.name)),
             Made::Known => {}
         }
@@ -50,7 +50,7 @@ pub(super) async fn create(
 
 /// What came of a try.
 enum Made {
-    New(AgentJob),
+    New(Box<AgentJob>),
     /// The name, or the uid, is somebody else's.
     Taken,
     /// Somebody else has come with this key.
@@ -86,7 +86,7 @@ async fn make(store: &DynamoStore, job: &AgentJob, row: &Row, key: Option<&str>)
     }
     ticket.land(super::record::events(&row.uid, &row.tenant, &record.events));
     store.remember(&row.uid, &record);
-    Ok(Made::New(record.job))
+    Ok(Made::New(Box::new(record.job)))
 }
 
 /// Something that has to be so, besides that the job is new.

@@ -33,7 +33,7 @@ impl DynamoStore {
     /// The table is missing or not fit for jobs, or cannot be asked; the text says what to do.
     pub async fn open(settings: &DynamoSettings) -> Result<Arc<Self>, OpenError> {
         let make = format!("sandbox table {}", settings.table);
-        let link = link(settings, "jobs", &make).await?;
+        let link = Box::pin(link(settings, "jobs", &make)).await?;
         if let Some(fault) = fault_of(&link.seen) {
             return Err(OpenError::Refused(format!(
                 "opened jobs on DynamoDB: the table `{}` {fault}; make one that has with: {make}",
@@ -112,7 +112,7 @@ fn fault_of(table: &TableDescription) -> Option<String> {
 pub async fn make_table(settings: &DynamoSettings) -> Result<(), OpenError> {
     let name = &settings.table;
     let refused = |what: &str| OpenError::Refused(format!("made the table `{name}`: {what}"));
-    let (client, _) = client(settings, "made the table").await?;
+    let (client, _) = Box::pin(client(settings, "made the table")).await?;
     let mut call = client.create_table().table_name(name);
     for attribute in ATTRIBUTES {
         let one = AttributeDefinition::builder()
