@@ -65,7 +65,7 @@ impl DynamoSeats {
             let Some((status, events)) = wanted(&job)? else {
                 return Ok(job);
             };
-            match self.jobs.put_status(&job, status, events).await {
+            match Box::pin(self.jobs.put_status(&job, status, events)).await {
                 Err(PortError::Conflict(_)) => pause(turn).await,
                 written => return written,
             }
@@ -96,19 +96,19 @@ impl Seats for DynamoSeats {
 
     async fn claim(&self, seat: &Seat, claim: Claim) -> Answer<Register> {
         let wanted = |job: &AgentJob| Ok(claimed(job, seat, &claim));
-        stands(seat, self.change(seat, wanted).await)
+        stands(seat, Box::pin(self.change(seat, wanted)).await)
     }
 
     async fn close(&self, seat: &Seat, reason: &str, now: Timestamp) -> Answer<Register> {
         let why = closed(reason, now);
         let wanted = |job: &AgentJob| Ok(shut(job, seat, &why).map(|s| (s, Vec::new())));
-        stands(seat, self.change(seat, wanted).await)
+        stands(seat, Box::pin(self.change(seat, wanted)).await)
     }
 
     async fn beat(&self, seat: &Seat, nonce: &str, beat: Heartbeat) -> Answer<()> {
         encode(seat, "heartbeat", &beat, HEARTBEAT_LIMIT)?;
         let wanted = |job: &AgentJob| beaten(job, seat, (nonce, &beat), self.lease);
-        admitted(seat, self.change(seat, wanted).await)?;
+        admitted(seat, Box::pin(self.change(seat, wanted)).await)?;
         let mut beats = self.beats();
         if beats.len() >= REMEMBERED && !beats.contains_key(seat) {
             beats.clear();
@@ -120,13 +120,13 @@ impl Seats for DynamoSeats {
     async fn report(&self, seat: &Seat, nonce: &str, report: Report) -> Answer<()> {
         let all = encode(seat, "report", &report, REPORT_LIMIT)?;
         let known = |job: &AgentJob| may_report(job, seat, nonce).map(|_| None);
-        let job = admitted(seat, self.change(seat, known).await)?;
+        let job = admitted(seat, Box::pin(self.change(seat, known)).await)?;
         if !may_report(&job, seat, nonce)? {
             return Ok(());
         }
         let (short, stored) = self.results.put(seat, &report, all).await?;
         let wanted = |job: &AgentJob| reported(job, seat, nonce, (&short, stored));
-        admitted(seat, self.change(seat, wanted).await)?;
+        admitted(seat, Box::pin(self.change(seat, wanted)).await)?;
         Ok(())
     }
 

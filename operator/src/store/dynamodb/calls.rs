@@ -64,24 +64,19 @@ pub(super) async fn put(
         for (name, value) in values {
             call = call.expression_attribute_values(*name, value.clone());
         }
-        match Box::pin(call.send()).await {
+        let e = match Box::pin(call.send()).await {
             Ok(done) => {
                 table.has_written(done.consumed_capacity.as_slice());
                 return Ok(Written::Done);
             }
-            Err(e) => match stands(e) {
-                Ok(item) => return Ok(Written::Stands(item)),
-                Err(e) if is_in_transaction(&e) && busy.waited().await => {}
-                Err(e) => return Err(failed(table, "wrote", &e)),
-            },
+            Err(e) => e,
+        };
+        if let Some(PutItemError::ConditionalCheckFailedException(stood)) = e.as_service_error() {
+            return Ok(Written::Stands(stood.item.clone()));
         }
-    }
-}
-
-fn stands(e: SdkError<PutItemError>) -> Result<Option<Attributes>, SdkError<PutItemError>> {
-    match e.as_service_error() {
-        Some(PutItemError::ConditionalCheckFailedException(stood)) => Ok(stood.item.clone()),
-        _ => Err(e),
+        if !(is_in_transaction(&e) && busy.waited().await) {
+            return Err(failed(table, "wrote", &e));
+        }
     }
 }
 
@@ -184,7 +179,10 @@ pub(super) async fn first(table: &Table, partition: &str) -> Answer<Option<Attri
 
 /// What a failure of memory's calls means here.
 pub(super) fn port(e: LedgerError) -> PortError {
-    PortError::Unknown(e.to_string())
+    PortError::Unknown(match e {
+        LedgerError::Unavailable(text) | LedgerError::Unreadable(text) => text,
+        LedgerError::Conflict => e.to_string(),
+    })
 }
 
 /// A write beside a transaction of the same item, which is done again.

@@ -149,7 +149,7 @@ pub(super) fn due(job: &AgentJob, row: &Row) -> Option<i64> {
     } else {
         None
     };
-    Some(at.map_or(row.submitted_at, |at| at.as_microsecond()))
+    Some(at.map_or(row.submitted_at, jiff::Timestamp::as_microsecond))
 }
 
 /// What a job that waits wants: `PRIORITY#UNITS#POOL`, the first to go first.

@@ -95,12 +95,12 @@ impl DynamoStore {
         status: AgentJobStatus,
         events: Vec<NewEvent>,
     ) -> Answer<AgentJob> {
-        save::status(self, stands, status, events).await
+        Box::pin(save::status(self, stands, status, events)).await
     }
 
     /// Forgets what stands at the seat of a job, which keeps its version: nobody decides on what is forgotten.
     pub(crate) async fn forget_seat(&self, uid: &Uid) -> Answer<()> {
-        save::forget_seat(self, uid).await
+        Box::pin(save::forget_seat(self, uid)).await
     }
 
     /// A new name for a write, by which it is known again when its answer is lost.
@@ -170,6 +170,6 @@ impl Store for DynamoStore {
     }
 
     async fn admission(&self, pool: &str, job: &AgentJob) -> Answer<Admission> {
-        read::admission(self, pool, job).await
+        Box::pin(read::admission(self, pool, job)).await
     }
 }

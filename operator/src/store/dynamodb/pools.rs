@@ -66,7 +66,7 @@ struct Mark {
 }
 
 impl Mark {
-    fn new(units: u32, version: u64) -> String {
+    fn write(units: u32, version: u64) -> String {
         let at = Timestamp::now().as_second();
         let by = Uuid::new_v4().as_fields().0;
         format!("{units}.{version}.{at}.{by:x}")
@@ -141,7 +141,7 @@ impl Moves {
             self.holds.push(own.clone());
             return;
         }
-        let mark = Mark::new(want.units, version);
+        let mark = Mark::write(want.units, version);
         let swap = Swap {
             pool: want.pool.clone(),
             uid: uid.clone(),
@@ -164,7 +164,7 @@ impl Moves {
     pub(super) async fn take(&self, store: &DynamoStore) -> Answer<Taken> {
         let mut taken = Taken::default();
         for (swap, capacity) in &self.before {
-            match take_one(store, swap.clone(), *capacity).await {
+            match Box::pin(take_one(store, swap.clone(), *capacity)).await {
                 Ok(swap) => taken.0.push(swap),
                 Err(e) => {
                     taken.undo(store).await;
@@ -207,7 +207,7 @@ async fn take_one(store: &DynamoStore, mut swap: Swap, capacity: u32) -> Answer<
             Swapped::Full if looked => return Err(full(&swap.pool)),
             Swapped::Full => {
                 looked = true;
-                if !store.look_through(&swap.pool).await? {
+                if !Box::pin(store.look_through(&swap.pool)).await? {
                     return Err(full(&swap.pool));
                 }
             }
@@ -251,11 +251,13 @@ fn signed(number: i64) -> AttributeValue {
 fn asked<'a>(swap: &Swap, name: &'a str, capacity: Option<u32>) -> Update<'a> {
     let more = units(swap.to.as_ref()) - units(swap.from.as_ref());
     let mut values = vec![(":more", signed(more))];
-    let mut condition = "attribute_not_exists(#u)".to_owned();
-    if let Some(from) = &swap.from {
-        values.push((":from", text(from)));
-        condition = "#u = :from".to_owned();
-    }
+    let mut condition = match &swap.from {
+        Some(from) => {
+            values.push((":from", text(from)));
+            "#u = :from".to_owned()
+        }
+        None => "attribute_not_exists(#u)".to_owned(),
+    };
     if let Some(capacity) = capacity {
         let room = i64::from(capacity) - more;
         values.push((":room", signed(room)));
@@ -291,7 +293,10 @@ impl DynamoStore {
         let Some(mut item) = item else {
             return Ok(0);
         };
-        if is_doubtful(&item) && self.looked.is_due(pool) && self.look_through(pool).await? {
+        if is_doubtful(&item)
+            && self.looked.is_due(pool)
+            && Box::pin(self.look_through(pool)).await?
+        {
             let again = self.table.get(&keys::pool(pool)).await;
             item = again.map_err(calls::port)?.unwrap_or_default();
         }
@@ -333,7 +338,7 @@ impl DynamoStore {
         let mut found = false;
         for (uid, mark) in holders(&item.unwrap_or_default()) {
             if Mark::read(&mark).at + YOUNG <= now {
-                found |= self.judge(pool, uid, mark).await?;
+                found |= Box::pin(self.judge(pool, uid, mark)).await?;
             }
         }
         Ok(found)
@@ -342,7 +347,7 @@ impl DynamoStore {
     /// Sets one hold right; whether it was wrong.
     async fn judge(&self, pool: &str, uid: Uid, mark: String) -> Answer<bool> {
         let stands = match self.read(&uid).await? {
-            Found::Job(record) => self.past(*record, Mark::read(&mark).version).await?,
+            Found::Job(record) => Box::pin(self.past(*record, Mark::read(&mark).version)).await?,
             Found::Gone(_) | Found::Nothing => None,
         };
         let own = stands.and_then(|r| r.holds.into_iter().find(|h| h.pool == pool));

@@ -47,10 +47,10 @@ pub(super) async fn save(
         Moves::new(&row.uid, &stands.holds, &wanted, row.version + 1)
     });
     let Some(moves) = moves else {
-        return store.replace(stands, next, None, events).await;
+        return Box::pin(store.replace(stands, next, None, events)).await;
     };
-    let taken = moves.take(store).await?;
-    let saved = store.replace(stands, next, Some(&moves), events).await;
+    let taken = Box::pin(moves.take(store)).await?;
+    let saved = Box::pin(store.replace(stands, next, Some(&moves), events)).await;
     match saved {
         Ok(_) => moves.give_back(store).await,
         // It may stand: then the holds are its own, and else they are seen to be nobody's.
@@ -72,7 +72,7 @@ pub(super) async fn status(
         status: Some(status),
         ..job.clone()
     };
-    store.replace(stands, next, None, events).await
+    Box::pin(store.replace(stands, next, None, events)).await
 }
 
 pub(super) async fn forget_seat(store: &DynamoStore, uid: &Uid) -> Answer<()> {
