@@ -31,7 +31,7 @@ pub(super) struct Shared {
 
 /// By what others are heard of.
 pub(super) enum Neighbours {
-    Redis(RedisStore, Link),
+    Redis(Box<RedisStore>, Box<Link>),
     DynamoDb(Arc<DynamoStore>, Box<Mutex<dynamodb::sites::Sites>>),
 }
 
@@ -62,7 +62,7 @@ impl Neighbours {
 
     fn store(&self) -> &dyn Store {
         match self {
-            Self::Redis(store, _) => store,
+            Self::Redis(store, _) => &**store,
             Self::DynamoDb(store, _) => &**store,
         }
     }

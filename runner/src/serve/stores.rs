@@ -101,7 +101,7 @@ async fn on_redis(config: &ServeConfig, settings: &RedisSettings) -> Result<Stor
     let elf = Elf::new(Arc::new(RedisLedger::new(link.clone())));
     let store = RedisStore::new(link.clone());
     let shared = Shared {
-        neighbours: Neighbours::Redis(store.clone(), link),
+        neighbours: Neighbours::Redis(Box::new(store.clone()), Box::new(link)),
         site: site(&config.data_dir)?,
     };
     Ok(Stores {
