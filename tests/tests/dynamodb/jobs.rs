@@ -118,13 +118,13 @@ fn put(job: &AgentJob, change: impl FnOnce(&mut AgentJob)) -> Change {
     }
 }
 
-fn slots(units: u32, capacity: u32) -> Option<Vec<Reservation>> {
+fn slots(units: u32, capacity: u32) -> Vec<Reservation> {
     let pool = "slots/vps".to_owned();
-    Some(vec![Reservation {
+    vec![Reservation {
         pool,
         units,
         capacity,
-    }])
+    }]
 }
 
 async fn held(store: &DynamoStore) -> u32 {
@@ -141,7 +141,7 @@ async fn a_write_whose_answer_is_lost_is_known_again_and_done_once() {
     proxy.next("PutItem", [Fault::LoseAnswer]);
     proxy.next("UpdateItem", [Fault::LoseAnswer]);
     let take = Change {
-        holds: slots(2, 3),
+        holds: Some(slots(2, 3)),
         ..put(&job, |j| j.spec.priority = 1)
     };
     let saved = far.commit(take).await.unwrap();
@@ -165,7 +165,7 @@ async fn a_hold_whose_save_was_refused_is_given_back() {
         .await
         .unwrap();
     let late = Change {
-        holds: slots(3, 3),
+        holds: Some(slots(3, 3)),
         ..put(&job, |j| j.spec.priority = 2)
     };
     let lost = far.commit(late).await;
@@ -178,7 +178,7 @@ async fn a_hold_that_nobody_has_is_taken_by_the_next_of_its_own_job() {
     let (proxy, far, near) = through_a_proxy().await;
     let job = a_stored_job(&*far, "a", "one").await;
     let take = || Change {
-        holds: slots(3, 3),
+        holds: Some(slots(3, 3)),
         ..put(&job, |j| j.spec.priority = 2)
     };
     // As when the process dies between the pool and the job.
@@ -216,12 +216,12 @@ async fn a_hold_whose_process_died_before_it_saved_is_seen_to_be_nobodys_and_can
         a_stored_job(&*far, "a", "other").await,
     );
     let keep = Change {
-        holds: slots(1, 4),
+        holds: Some(slots(1, 4)),
         ..put(&other, |_| {})
     };
     near.commit(keep).await.unwrap();
     let late = Change {
-        holds: slots(3, 4),
+        holds: Some(slots(3, 4)),
         ..put(&job, |j| j.spec.priority = 2)
     };
     proxy.next("PutItem", vec![Fault::LoseRequest; ALWAYS]);
@@ -248,9 +248,8 @@ async fn a_large_task_stands_in_the_store_of_objects_and_goes_with_its_job() {
     };
     let store = DynamoStore::open(&settings).await.unwrap();
     let mut job = a_job("a", "large");
-    let noise: String = (0..2_000)
-        .map(|n: u64| format!("{:x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
-        .collect();
+    let noise = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_string();
+    let noise = (0..2_000).map(noise).collect::<Vec<_>>().concat();
     job.spec.echo = serde_json::from_value(serde_json::json!({"message": noise})).unwrap();
     let Created::New(job) = store.create(job, None).await.unwrap() else {
         panic!("it is new")
@@ -266,7 +265,10 @@ async fn a_large_task_stands_in_the_store_of_objects_and_goes_with_its_job() {
         limit: 10,
         ..ListQuery::default()
     };
-    assert_eq!(other.list(&all).await.unwrap().jobs, [job.clone()]);
+    assert_eq!(
+        other.list(&all).await.unwrap().jobs,
+        std::slice::from_ref(&job)
+    );
     let specs = folder
         .path()
         .join(&settings.table)
@@ -294,7 +296,7 @@ async fn what_is_due_is_found_and_what_is_over_or_later_is_not() {
     let later = a_stored_job(&*store, "b", "later").await;
     let at = now + std::time::Duration::from_hours(1);
     let back_off = put(&later, |j| {
-        j.status.get_or_insert_default().retry_at = Some(at)
+        j.status.get_or_insert_default().retry_at = Some(at);
     });
     store.commit(back_off).await.unwrap();
     let over = a_stored_job(&*store, "a", "over").await;
@@ -397,7 +399,7 @@ async fn begin(m: &mut Meter, store: &DynamoStore) -> (AgentJob, AgentJob) {
     let what = "who goes before it, and what is held";
     m.cost(what, ahead).await.unwrap();
     let start = Change {
-        holds: slots(1, 8),
+        holds: Some(slots(1, 8)),
         events: event("Starting"),
         ..put(&job, |j| j.status.get_or_insert_default().attempt = 1)
     };
@@ -507,7 +509,7 @@ async fn the_costs_that_the_docs_tell_are_those_that_are_counted() {
     let (before, rest) = said.split_once(BEGIN).unwrap();
     let (told, after) = rest.split_once(END).unwrap();
     let head = "| what is done | read units | write units |\n|---|---|---|\n";
-    let counted = format!("{head}{}\n", lines().await.join("\n"));
+    let counted = format!("{head}{}\n", Box::pin(lines()).await.join("\n"));
     if told != counted {
         fs::write(&page, format!("{before}{BEGIN}{counted}{END}{after}")).unwrap();
         panic!("docs/dynamodb.md was written anew; look at what changed");

@@ -138,19 +138,19 @@ async fn serve_refuses_a_missing_table_and_says_the_command_that_makes_it_which_
     let mut node = Node::prepare(&env);
     let told = node.command().output().unwrap();
     let said = String::from_utf8_lossy(&told.stderr);
-    let make = format!("sandbox table {}", settings.table);
+    let command = format!("sandbox table {}", settings.table);
     assert!(!told.status.success(), "{said}");
     assert!(
-        said.contains(&make) && said.contains("eu-central-1"),
+        said.contains(&command) && said.contains("eu-central-1"),
         "{said}"
     );
     let sandbox = |words: &[&str]| {
-        let mut command = Command::new(built("sandbox"));
-        let told = command.args(words).envs(env.iter().copied()).output();
+        let mut run = Command::new(built("sandbox"));
+        let told = run.args(words).envs(env.iter().copied()).output();
         let told = told.unwrap();
         String::from_utf8_lossy(&[told.stdout, told.stderr].concat()).into_owned()
     };
-    assert!(sandbox(&["doctor"]).contains(&make));
+    assert!(sandbox(&["doctor"]).contains(&command));
     let made = sandbox(&["table", &settings.table]);
     assert!(made.contains("is there"), "{made}");
     let seen = sandbox(&["doctor"]);
