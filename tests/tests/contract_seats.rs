@@ -10,10 +10,11 @@ use std::{
 };
 
 use sandbox_core::port::Seats;
-use sandbox_operator::seats::{files::FileSeats, memory::MemorySeats};
+use sandbox_operator::seats::{dynamodb::DynamoSeats, files::FileSeats, memory::MemorySeats};
 use sandbox_tests::{
     cluster::{bed::Bed, shared::shared},
     contract::seats::Bench,
+    dynamodb::{DynamoServer, world::LEASE},
     seats_contract,
 };
 
@@ -34,9 +35,17 @@ async fn in_objects() -> Bench {
     Bench::new(seats, (process, bed)).of_jobs(store)
 }
 
+async fn in_dynamodb() -> Bench {
+    let server = DynamoServer::shared().await.unwrap();
+    let jobs = server.jobs().await.unwrap();
+    let seats = Arc::new(DynamoSeats::new(jobs.clone(), LEASE));
+    Bench::new(seats, ()).of_jobs(jobs)
+}
+
 seats_contract!(memory, crate::in_memory());
 seats_contract!(files, crate::in_a_folder());
 seats_contract!(objects, crate::in_objects());
+seats_contract!(dynamodb, crate::in_dynamodb());
 
 #[tokio::test]
 async fn a_claim_is_seen_by_another_process_of_the_same_folder() {

@@ -8,6 +8,7 @@
 use sandbox_tests::{
     cluster::{bed::Bed, shared::shared},
     contract::{store, store_edges, store_line},
+    dynamodb::DynamoServer,
     redis::RedisServer,
 };
 
@@ -20,6 +21,8 @@ macro_rules! promises {
             let server = RedisServer::start().await.unwrap();
             let mut all = sandbox_operator::store::all(folder.path()).unwrap();
             all.push(("redis", server.store().await.unwrap()));
+            let dynamodb = DynamoServer::shared().await.unwrap();
+            all.push(("dynamodb", dynamodb.jobs().await.unwrap()));
             for (word, store) in all {
                 println!("on {word}");
                 $from::$name(store).await;

@@ -1,11 +1,14 @@
 //! Seat registers: who has a seat or why nobody will, the claimant's heartbeat, its report.
 //!
-//! The list: [`files`] for one machine, [`kube`] for jobs that are objects, [`memory`] for tests. What both promise stands in the
+//! The list: [`files`] for one machine, [`kube`] and [`dynamodb`] for jobs whose records have them, [`memory`] for tests. What both promise stands in the
 //! contract tests; what both refuse stands here. Nothing here launches, stops or judges a runner.
 
+pub mod dynamodb;
 pub mod files;
 pub mod kube;
 pub mod memory;
+mod record;
+mod results;
 
 use jiff::Timestamp;
 use sandbox_core::{

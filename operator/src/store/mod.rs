@@ -1,6 +1,7 @@
 //! Where jobs are written down. Each store keeps the same promises; the contract tests run them on
 //! every entry of [`all`].
 
+pub mod dynamodb;
 pub mod kube;
 pub mod log;
 pub mod memory;

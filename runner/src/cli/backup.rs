@@ -8,7 +8,7 @@ use super::shown::out;
 use crate::{
     backup,
     config::{ServeConfig, ServeFlags},
-    serve::stores::redis,
+    serve::stores::{Place, place},
 };
 
 /// A copy of a data folder.
@@ -59,10 +59,18 @@ pub fn data_of(data_dir: Option<PathBuf>) -> Result<ServeConfig> {
         data_dir,
         ..ServeFlags::default()
     })?;
-    if redis(&config)?.is_some() {
-        bail!(
-            "looked for the records: SANDBOX_STORE has them on Redis, and this is for data folders with SQLite files; copy Redis' append-only folder instead (docs/redis.md)"
-        );
-    }
-    Ok(config)
+    let (elsewhere, instead) = match place(&config)? {
+        Place::Files => return Ok(config),
+        Place::Redis(_) => (
+            "on Redis",
+            "copy Redis' append-only folder instead (docs/redis.md)",
+        ),
+        Place::DynamoDb(_) => (
+            "on DynamoDB",
+            "use the table's point-in-time recovery instead (docs/dynamodb.md)",
+        ),
+    };
+    bail!(
+        "looked for the records: SANDBOX_STORE has them {elsewhere}, and this is for data folders with SQLite files; {instead}"
+    );
 }

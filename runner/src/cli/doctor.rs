@@ -13,11 +13,14 @@ use crate::{
     agent::credentials::Credentials,
     config::{ServeConfig, ServeFlags, agent_login_file, switch},
     kind::checks::Checks,
-    serve::stores::redis,
+    serve::stores::{Place, place},
     settings::Settings,
 };
 use sandbox_elf::store::redis::link::Link;
-use sandbox_operator::backend::container::{engine_host, engine_state};
+use sandbox_operator::{
+    backend::container::{engine_host, engine_state},
+    store::dynamodb::DynamoStore,
+};
 
 /// A check of this machine.
 #[derive(clap::Args)]
@@ -62,15 +65,17 @@ impl Doctor {
 
 /// Where records are kept, and whether they are kept.
 async fn store(config: &ServeConfig) -> Verdict {
-    let remedy = "see docs/redis.md for what it needs";
-    let settings = match redis(config) {
-        Ok(Some(settings)) => settings,
-        Ok(None) => return Verdict::Good("SQLite in the data folder".to_owned()),
-        Err(e) => return Verdict::Bad(format!("{e:#}"), remedy),
-    };
-    match Link::open(&settings).await {
-        Ok(_) => Verdict::Good("Redis keeps what it acknowledges".to_owned()),
-        Err(e) => Verdict::Bad(e.to_string(), remedy),
+    match place(config) {
+        Ok(Place::Files) => Verdict::Good("SQLite in the data folder".to_owned()),
+        Ok(Place::Redis(settings)) => match Link::open(&settings).await {
+            Ok(_) => Verdict::Good("Redis keeps what it acknowledges".to_owned()),
+            Err(e) => Verdict::Bad(e.to_string(), "see docs/redis.md for what it needs"),
+        },
+        Ok(Place::DynamoDb(settings)) => match Box::pin(DynamoStore::open(&settings)).await {
+            Ok(_) => Verdict::Good(format!("the DynamoDB table {} is fit", settings.table)),
+            Err(e) => Verdict::Bad(e.to_string(), "see docs/dynamodb.md for what it needs"),
+        },
+        Err(e) => Verdict::Bad(format!("{e:#}"), "see docs/one-machine.md for the settings"),
     }
 }
 

@@ -20,6 +20,7 @@ mod mcp;
 mod restore;
 mod shown;
 mod submit;
+mod table;
 mod validate;
 mod wait;
 
@@ -80,6 +81,8 @@ enum Command {
     Mcp(mcp::Mcp),
     /// Serve the file of the shared memory to control planes that share it
     Ledger(ledger::Ledger),
+    /// Make the DynamoDB table that jobs and memory are kept in
+    Table(table::Table),
     /// Print what tells a cluster to run attempts on this machine, for `kubectl apply -f -`
     Host(host::Host),
     /// Copy jobs, memory and results of a data folder into one file, also while it is served
@@ -154,6 +157,7 @@ async fn command(cli: Cli) -> Result<ExitCode> {
         Command::Suspend(c) => c.suspend(&server.api()?, true).await,
         Command::Resume(c) => c.suspend(&server.api()?, false).await,
         Command::Ledger(c) => c.run().await,
+        Command::Table(c) => c.run().await,
         Command::Host(c) => c.run(),
         Command::Backup(c) => c.run(),
         Command::Restore(c) => c.run().await,

@@ -25,7 +25,8 @@ settings! {
     "SANDBOX_HOST_NAMES": "Further names this server is called by, with commas; for the check of Host.";
     "SANDBOX_TLS_CERT": "A certificate chain in PEM; with it the server speaks TLS.";
     "SANDBOX_TLS_KEY": "The certificate's key in PEM.";
-    "SANDBOX_STORE": "Where jobs and memory are kept: sqlite, or redis://host:port, rediss://…, unix:///path. Default sqlite.";
+    "SANDBOX_STORE": "Where jobs and memory are kept: sqlite, redis://host:port, rediss://…, unix:///path, or dynamodb://TABLE in AWS_REGION. Default sqlite.";
+    "SANDBOX_OBJECTS": "With dynamodb://TABLE, where what is too large for the table stands: s3://BUCKET/FOLDER or file:///FOLDER. Default the folder objects of the data folder, which no other node sees.";
     "SANDBOX_REDIS_PASSWORD_FILE": "A file with the password for Redis.";
     "SANDBOX_REDIS_CA_FILE": "Certificates in PEM that Redis' own is checked against. Default the system's.";
     "SANDBOX_REDIS_PREFIX": "What this service's keys on Redis begin with. Default sandbox.";

@@ -40,7 +40,9 @@ pub(super) fn services(config: &ServeConfig, node: &Node) -> Result<Services> {
         elf: Some(Arc::new(Faced(node.elf.clone()))),
         book: Some(node.elf.clone()),
         bounds: node.bounds.clone(),
-        counted: vec![node.reconciles.counted()],
+        counted: std::iter::once(node.reconciles.counted())
+            .chain(node.counted.clone())
+            .collect(),
         mcp: Some(Door::of_memory(node.tools.clone(), limits.body)),
         tools: Some(node.tools.clone()),
         limits,

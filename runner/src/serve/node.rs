@@ -24,7 +24,7 @@ use sandbox_operator::{
         vps::{VpsBackend, VpsConfig},
     },
     control::{self, Control, Waker},
-    counts::Reconciles,
+    counts::{Counted, Reconciles},
     face::{
         mcp::{Limited, Tools},
         rate::Bounds,
@@ -165,6 +165,8 @@ pub(super) struct Node {
     pub(super) tools: Arc<dyn Tools>,
     pub(super) bounds: Arc<Bounds>,
     pub(super) reconciles: Arc<Reconciles>,
+    /// What the store counts of itself.
+    pub(super) counted: Option<Counted>,
     calls: Option<tokio::sync::mpsc::UnboundedReceiver<sandbox_core::Uid>>,
     watches: Watches,
     containers: Option<Containers>,
@@ -173,7 +175,12 @@ pub(super) struct Node {
 }
 
 async fn open(config: &ServeConfig, run: &Path, settings: &Settings) -> Result<Node> {
-    let Stores { store, elf, shared } = stores::open(config).await?;
+    let Stores {
+        store,
+        elf,
+        shared,
+        counted,
+    } = stores::open(config).await?;
     let (store, writes) = Announcing::new(store);
     let bell = store.bell();
     let seats: Arc<dyn Seats> = Arc::new(
@@ -213,6 +220,7 @@ async fn open(config: &ServeConfig, run: &Path, settings: &Settings) -> Result<N
         tools: Arc::new(Limited::new(elf.clone(), bounds.clone())),
         bounds,
         reconciles: Arc::default(),
+        counted,
         elf,
         containers,
         others,

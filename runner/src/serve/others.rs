@@ -1,28 +1,103 @@
-//! The others on the same Redis: what they write is heard of at once, and which sites are there is known.
+//! The others on the same store: what they write is heard of at once, and which sites are there is known.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use anyhow::{Result, bail};
-use sandbox_core::{plan::Sites, port::Answer, spec::BackendName};
+use sandbox_core::{
+    Uid,
+    plan::Sites,
+    port::{Answer, Store},
+    spec::BackendName,
+};
 use sandbox_elf::store::redis::link::Link;
 use sandbox_operator::{
     control::{Waker, open_jobs},
-    store::redis::{
-        RedisStore,
-        sites::{EVERY, Heard, hear},
+    store::{
+        dynamodb::{self, DynamoStore},
+        redis::{self, RedisStore},
     },
 };
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 /// How soon it is tried again to follow.
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// A store that others have too, and who we are among them.
 pub(super) struct Shared {
-    pub store: RedisStore,
-    pub link: Link,
+    pub neighbours: Neighbours,
     /// Our site: what runs in the places of one data folder is seen by whoever serves that folder.
     pub site: String,
+}
+
+/// By what others are heard of.
+pub(super) enum Neighbours {
+    Redis(Box<RedisStore>, Box<Link>),
+    DynamoDb(Arc<DynamoStore>, Box<Mutex<dynamodb::sites::Sites>>),
+}
+
+/// What is known of the sites.
+struct Heard {
+    away: BTreeSet<String>,
+    gone: BTreeSet<String>,
+}
+
+/// Hears what others write.
+enum Follower {
+    Redis(Box<redis::Follower>),
+    DynamoDb(dynamodb::Follower),
+}
+
+impl Neighbours {
+    pub(super) fn dynamodb(store: Arc<DynamoStore>) -> Self {
+        let sites = dynamodb::sites::Sites::new(&store);
+        Self::DynamoDb(store, Box::new(Mutex::new(sites)))
+    }
+
+    fn every(&self) -> Duration {
+        match self {
+            Self::Redis(..) => redis::sites::EVERY,
+            Self::DynamoDb(..) => dynamodb::sites::EVERY,
+        }
+    }
+
+    fn store(&self) -> &dyn Store {
+        match self {
+            Self::Redis(store, _) => &**store,
+            Self::DynamoDb(store, _) => &**store,
+        }
+    }
+
+    async fn hear(&self, own: &str) -> Answer<Heard> {
+        let (away, gone) = match self {
+            Self::Redis(_, link) => {
+                let heard = redis::sites::hear(link, own).await?;
+                (heard.away, heard.gone)
+            }
+            Self::DynamoDb(_, sites) => {
+                let heard = sites.lock().await.hear(own).await?;
+                (heard.away, heard.gone)
+            }
+        };
+        Ok(Heard { away, gone })
+    }
+
+    async fn follow(&self) -> Answer<Follower> {
+        Ok(match self {
+            Self::Redis(store, _) => Follower::Redis(Box::new(store.follow().await?)),
+            Self::DynamoDb(store, _) => {
+                Follower::DynamoDb(dynamodb::Follower::new(store.clone()).await?)
+            }
+        })
+    }
+}
+
+impl Follower {
+    async fn next(&mut self) -> Answer<Vec<Uid>> {
+        match self {
+            Self::Redis(follower) => follower.next().await,
+            Self::DynamoDb(follower) => follower.next().await,
+        }
+    }
 }
 
 /// What hears of the others.
@@ -39,13 +114,13 @@ impl Others {
     /// Says that this site is there. The bell rings with each write of others.
     ///
     /// # Errors
-    /// Redis cannot be asked, or a person has called this site gone for good.
+    /// The store cannot be asked, or a person has called this site gone for good.
     pub(super) async fn meet(
         shared: Shared,
         offers: BTreeSet<BackendName>,
         (bell, waker): (watch::Sender<u64>, Waker),
     ) -> Result<(Self, watch::Receiver<Sites>)> {
-        let heard = hear(&shared.link, &shared.site).await?;
+        let heard = shared.neighbours.hear(&shared.site).await?;
         is_there(&shared, &heard)?;
         let sites = Sites {
             own: Some(shared.site.clone()),
@@ -78,10 +153,11 @@ impl Others {
 
     async fn keep_in_touch(&self, missed: &mut BTreeSet<String>) -> Result<()> {
         loop {
-            tokio::time::sleep(EVERY).await;
-            match hear(&self.shared.link, &self.shared.site).await {
+            let neighbours = &self.shared.neighbours;
+            tokio::time::sleep(neighbours.every()).await;
+            match neighbours.hear(&self.shared.site).await {
                 Ok(mut heard) => {
-                    // Twice, for after a pause of Redis everybody is missed until it has spoken.
+                    // Twice, for after a pause of the store everybody is missed until it has spoken.
                     let now = heard.away.clone();
                     heard.away.retain(|site| missed.contains(site));
                     *missed = now;
@@ -116,7 +192,7 @@ impl Others {
     }
 
     async fn follow_on(&self) -> Answer<()> {
-        let mut follower = self.shared.store.follow().await?;
+        let mut follower = self.shared.neighbours.follow().await?;
         // What was written before nobody has told.
         self.bell.send_modify(|n| *n += 1);
         self.look_at_all().await?;
@@ -132,7 +208,7 @@ impl Others {
     }
 
     async fn look_at_all(&self) -> Answer<()> {
-        let open = open_jobs(&self.shared.store).await?;
+        let open = open_jobs(self.shared.neighbours.store()).await?;
         for uid in &open {
             self.waker.wake(uid);
         }

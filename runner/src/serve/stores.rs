@@ -1,4 +1,4 @@
-//! Where a node keeps jobs and memory: files of its own, or a Redis server.
+//! Where a node keeps jobs and memory: files of its own, a Redis server, or a DynamoDB table.
 
 use std::{fs::File, io::Write, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc};
 
@@ -6,19 +6,33 @@ use anyhow::{Context, Result, bail};
 use sandbox_core::port::Store;
 use sandbox_elf::{
     Elf,
-    store::redis::{
-        RedisLedger,
-        link::{Link, RedisSettings},
+    store::{
+        dynamodb::{DynamoLedger, DynamoSettings},
+        redis::{
+            RedisLedger,
+            link::{Link, RedisSettings},
+        },
     },
 };
-use sandbox_operator::store::{redis::RedisStore, sqlite::SqliteStore};
+use sandbox_operator::counts::Counted;
+use sandbox_operator::store::{dynamodb::DynamoStore, redis::RedisStore, sqlite::SqliteStore};
 use uuid::Uuid;
 
 use super::{
     lock::{lock, share, turn},
-    others::Shared,
+    others::{Neighbours, Shared},
 };
 use crate::config::{ServeConfig, number, switch};
+
+/// Where records are kept.
+pub enum Place {
+    /// In files of the data folder.
+    Files,
+    /// On this Redis server.
+    Redis(Box<RedisSettings>),
+    /// In this DynamoDB table.
+    DynamoDb(Box<DynamoSettings>),
+}
 
 /// What a node keeps its records in.
 pub(super) struct Stores {
@@ -26,6 +40,8 @@ pub(super) struct Stores {
     pub elf: Arc<Elf>,
     /// That others have them too.
     pub shared: Option<Shared>,
+    /// What is counted of it.
+    pub counted: Option<Counted>,
 }
 
 /// Who has the data folder, held for as long as it does.
@@ -40,7 +56,7 @@ pub(super) struct Taken {
 /// # Errors
 /// Another `serve` has it in a way that forbids this.
 pub(super) fn take(config: &ServeConfig) -> Result<Taken> {
-    if redis(config)?.is_none() {
+    if matches!(place(config)?, Place::Files) {
         return Ok(Taken {
             _folder: lock(&config.data_dir)?,
             opening: None,
@@ -61,45 +77,93 @@ pub(super) fn take(config: &ServeConfig) -> Result<Taken> {
 /// # Errors
 /// A part cannot be opened or would lose something; the text says what to do.
 pub(super) async fn open(config: &ServeConfig) -> Result<Stores> {
-    let Some(settings) = redis(config)? else {
-        let jobs = config.data_dir.join("sandbox.db");
-        let store = SqliteStore::open(&jobs).context("opened the store")?;
-        let elf = Elf::open(&config.data_dir.join("elf.db")).context("opened the memory")?;
-        return Ok(Stores {
-            store: Arc::new(store),
-            elf: Arc::new(elf),
-            shared: None,
-        });
-    };
-    let link = Link::open(&settings).await?;
+    match place(config)? {
+        Place::Files => in_files(config),
+        Place::Redis(settings) => on_redis(config, &settings).await,
+        Place::DynamoDb(settings) => on_dynamodb(config, &settings).await,
+    }
+}
+
+fn in_files(config: &ServeConfig) -> Result<Stores> {
+    let jobs = config.data_dir.join("sandbox.db");
+    let store = SqliteStore::open(&jobs).context("opened the store")?;
+    let elf = Elf::open(&config.data_dir.join("elf.db")).context("opened the memory")?;
+    Ok(Stores {
+        store: Arc::new(store),
+        elf: Arc::new(elf),
+        shared: None,
+        counted: None,
+    })
+}
+
+async fn on_redis(config: &ServeConfig, settings: &RedisSettings) -> Result<Stores> {
+    let link = Link::open(settings).await?;
     let elf = Elf::new(Arc::new(RedisLedger::new(link.clone())));
     let store = RedisStore::new(link.clone());
     let shared = Shared {
-        store: store.clone(),
-        link,
+        neighbours: Neighbours::Redis(Box::new(store.clone()), Box::new(link)),
         site: site(&config.data_dir)?,
     };
     Ok(Stores {
         store: Arc::new(store),
         elf: Arc::new(elf),
         shared: Some(shared),
+        counted: None,
     })
 }
 
-/// Which Redis was asked for; none where files are.
+async fn on_dynamodb(config: &ServeConfig, settings: &DynamoSettings) -> Result<Stores> {
+    let store = Box::pin(DynamoStore::open(settings)).await?;
+    let elf = Elf::new(Arc::new(Box::pin(DynamoLedger::open(settings)).await?));
+    let shared = Shared {
+        neighbours: Neighbours::dynamodb(store.clone()),
+        site: site(&config.data_dir)?,
+    };
+    Ok(Stores {
+        counted: Some(store.counted()),
+        store,
+        elf: Arc::new(elf),
+        shared: Some(shared),
+    })
+}
+
+/// Where records were asked to be kept.
 ///
 /// # Errors
 /// A setting is not what it should be, or a file cannot be read.
-pub fn redis(config: &ServeConfig) -> Result<Option<RedisSettings>> {
+pub fn place(config: &ServeConfig) -> Result<Place> {
+    match config.sources.get("SANDBOX_STORE") {
+        None | Some("sqlite") => Ok(Place::Files),
+        Some(url) => match url.strip_prefix("dynamodb://") {
+            Some(table) => dynamodb(config, table),
+            None => redis(config, url),
+        },
+    }
+}
+
+fn dynamodb(config: &ServeConfig, table: &str) -> Result<Place> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if !(3..=255).contains(&table.len()) || !table.chars().all(fits) {
+        bail!(
+            "read SANDBOX_STORE: after dynamodb:// comes the name of a table, 3 to 255 letters, digits, `_`, `.` and `-`; the region comes from AWS_REGION"
+        );
+    }
+    let folder = std::path::absolute(config.data_dir.join("objects"))?;
+    let beside = format!("file://{}", folder.display());
+    let objects = config.sources.get("SANDBOX_OBJECTS").unwrap_or(&beside);
+    Ok(Place::DynamoDb(Box::new(DynamoSettings::new(
+        table, objects,
+    ))))
+}
+
+fn redis(config: &ServeConfig, url: &str) -> Result<Place> {
     let sources = &config.sources;
-    let url = match sources.get("SANDBOX_STORE") {
-        None | Some("sqlite") => return Ok(None),
-        Some(url) => url,
-    };
     let known = ["redis://", "rediss://", "unix://", "redis+unix://"];
     if !known.iter().any(|scheme| url.starts_with(scheme)) {
         // It may have a password in it.
-        bail!("read SANDBOX_STORE: it is neither sqlite nor redis://…, rediss://… or unix://…");
+        bail!(
+            "read SANDBOX_STORE: it is neither sqlite nor redis://…, rediss://… or unix://…, nor dynamodb://TABLE"
+        );
     }
     let file = |name: &str| {
         sources
@@ -112,21 +176,21 @@ pub fn redis(config: &ServeConfig) -> Result<Option<RedisSettings>> {
         .transpose();
     let password = password.context("read SANDBOX_REDIS_PASSWORD_FILE: it is not UTF-8")?;
     let prefix = sources.get("SANDBOX_REDIS_PREFIX").unwrap_or("sandbox");
-    Ok(Some(RedisSettings {
+    Ok(Place::Redis(Box::new(RedisSettings {
         url: url.to_owned(),
         password: password.map(|text| text.trim_end().to_owned()),
         ca: file("SANDBOX_REDIS_CA_FILE")?,
         prefix: prefix.to_owned(),
         replicas: number(sources, "SANDBOX_REDIS_REPLICAS")?.unwrap_or_default(),
         may_lose_a_second: switch(sources, "SANDBOX_REDIS_MAY_LOSE_A_SECOND")?,
-    }))
+    })))
 }
 
 fn read(name: &str, path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("read {name} {}", path.display()))
 }
 
-/// The name of this data folder among those on one Redis, made once: for people, and told from others.
+/// The name of this data folder among those of one store, made once: for people, and told from others.
 fn site(data_dir: &Path) -> Result<String> {
     let path = data_dir.join("site");
     if let Ok(name) = std::fs::read_to_string(&path) {

@@ -2,6 +2,7 @@
 //! ends with it, however it ends; each test has a table of its own. `scripts/setup dynamodb` fetches it.
 
 pub mod proxy;
+pub mod world;
 
 use std::{
     fs,
@@ -18,6 +19,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType},
 };
 use sandbox_elf::store::dynamodb::{DynamoLedger, DynamoSettings};
+use sandbox_operator::store::dynamodb::{DynamoStore, make_table};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
@@ -29,7 +31,6 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// How often a port is taken by somebody else before it is given up.
 const PORTS: u32 = 3;
 const PINS: &str = include_str!("../../../scripts/dynamodb/pom.xml");
-const REGION: &str = "eu-central-1";
 
 static SHARED: OnceCell<DynamoServer> = OnceCell::const_new();
 
@@ -158,6 +159,38 @@ impl DynamoServer {
         Ok(())
     }
 
+    /// How to reach a new table for jobs and memory.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub async fn table_for_jobs(&self) -> Result<DynamoSettings> {
+        let settings = self.settings();
+        make_table(&settings).await?;
+        Ok(settings)
+    }
+
+    /// Jobs in a new table.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub async fn jobs(&self) -> Result<Arc<DynamoStore>> {
+        let settings = self.table_for_jobs().await?;
+        Ok(DynamoStore::open(&settings).await?)
+    }
+
+    /// What a node is told to keep its records in this table.
+    #[must_use]
+    pub fn environment(&self, settings: &DynamoSettings) -> Vec<(&'static str, String)> {
+        vec![
+            ("SANDBOX_STORE", format!("dynamodb://{}", settings.table)),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.endpoint()),
+            ("AWS_REGION", REGION.to_owned()),
+            ("AWS_ACCESS_KEY_ID", self.key.clone()),
+            ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
+            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ]
+    }
+
     /// A ledger on a new table, with a snapshot after every few writes.
     ///
     /// # Errors
@@ -170,6 +203,9 @@ impl DynamoServer {
         Ok(Arc::new(DynamoLedger::open(&settings).await?))
     }
 }
+
+/// A region that every test names.
+pub const REGION: &str = "eu-central-1";
 
 /// The server, killed when whoever began it is gone.
 fn command(port: u16, folder: &std::path::Path) -> Result<Command> {

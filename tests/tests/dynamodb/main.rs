@@ -1,5 +1,5 @@
-//! Memory on a real DynamoDB Local: what it survives, what is refused, what a cold start reads and what a write costs.
-//! That it remembers like any other ledger is `contract_elf`'s.
+//! Jobs and memory on a real DynamoDB Local: what they survive, what is refused, what a cold start reads and what a write
+//! costs. That they keep what any other store keeps is the contracts'.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -7,6 +7,8 @@
 )]
 
 mod faults;
+mod jobs;
+mod node;
 mod open;
 mod snapshots;
 mod ways;

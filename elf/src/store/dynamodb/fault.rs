@@ -9,7 +9,8 @@ use sandbox_core::cause::{causes, innermost};
 use crate::store::LedgerError;
 
 /// What failed, and what to do.
-pub(super) fn text<E>(what: &str, table: &str, e: &SdkError<E>) -> String
+#[must_use]
+pub fn text<E>(what: &str, table: &str, e: &SdkError<E>) -> String
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
@@ -25,7 +26,8 @@ where
             )
         }
         Some("AccessDeniedException") => format!(
-            "{what}: the AWS credentials may not do this to the table `{table}`; give them the rights that docs/dynamodb.md names"
+            "{what}: the AWS credentials may not do {} to the table `{table}`; give them the rights that docs/dynamodb.md names",
+            refused_action(e.message()).unwrap_or("this")
         ),
         Some(
             "UnrecognizedClientException"
@@ -48,26 +50,40 @@ where
     }
 }
 
+/// The right that is missing: AWS says `… is not authorized to perform: dynamodb:PutItem on resource: …`.
+fn refused_action(said: Option<&str>) -> Option<&str> {
+    let (_, after) = said?.split_once("perform: ")?;
+    after.split_whitespace().next()
+}
+
 /// Whether asking again is of no use before something is changed.
-pub(super) fn is_settled<E>(e: &SdkError<E>) -> bool
+#[must_use]
+pub fn is_settled<E>(e: &SdkError<E>) -> bool
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
     let later = [
         "InternalServerError",
         "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
         "ThrottlingException",
+        "TransactionConflictException",
     ];
     without_credentials(e).is_some() || e.code().is_some_and(|code| !later.contains(&code))
 }
 
-pub(super) fn throttled(what: &str) -> String {
+/// That there were not enough tries.
+#[must_use]
+pub fn throttled(what: &str) -> String {
     format!(
         "{what}: DynamoDB throttles, also after several tries; ask again later, or give the table more capacity"
     )
 }
 
-pub(super) fn unbuilt(e: &BuildError) -> LedgerError {
+/// A request that could not be put together.
+#[must_use]
+pub fn unbuilt(e: &BuildError) -> LedgerError {
     LedgerError::Unavailable(format!("asked DynamoDB: {e}"))
 }
 

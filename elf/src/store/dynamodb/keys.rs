@@ -11,9 +11,9 @@ use crate::store::Kind;
 /// The layout that this program writes, and the newest that it reads.
 pub(super) const LAYOUT: u64 = 1;
 /// The partition key.
-pub(super) const PK: &str = "pk";
+pub const PK: &str = "pk";
 /// The sort key.
-pub(super) const SK: &str = "sk";
+pub const SK: &str = "sk";
 /// The layout of an item of the table.
 pub(super) const V: &str = "v";
 /// The name of the commit that wrote it.
@@ -34,13 +34,15 @@ pub(super) const ID: &str = "id";
 pub(super) const HEAD: &str = "head";
 
 /// An item of the table.
-pub(super) type Attributes = HashMap<String, AttributeValue>;
+pub type Attributes = HashMap<String, AttributeValue>;
 
 /// Where an item stands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    pub(super) pk: String,
-    pub(super) sk: String,
+pub struct Key {
+    /// The partition key.
+    pub pk: String,
+    /// The sort key.
+    pub sk: String,
 }
 
 impl Key {
@@ -66,17 +68,22 @@ impl Key {
     }
 
     /// The item with these attributes besides.
-    pub(super) fn with<const N: usize>(&self, rest: [(&str, AttributeValue); N]) -> Attributes {
+    #[must_use]
+    pub fn with<const N: usize>(&self, rest: [(&str, AttributeValue); N]) -> Attributes {
         let own = [(PK, text(&self.pk)), (SK, text(&self.sk))];
         let all = own.into_iter().chain(rest);
         all.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    pub(super) fn attributes(&self) -> Attributes {
+    /// The key alone.
+    #[must_use]
+    pub fn attributes(&self) -> Attributes {
         self.with([])
     }
 
-    pub(super) fn of(item: &Attributes) -> Option<Self> {
+    /// The key of this item.
+    #[must_use]
+    pub fn of(item: &Attributes) -> Option<Self> {
         Some(Self {
             pk: read_text(item, PK)?,
             sk: read_text(item, SK)?,
@@ -126,19 +133,27 @@ impl Mark {
     }
 }
 
-pub(super) fn text(text: &str) -> AttributeValue {
+/// A text as an attribute.
+#[must_use]
+pub fn text(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
 }
 
-pub(super) fn number(number: u64) -> AttributeValue {
+/// A number as an attribute.
+#[must_use]
+pub fn number(number: u64) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
-pub(super) fn read_text(item: &Attributes, name: &str) -> Option<String> {
+/// The text of this name.
+#[must_use]
+pub fn read_text(item: &Attributes, name: &str) -> Option<String> {
     item.get(name)?.as_s().ok().cloned()
 }
 
-pub(super) fn read_number(item: &Attributes, name: &str) -> Option<u64> {
+/// The number of this name.
+#[must_use]
+pub fn read_number(item: &Attributes, name: &str) -> Option<u64> {
     item.get(name)?.as_n().ok()?.parse().ok()
 }
 

@@ -14,14 +14,15 @@
 //! holds and which are written once, have pointers.
 
 mod body;
-mod fault;
-mod keys;
+pub mod fault;
+pub mod keys;
 mod lane;
-mod open;
+mod objects;
+pub mod open;
 mod picture;
 mod read;
 mod shelf;
-mod table;
+pub mod table;
 mod write;
 
 use std::sync::{Arc, Weak};

@@ -1,20 +1,22 @@
 //! Opening: which table, with whose rights, and whether it is one that we can keep memory in. Makes
 //! no table.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::{
     Client,
     operation::describe_table::DescribeTableError,
     types::{KeyType, ScalarAttributeType, TableDescription, TableStatus},
 };
+use object_store::{ObjectStore, path::Path};
 
 use super::{
     fault,
     keys::{PK, SK},
-    shelf::{Bucket, Shelf},
+    objects::{Bucket, objects},
+    shelf::Shelf,
     table::Table,
 };
 
@@ -87,7 +89,81 @@ pub fn create_table_command(table: &str) -> String {
     )
 }
 
-pub(super) async fn open(settings: &DynamoSettings) -> Result<(Table, Shelf), OpenError> {
+/// The way to a table, with what else it takes to work beside it.
+pub struct Link {
+    /// The table.
+    pub table: Table,
+    /// What DynamoDB said about it.
+    pub seen: TableDescription,
+    bucket: Option<Bucket>,
+}
+
+impl Link {
+    /// A store of objects at this place, for what does not stand in the table: `s3://BUCKET/FOLDER`,
+    /// `file:///FOLDER` or `memory:`; with the folder in it.
+    ///
+    /// # Errors
+    /// It names none, or none that can be used.
+    pub fn objects(&self, place: &str) -> Result<(Arc<dyn ObjectStore>, Path), String> {
+        objects(place, self.bucket.clone())
+    }
+}
+
+/// The way to the table that the settings name, which has to be there.
+///
+/// # Errors
+/// It is missing, has other keys, or cannot be asked; the text says what to do.
+pub async fn link(
+    settings: &DynamoSettings,
+    what: &'static str,
+    make: &str,
+) -> Result<Link, OpenError> {
+    let opened = format!("opened {what} on DynamoDB");
+    let (client, config) = client(settings, &opened).await?;
+    let region = config.region().map(ToString::to_string).unwrap_or_default();
+    let table = Table::new(client, settings.table.clone(), what);
+    let seen = describe(&table, &opened, (&region, make)).await?;
+    if let Some(fault) = fault_of(&seen, make) {
+        let name = &settings.table;
+        return Err(OpenError::Refused(format!(
+            "{opened}: the table `{name}` {fault}"
+        )));
+    }
+    let bucket = config.credentials_provider().map(|credentials| Bucket {
+        credentials,
+        region,
+        endpoint: settings.s3_endpoint.clone(),
+    });
+    Ok(Link {
+        table,
+        seen,
+        bucket,
+    })
+}
+
+/// What speaks to DynamoDB, and how AWS is asked besides.
+///
+/// # Errors
+/// No region is named.
+pub async fn client(
+    settings: &DynamoSettings,
+    what: &str,
+) -> Result<(Client, SdkConfig), OpenError> {
+    let config = config(settings).await;
+    if config.region().is_none() {
+        return Err(OpenError::Refused(format!(
+            "{what}: no AWS region is named; set AWS_REGION"
+        )));
+    }
+    let mut own = aws_sdk_dynamodb::config::Builder::from(&config);
+    if let Some(endpoint) = &settings.endpoint {
+        own = own.endpoint_url(endpoint);
+    }
+    Ok((Client::from_conf(own.build()), config))
+}
+
+/// How AWS is asked, for whatever is asked of it.
+async fn config(settings: &DynamoSettings) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .retry_config(
             RetryConfig::standard()
@@ -107,61 +183,51 @@ pub(super) async fn open(settings: &DynamoSettings) -> Result<(Table, Shelf), Op
     if let Some(credentials) = &settings.credentials {
         loader = loader.credentials_provider(credentials.clone());
     }
-    let config = loader.load().await;
-    let Some(region) = config.region().map(ToString::to_string) else {
-        return Err(OpenError::Refused(
-            "opened memory on DynamoDB: no AWS region is named; set AWS_REGION".to_owned(),
-        ));
-    };
-    let mut own = aws_sdk_dynamodb::config::Builder::from(&config);
-    if let Some(endpoint) = &settings.endpoint {
-        own = own.endpoint_url(endpoint);
-    }
-    let table = Table::new(Client::from_conf(own.build()), settings.table.clone());
-    check(&table).await?;
-    let bucket = config.credentials_provider().map(|credentials| Bucket {
-        credentials,
-        region,
-        endpoint: settings.s3_endpoint.clone(),
-    });
-    let shelf = Shelf::open(&settings.snapshots, bucket, &settings.table);
-    Ok((table, shelf.map_err(OpenError::Refused)?))
+    loader.load().await
 }
 
-/// Refuses a table that is missing, or in which we could not keep anything.
-async fn check(table: &Table) -> Result<(), OpenError> {
+pub(super) async fn open(settings: &DynamoSettings) -> Result<(Table, Shelf), OpenError> {
+    let make = create_table_command(&settings.table);
+    let link = link(settings, "memory", &make).await?;
+    let objects = link.objects(&settings.snapshots);
+    let (store, folder) = objects.map_err(OpenError::Refused)?;
+    let shelf = Shelf::new(store, &folder, &settings.table);
+    Ok((link.table, shelf))
+}
+
+/// What DynamoDB says about the table; a missing one is refused.
+async fn describe(
+    table: &Table,
+    opened: &str,
+    (region, make): (&str, &str),
+) -> Result<TableDescription, OpenError> {
     let name = &table.name;
     let asked = table.client.describe_table().table_name(name).send().await;
-    let seen = match asked {
-        Ok(seen) => seen.table,
+    match asked {
+        Ok(seen) => seen
+            .table
+            .ok_or_else(|| OpenError::Unknown(format!("{opened}: nothing is said of `{name}`"))),
         Err(e)
             if e.as_service_error()
                 .is_some_and(DescribeTableError::is_resource_not_found_exception) =>
         {
-            return Err(OpenError::Refused(format!(
-                "opened memory on DynamoDB: there is no table `{name}` in this account and region; make it with: {}",
-                create_table_command(name)
-            )));
+            Err(OpenError::Refused(format!(
+                "{opened}: there is no table `{name}` in this account in the region {region}; name the region where it is, or make it with: {make}"
+            )))
         }
         Err(e) => {
-            let text = fault::text("opened memory on DynamoDB", name, &e);
-            return Err(if fault::is_settled(&e) {
+            let text = fault::text(opened, name, &e);
+            Err(if fault::is_settled(&e) {
                 OpenError::Refused(text)
             } else {
                 OpenError::Unknown(text)
-            });
+            })
         }
-    };
-    match seen.as_ref().and_then(fault_of) {
-        Some(fault) => Err(OpenError::Refused(format!(
-            "opened memory on DynamoDB: the table `{name}` {fault}"
-        ))),
-        None => Ok(()),
     }
 }
 
 /// Why a table will not do.
-fn fault_of(table: &TableDescription) -> Option<String> {
+fn fault_of(table: &TableDescription, make: &str) -> Option<String> {
     let status = table.table_status();
     if !matches!(
         status,
@@ -184,8 +250,7 @@ fn fault_of(table: &TableDescription) -> Option<String> {
     }
     let shown: Vec<String> = keys.iter().map(|(n, t)| format!("{n} ({t})")).collect();
     Some(format!(
-        "has the keys {}, and memory needs {PK} (HASH) and {SK} (RANGE), both of type S; name another table, or make one with: {}",
+        "has the keys {}, and {PK} (HASH) and {SK} (RANGE) are needed, both of type S; name another table, or make one with: {make}",
         shown.join(", "),
-        create_table_command(table.table_name().unwrap_or("NAME"))
     ))
 }

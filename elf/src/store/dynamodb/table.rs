@@ -34,9 +34,13 @@ const PAUSE: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_millis(500);
 
 /// A table that can be reached.
-pub(super) struct Table {
-    pub(super) client: Client,
-    pub(super) name: String,
+pub struct Table {
+    /// What speaks to it.
+    pub client: Client,
+    /// What it is called.
+    pub name: String,
+    /// What is kept there, for people.
+    what: &'static str,
     spent: Spent,
 }
 
@@ -57,44 +61,51 @@ pub struct Consumed {
 }
 
 /// Which items of a partition are read.
-pub(super) struct Asked {
-    pub(super) pk: String,
+pub struct Asked {
+    /// The partition.
+    pub pk: String,
     /// Those whose sort key is this one or comes after it.
-    pub(super) from: String,
+    pub from: String,
     /// Those whose sort key is this one or comes before it.
-    pub(super) to: String,
-    pub(super) newest_first: bool,
+    pub to: String,
+    /// Whether the last of them come first.
+    pub newest_first: bool,
     /// At most so many at a time.
-    pub(super) limit: u32,
+    pub limit: u32,
     /// Where the page before ended.
-    pub(super) next: Option<Attributes>,
+    pub next: Option<Attributes>,
 }
 
 /// Some of the items that were asked for.
-pub(super) struct Page {
-    pub(super) items: Vec<Attributes>,
+pub struct Page {
+    /// These.
+    pub items: Vec<Attributes>,
     /// Where the next page begins; nothing when this was the last.
-    pub(super) next: Option<Attributes>,
+    pub next: Option<Attributes>,
 }
 
 /// What became of a transaction that was not answered with yes.
-pub(super) enum Missed {
-    /// Its conditions did not hold; nothing was written.
-    Condition,
+pub enum Missed {
+    /// The conditions of these parts did not hold; nothing was written.
+    Condition(Vec<usize>),
     /// It may or may not have been done.
     Unknown(LedgerError),
 }
 
 impl Table {
-    pub(super) fn new(client: Client, name: String) -> Self {
+    /// This table, where such things are kept.
+    #[must_use]
+    pub fn new(client: Client, name: String, what: &'static str) -> Self {
         Self {
             client,
             name,
+            what,
             spent: Spent::default(),
         }
     }
 
-    pub(super) fn consumed(&self) -> Consumed {
+    /// What was consumed so far.
+    pub fn consumed(&self) -> Consumed {
         #[allow(clippy::cast_precision_loss, reason = "a sum that is looked at")]
         let units = |tenths: &AtomicU64| tenths.load(Ordering::Relaxed) as f64 / 10.0;
         Consumed {
@@ -103,18 +114,26 @@ impl Table {
         }
     }
 
-    pub(super) async fn get(&self, key: &Key) -> Kept<Option<Attributes>> {
+    /// Reads the item of this key.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub async fn get(&self, key: &Key) -> Kept<Option<Attributes>> {
         let call = self.client.get_item().table_name(&self.name);
         let call = call.set_key(Some(key.attributes())).consistent_read(true);
         let got = call
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send();
-        let got = got.await.map_err(|e| self.failed("read memory", &e))?;
+        let got = got.await.map_err(|e| self.failed("read", &e))?;
         self.spent.read(got.consumed_capacity.as_slice());
         Ok(got.item)
     }
 
-    pub(super) async fn page(&self, asked: &Asked) -> Kept<Page> {
+    /// Reads some items of a partition.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub async fn page(&self, asked: &Asked) -> Kept<Page> {
         let values = [
             (":pk", text(&asked.pk)),
             (":from", text(&asked.from)),
@@ -132,7 +151,7 @@ impl Table {
             .limit(i32::try_from(asked.limit.max(1)).unwrap_or(i32::MAX))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send();
-        let got = got.await.map_err(|e| self.failed("read memory", &e))?;
+        let got = got.await.map_err(|e| self.failed("read", &e))?;
         self.spent.read(got.consumed_capacity.as_slice());
         Ok(Page {
             next: got.last_evaluated_key.filter(|key| !key.is_empty()),
@@ -141,7 +160,10 @@ impl Table {
     }
 
     /// Reads these items, in no order; those that are not there are left out.
-    pub(super) async fn get_all(&self, keys: &[Key]) -> Kept<Vec<Attributes>> {
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub async fn get_all(&self, keys: &[Key]) -> Kept<Vec<Attributes>> {
         let mut found = Vec::new();
         for some in keys.chunks(READ) {
             let mut left: Vec<Attributes> = some.iter().map(Key::attributes).collect();
@@ -151,7 +173,10 @@ impl Table {
                 found.extend(got.0);
                 left = got.1;
                 if !left.is_empty() && !busy.waited().await {
-                    return Err(LedgerError::Unavailable(fault::throttled("read memory")));
+                    return Err(LedgerError::Unavailable(fault::throttled(&format!(
+                        "read {}",
+                        self.what
+                    ))));
                 }
             }
         }
@@ -168,7 +193,7 @@ impl Table {
             .request_items(&self.name, asked)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send();
-        let got = got.await.map_err(|e| self.failed("read memory", &e))?;
+        let got = got.await.map_err(|e| self.failed("read", &e))?;
         let spent = got.consumed_capacity();
         self.spent.read(spent);
         let left = got.unprocessed_keys.unwrap_or_default();
@@ -206,9 +231,10 @@ impl Table {
             while !left.is_empty() {
                 left = self.write_some(left).await?;
                 if !left.is_empty() && !busy.waited().await {
-                    return Err(LedgerError::Unavailable(fault::throttled(
-                        "wrote to memory",
-                    )));
+                    return Err(LedgerError::Unavailable(fault::throttled(&format!(
+                        "wrote to {}",
+                        self.what
+                    ))));
                 }
             }
         }
@@ -222,7 +248,7 @@ impl Table {
             .request_items(&self.name, requests)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send();
-        let done = done.await.map_err(|e| self.failed("wrote to memory", &e))?;
+        let done = done.await.map_err(|e| self.failed("wrote to", &e))?;
         let spent = done.consumed_capacity();
         self.spent.written(spent);
         let left = done.unprocessed_items.unwrap_or_default();
@@ -230,9 +256,10 @@ impl Table {
     }
 
     /// Writes all of these or none; asked twice with one token, it writes once.
-    pub(super) async fn transact(&self, token: &str, puts: &[Put]) -> Result<(), Missed> {
-        let item = |put: &Put| TransactWriteItem::builder().put(put.clone()).build();
-        let items: Vec<TransactWriteItem> = puts.iter().map(item).collect();
+    ///
+    /// # Errors
+    /// A condition did not hold, or it is unknown whether it was done.
+    pub async fn transact(&self, token: &str, items: &[TransactWriteItem]) -> Result<(), Missed> {
         let mut busy = Busy::default();
         loop {
             let call = self
@@ -240,7 +267,7 @@ impl Table {
                 .transact_write_items()
                 .client_request_token(token);
             let done = call
-                .set_transact_items(Some(items.clone()))
+                .set_transact_items(Some(items.to_vec()))
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send();
             let e = match done.await {
@@ -252,10 +279,10 @@ impl Table {
                 Err(e) => e,
             };
             if has(&e, &["ConditionalCheckFailed"]) {
-                return Err(Missed::Condition);
+                return Err(Missed::Condition(refused(&e)));
             }
             if !(is_busy(&e) && busy.waited().await) {
-                return Err(Missed::Unknown(self.failed("wrote to memory", &e)));
+                return Err(Missed::Unknown(self.failed("wrote to", &e)));
             }
         }
     }
@@ -279,12 +306,45 @@ impl Table {
         put.map_err(|e| fault::unbuilt(&e))
     }
 
-    pub(super) fn failed<E>(&self, what: &str, e: &SdkError<E>) -> LedgerError
+    /// The same as an error of memory.
+    pub fn failed<E>(&self, what: &str, e: &SdkError<E>) -> LedgerError
     where
         E: aws_sdk_dynamodb::error::ProvideErrorMetadata + std::error::Error + 'static,
     {
-        LedgerError::Unavailable(fault::text(what, &self.name, e))
+        LedgerError::Unavailable(self.words(what, e))
     }
+
+    /// What failed while this was done, and what to do.
+    pub fn words<E>(&self, what: &str, e: &SdkError<E>) -> String
+    where
+        E: aws_sdk_dynamodb::error::ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        fault::text(&format!("{what} {}", self.what), &self.name, e)
+    }
+
+    /// Counts what a call that read has consumed.
+    pub fn has_read(&self, consumed: &[ConsumedCapacity]) {
+        self.spent.read(consumed);
+    }
+
+    /// Counts what a call that wrote has consumed.
+    pub fn has_written(&self, consumed: &[ConsumedCapacity]) {
+        self.spent.written(consumed);
+    }
+}
+
+/// The parts whose conditions did not hold.
+fn refused(e: &SdkError<TransactWriteItemsError>) -> Vec<usize> {
+    let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
+        e.as_service_error()
+    else {
+        return Vec::new();
+    };
+    let reasons = canceled.cancellation_reasons().iter().enumerate();
+    reasons
+        .filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"))
+        .map(|(n, _)| n)
+        .collect()
 }
 
 /// Whether one of a transaction's parts was refused with one of these codes.
@@ -337,13 +397,13 @@ fn add(to: &AtomicU64, consumed: &[ConsumedCapacity]) {
 
 /// Waits between tries, each time longer and never quite as long as somebody else.
 #[derive(Default)]
-struct Busy {
+pub struct Busy {
     tries: u32,
 }
 
 impl Busy {
     /// False when there were enough tries.
-    async fn waited(&mut self) -> bool {
+    pub async fn waited(&mut self) -> bool {
         self.tries += 1;
         if self.tries >= TRIES {
             return false;

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use sandbox_core::Tenant;
 use uuid::Uuid;
 
@@ -123,11 +124,12 @@ impl Writer {
             )?,
         };
         let log = table.put(draft.log.clone(), anew, &[])?;
-        match table.transact(&draft.after.by, &[head, log]).await {
+        let both = [head, log].map(|put| TransactWriteItem::builder().put(put).build());
+        match table.transact(&draft.after.by, &both).await {
             Ok(()) => Ok(Done::Written),
             // An answer may have been lost, and the second try found what the first had done.
-            Err(Missed::Condition) if self.stands(draft).await? => Ok(Done::Written),
-            Err(Missed::Condition) => {
+            Err(Missed::Condition(_)) if self.stands(draft).await? => Ok(Done::Written),
+            Err(Missed::Condition(_)) => {
                 self.tidy(draft).await;
                 Ok(Done::Refused)
             }

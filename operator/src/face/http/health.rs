@@ -29,7 +29,9 @@ pub(super) fn schema(g: &mut SchemaGenerator) -> Schema {
 
 pub(super) async fn health(State(app): State<App>) -> Response {
     let services = &app.services;
+    // Of one tenant, for a store may have to look at each.
     let probe = ListQuery {
+        tenant: "default".parse().ok(),
         limit: 1,
         ..ListQuery::default()
     };
