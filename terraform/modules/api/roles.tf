@@ -186,7 +186,7 @@ resource "aws_iam_role_policy" "functions" {
       Sid      = "OwnLog"
       Effect   = "Allow"
       Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-      Resource = "${aws_cloudwatch_log_group.functions[each.key].arn}:*"
+      Resource = "${aws_cloudwatch_log_group.functions[each.key].arn}:log-stream:*"
     }])
   })
 }

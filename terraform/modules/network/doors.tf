@@ -1,6 +1,7 @@
 # What tasks may reach, and the ways to AWS that do not leave the network. Nobody reaches a task.
 
 resource "aws_security_group" "tasks" {
+  # checkov:skip=CKV2_AWS_5: a task is given it when it starts, and there is none before
   name        = "${var.name}-tasks"
   description = "Tasks: out at a few ports, nothing in"
   vpc_id      = aws_vpc.this.id

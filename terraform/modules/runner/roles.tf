@@ -71,21 +71,7 @@ resource "aws_iam_role_policy" "task" {
           ]
           Resource = "*"
         },
-        {
-          Sid      = "ExecLog"
-          Effect   = "Allow"
-          Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
-          Resource = ["${aws_cloudwatch_log_group.runner.arn}:*"]
-        },
       ] : statement if var.exec],
-      [for statement in [
-        {
-          Sid      = "ExecKey"
-          Effect   = "Allow"
-          Action   = "kms:Decrypt"
-          Resource = var.key_arn
-        },
-      ] : statement if var.exec && var.key_arn != null],
     )
   })
 }
