@@ -161,12 +161,24 @@ func (p *paper) ReadDataSource(_ context.Context, r *tfprotov6.ReadDataSourceReq
 	return &tfprotov6.ReadDataSourceResponse{State: state}, err
 }
 
-// PlanResourceChange leaves open what only AWS can say.
+// PlanResourceChange leaves open what only AWS can say, until it has.
 func (p *paper) PlanResourceChange(_ context.Context, r *tfprotov6.PlanResourceChangeRequest) (*tfprotov6.PlanResourceChangeResponse, error) {
 	own := p.known.Resources[r.TypeName].Attributes
-	state, err := filled(r.ProposedNewState, p.schema.ResourceSchemas[r.TypeName].ValueType(), absent, func(name string, of tftypes.Type) tftypes.Value {
+	of := p.schema.ResourceSchemas[r.TypeName].ValueType()
+	before, err := r.PriorState.Unmarshal(of)
+	if err != nil {
+		return nil, err
+	}
+	var had map[string]tftypes.Value
+	if err := before.As(&had); err != nil {
+		return nil, err
+	}
+	state, err := filled(r.ProposedNewState, of, absent, func(name string, of tftypes.Type) tftypes.Value {
 		_, late := said[r.TypeName][name]
 		if use := own[name].Use; late || use == "computed" || use == "either" {
+			if it, ok := had[name]; ok {
+				return it
+			}
 			return tftypes.NewValue(of, tftypes.UnknownValue)
 		}
 		return tftypes.NewValue(of, nil)
