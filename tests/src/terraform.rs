@@ -12,6 +12,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::OnceLock,
 };
 
 use serde_json::Value;
@@ -44,6 +45,26 @@ pub fn files(beneath: &Path, ending: &str) -> Vec<PathBuf> {
     found
 }
 
+/// What the AWS provider knows of the types that the modules name. Every command reads it several times, and all of the
+/// provider's two thousand take a second each time.
+fn schema() -> &'static str {
+    static SCHEMA: OnceLock<String> = OnceLock::new();
+    SCHEMA.get_or_init(|| {
+        let texts = files(&source(), "tf");
+        let texts: String = texts
+            .iter()
+            .map(|f| fs::read_to_string(f).unwrap())
+            .collect();
+        let all = fs::read_to_string(part("aws_schema", "schema.json").unwrap()).unwrap();
+        let mut all: Value = serde_json::from_str(&all).unwrap();
+        for kind in ["resources", "data-sources"] {
+            let types = all[kind].as_object_mut().unwrap();
+            types.retain(|name, _| texts.contains(&format!("\"{name}\"")));
+        }
+        all.to_string()
+    })
+}
+
 /// A copy of the modules, with a package for the functions beside the example. It goes with the value.
 pub struct Copy {
     folder: TempDir,
@@ -69,6 +90,7 @@ impl Copy {
             part("aws_schema", "provider").unwrap()
         );
         fs::write(copy.folder.path().join("rc"), rules).unwrap();
+        fs::write(copy.folder.path().join("schema.json"), schema()).unwrap();
         copy
     }
 
@@ -100,7 +122,7 @@ impl Copy {
             .env("HOME", self.folder.path())
             .env("PATH", "/usr/bin:/bin")
             .env("TF_CLI_CONFIG_FILE", self.folder.path().join("rc"))
-            .env("SCHEMA", part("aws_schema", "schema.json").unwrap())
+            .env("SCHEMA", self.folder.path().join("schema.json"))
             .env("TF_IN_AUTOMATION", "true")
             .env("CHECKPOINT_DISABLE", "true");
         terraform.output().unwrap()
