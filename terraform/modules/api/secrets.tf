@@ -3,7 +3,7 @@
 resource "aws_secretsmanager_secret" "keys" {
   # checkov:skip=CKV2_AWS_57: keys of clients are changed when a client is, not by the clock
   name                    = "${var.name}/api-keys"
-  description             = "The keys of the API's clients, as JSON: {\"KEY\": {\"client_id\": \"CLIENT\"}}"
+  description             = "The keys of the API's clients, as JSON: {\"KEY\": \"CLIENT\"}"
   kms_key_id              = var.key_arn
   recovery_window_in_days = var.delete_data ? 0 : 7
   tags                    = var.tags

@@ -123,7 +123,9 @@ fn the_readme_of_the_example_has_every_variable_and_output() {
 #[test]
 fn a_value_that_is_wrong_is_refused_in_words() {
     let table = [
-        ("name=Sandbox", "3 to 32 lower-case letters"),
+        ("name=Sandbox", "3 to 24 lower-case letters"),
+        ("name=two--hyphens", "single hyphens"),
+        ("name=one-that-is-far-too-long-x", "3 to 24"),
         ("package=there-is-none.zip", "There is no such zip file"),
         ("image_tag=latest", "not `latest`"),
         ("image_architecture=sparc", "x86_64 or arm64"),
