@@ -45,6 +45,13 @@ pub fn files(beneath: &Path, ending: &str) -> Vec<PathBuf> {
     found
 }
 
+/// The version of the AWS provider whose schema is asked.
+pub fn provider_version() -> String {
+    let all = fs::read_to_string(part("aws_schema", "schema.json").unwrap()).unwrap();
+    let all: Value = serde_json::from_str(&all).unwrap();
+    all["version"].as_str().unwrap().to_owned()
+}
+
 /// What the AWS provider knows of the types that the modules name. Every command reads it several times, and all of the
 /// provider's two thousand take a second each time.
 fn schema() -> &'static str {

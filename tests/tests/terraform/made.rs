@@ -393,3 +393,20 @@ fn the_command_line_is_told_where_the_api_is() {
     assert_eq!(plain().output("url"), url);
     assert_eq!(plain().output("records_table"), "sandbox-records");
 }
+
+#[test]
+fn what_stands_still_is_as_many_as_the_page_of_costs_counts() {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/aws.md");
+    let docs = std::fs::read_to_string(docs).unwrap();
+    let counted = |what: &str| -> usize {
+        let row = docs
+            .lines()
+            .find(|l| l.starts_with(&format!("| {what} | ")));
+        let cell = row.unwrap().split('|').nth(2).unwrap();
+        cell.split(',').next().unwrap().trim().parse().unwrap()
+    };
+    let there = |kind: &str| plain().of(kind).len();
+    assert_eq!(counted("KMS key"), there("aws_kms_key"));
+    assert_eq!(counted("Secrets"), there("aws_secretsmanager_secret"));
+    assert_eq!(counted("Alarms"), there("aws_cloudwatch_metric_alarm"));
+}

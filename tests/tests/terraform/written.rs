@@ -154,3 +154,21 @@ fn a_value_that_is_wrong_is_refused_in_words() {
         assert!(told.contains(said), "{value}: {told}");
     }
 }
+
+#[test]
+fn the_oldest_provider_that_is_taken_is_the_one_whose_schema_is_asked() {
+    let version = sandbox_tests::terraform::provider_version();
+    let (wanted, _) = version.rsplit_once('.').unwrap();
+    let mut seen = 0;
+    for file in files(&source(), "tf") {
+        let text = fs::read_to_string(&file).unwrap();
+        for line in text.lines().filter(|l| l.contains("  version = ")) {
+            assert!(line.contains(&format!("\">= {wanted}, < ")), "{line}");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 6);
+    let docs = source().join("../docs/aws.md");
+    let docs = fs::read_to_string(docs).unwrap();
+    assert!(docs.contains(&format!("version {wanted}")));
+}
