@@ -1,4 +1,4 @@
-//! Terraform, or OpenTofu, at the modules of this repository, with a provider that has the schema of AWS's and makes
+//! Terraform, or `OpenTofu`, at the modules of this repository, with a provider that has the schema of AWS's and makes
 //! nothing (`scripts/terraform/paper`). `scripts/setup terraform` fetches and builds it all.
 #![allow(
     clippy::unwrap_used,
@@ -92,10 +92,9 @@ impl Copy {
         }
         let copy = Self { folder };
         fs::write(copy.example().join("bootstrap.zip"), "a package").unwrap();
-        let rules = format!(
-            "provider_installation {{\n  dev_overrides {{\n    \"hashicorp/aws\" = {:?}\n  }}\n}}\n",
-            part("aws_schema", "provider").unwrap()
-        );
+        let provider = part("aws_schema", "provider").unwrap();
+        let ours = format!("\"hashicorp/aws\" = \"{}\"", provider.display());
+        let rules = format!("provider_installation {{\n  dev_overrides {{\n    {ours}\n  }}\n}}\n");
         fs::write(copy.folder.path().join("rc"), rules).unwrap();
         fs::write(copy.folder.path().join("schema.json"), schema()).unwrap();
         copy
@@ -142,7 +141,10 @@ impl Copy {
         String::from_utf8(seen.stdout).unwrap()
     }
 
-    /// Whether what is written is right, and what is said where it is not.
+    /// Whether what is written is right.
+    ///
+    /// # Errors
+    /// What is said of what is not.
     pub fn validated(&self) -> Result<(), String> {
         self.told(&["get"]);
         let seen = self.run(&["validate", "-no-color"]);

