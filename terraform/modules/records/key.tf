@@ -36,7 +36,6 @@ resource "aws_kms_key" "data" {
         Principal = { Service = "logs.${local.region}.amazonaws.com" }
         Action = [
           "kms:Decrypt",
-          "kms:DescribeKey",
           "kms:Encrypt",
           "kms:GenerateDataKey",
           "kms:GenerateDataKeyWithoutPlaintext",

@@ -136,6 +136,27 @@ fn known() -> Value {
     serde_json::from_str(&fs::read_to_string(list.unwrap()).unwrap()).unwrap()
 }
 
+/// Whether an action can be bounded by this key. Those of `aws:` can bound every one.
+fn bounds(said: &Value, key: &str) -> bool {
+    let all = said["resource_types"].as_object().unwrap().values();
+    let mut known = all.flat_map(|t| texts(&t["condition_keys"]));
+    let fits = |known: String| match known.split_once("${") {
+        Some((begins, _)) => key.starts_with(begins),
+        None => known == key,
+    };
+    key.starts_with("aws:") || known.any(fits)
+}
+
+/// The keys of a statement's conditions.
+fn conditions(statement: &Statement) -> Vec<String> {
+    let all = statement.said["Condition"]
+        .as_object()
+        .into_iter()
+        .flatten();
+    let keys = all.flat_map(|(_, of)| of.as_object().unwrap().keys().cloned());
+    keys.collect()
+}
+
 /// What is wrong with the actions of a statement.
 fn wrong(statement: &Statement, known: &Value) -> Vec<String> {
     let mut found = Vec::new();
@@ -151,6 +172,11 @@ fn wrong(statement: &Statement, known: &Value) -> Vec<String> {
             .unwrap()
             .keys()
             .any(|k| !k.is_empty());
+        for key in conditions(statement) {
+            if !bounds(said, &key) {
+                found.push(format!("{action} is not bounded by {key}"));
+            }
+        }
         let everywhere = statement.resources.iter().any(|r| r == "*");
         let bounded = !statement.said["Condition"].is_null();
         // In the policy of a key, a star is the key.
@@ -173,10 +199,22 @@ fn every_action_is_one_that_aws_knows_and_is_bounded_where_it_can_be() {
             statement.sid
         );
     }
-    let bad = json!({"Statement": [{"Sid": "Bad", "Effect": "Allow", "Resource": "*",
-        "Action": ["ecs:RunTasks", "ecs:StopTask", "ecr:GetAuthorizationToken"]}]});
-    let found = wrong(&read("x", &bad)[0], &known);
-    assert_eq!(found.len(), 2, "{found:?}");
+    let bad = json!({"Statement": [
+        {"Sid": "Bad", "Effect": "Allow", "Resource": "*",
+            "Action": ["ecs:RunTasks", "ecs:StopTask", "ecr:GetAuthorizationToken"]},
+        {"Sid": "Unbounded", "Effect": "Allow", "Resource": "*", "Action": "ecs:RegisterTaskDefinition",
+            "Condition": {"ArnEquals": {"ecs:cluster": "arn"}}},
+    ]});
+    let found: Vec<String> = read("x", &bad)
+        .iter()
+        .flat_map(|s| wrong(s, &known))
+        .collect();
+    let wanted = [
+        "ecs:RunTasks is no action",
+        "ecs:StopTask is of a resource, and is allowed for all",
+        "ecs:RegisterTaskDefinition is not bounded by ecs:cluster",
+    ];
+    assert_eq!(found, wanted);
 }
 
 fn of<'a>(all: &'a [Statement], name: &str) -> Vec<&'a Statement> {
