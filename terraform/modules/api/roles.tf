@@ -18,11 +18,10 @@ locals {
   shared = concat(
     [
       {
-        Sid    = "Tables"
+        Sid    = "Records"
         Effect = "Allow"
         Action = [
           "dynamodb:BatchGetItem",
-          "dynamodb:BatchWriteItem",
           "dynamodb:ConditionCheckItem",
           "dynamodb:DeleteItem",
           "dynamodb:DescribeTable",
@@ -31,7 +30,21 @@ locals {
           "dynamodb:Query",
           "dynamodb:UpdateItem",
         ]
-        Resource = [var.records_table.arn, var.memory_table.arn]
+        Resource = var.records_table.arn
+      },
+      {
+        Sid    = "Memory"
+        Effect = "Allow"
+        Action = [
+          "dynamodb:BatchGetItem",
+          "dynamodb:BatchWriteItem",
+          "dynamodb:DeleteItem",
+          "dynamodb:DescribeTable",
+          "dynamodb:GetItem",
+          "dynamodb:PutItem",
+          "dynamodb:Query",
+        ]
+        Resource = var.memory_table.arn
       },
       {
         Sid      = "Indexes"
