@@ -276,7 +276,7 @@ func main() {
 			ResourceSchemas:    schemas(it.known.Resources),
 			DataSourceSchemas:  schemas(it.known.DataSources),
 		}
-		err = tf6server.Serve("registry.terraform.io/hashicorp/aws", func() tfprotov6.ProviderServer { return it })
+		err = tf6server.Serve("hashicorp/aws", func() tfprotov6.ProviderServer { return it })
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
