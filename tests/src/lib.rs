@@ -27,4 +27,5 @@ pub mod retrieval;
 pub mod s3;
 pub mod secrets;
 pub mod sim;
+pub mod terraform;
 pub mod tower;
