@@ -90,17 +90,30 @@ impl Drop for Operator {
 impl Operator {
     /// Starts a replica that finds its API server by this file, with these further arguments.
     pub fn start(kubeconfig: &Path, args: &[&str]) -> Self {
-        Self::start_with(kubeconfig, args, None)
+        Self::start_with(kubeconfig, (args, &[]), None)
     }
 
     /// The same behind a service, which sends runners there from now on.
     pub fn behind(service: &Service, kubeconfig: &Path, args: &[&str]) -> Self {
-        let operator = Self::start_with(kubeconfig, args, Some(service.door()));
+        Self::behind_with(service, kubeconfig, (args, &[]))
+    }
+
+    /// The same with more of an environment.
+    pub fn behind_with(
+        service: &Service,
+        kubeconfig: &Path,
+        told: (&[&str], &[(&str, String)]),
+    ) -> Self {
+        let operator = Self::start_with(kubeconfig, told, Some(service.door()));
         service.sends_to(&operator);
         operator
     }
 
-    fn start_with(kubeconfig: &Path, args: &[&str], door: Option<String>) -> Self {
+    fn start_with(
+        kubeconfig: &Path,
+        (args, env): (&[&str], &[(&str, String)]),
+        door: Option<String>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let [api, seat, probes] = free_ports();
         let log = fs::File::create(folder.path().join("log")).unwrap();
@@ -108,6 +121,7 @@ impl Operator {
         command.args(["--pdeathsig", "KILL", "--"]);
         command.arg(built("sandbox-operator")).args(args);
         let process = command
+            .envs(env.iter().cloned())
             .env("KUBECONFIG", kubeconfig)
             .args([
                 format!("--listen=127.0.0.1:{api}"),
