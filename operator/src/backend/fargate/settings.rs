@@ -168,7 +168,9 @@ pub struct FargateSettings {
     #[arg(long = "fargate-spot-percent", value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=100), env = "SANDBOX_FARGATE_SPOT_PERCENT")]
     pub spot_percent: u32,
     /// How long a task may be without what it needs, such as capacity or its image, before its attempt fails
+    // That of pods has the field's own name.
     #[arg(
+        id = "fargate_prepare_within",
         long = "fargate-prepare-within",
         value_name = "SECONDS",
         default_value = "600",
