@@ -1,6 +1,8 @@
 //! The doors to the world. Each trait has its promises written as functions in the contract tests,
 //! which run on every implementation.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,7 @@ use crate::{
     query::{Event, EventQuery, Kept, ListQuery, MAX_PAGE, NewEvent, Page},
     seat::{Claim, Closed, Heartbeat, Register, Report, Seat, Sighting, Usage},
     spec::{AgentJobSpec, BackendName},
+    status::Launch,
     validate::Invalid,
 };
 
@@ -22,6 +25,9 @@ pub enum PortError {
     /// It was definitely not done, and asking again in the same way does not help.
     #[error("{}", .0.message)]
     Refused(Failure),
+    /// It was definitely not done, for want of room that may be there elsewhere, or later.
+    #[error("{0}")]
+    NoRoom(String),
     /// The version that was read is not the newest, or a reservation no longer fits. Look again.
     #[error("{0}")]
     Conflict(String),
@@ -283,6 +289,18 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// `NotFound` when the seat has no log.
     async fn logs(&self, seat: &Seat, from: u64, limit: u32) -> Answer<LogChunk>;
+
+    /// What a launch of this spec will send that is decided here, so that it can be written down before
+    /// anything is launched and a repeated launch is the same.
+    fn freeze(&self, _spec: &AgentJobSpec) -> Option<Launch> {
+        None
+    }
+
+    /// How long a runner may go on here that is not heard, where its place can be cut off from us and the
+    /// whole node does not have a lease.
+    fn lease(&self) -> Option<Duration> {
+        None
+    }
 
     /// What of this spec cannot be had in this place, so that a door can say so before anything is
     /// written down. What it lets pass may still be refused by [`Backend::launch`].

@@ -114,6 +114,11 @@ fn rest(plan: Plan, place: Place) -> Rest {
 async fn admit(ports: &Ports, job: &AgentJob, limits: &Limits) -> Answer<Limits> {
     let mut limits = limits.clone();
     let status = job.status();
+    let place = status
+        .intent
+        .as_ref()
+        .and_then(|i| ports.backends.get(&i.backend));
+    limits.lease = limits.lease.or_else(|| place?.lease());
     if status.intent.is_some() || status.is_finished() {
         return Ok(limits);
     }
@@ -276,14 +281,18 @@ async fn save_job(ports: &Ports, job: &mut AgentJob, save: &Save) -> Answer<()> 
     Ok(())
 }
 
-/// Writes down what the back end will call the attempt: the name is the same every time.
+/// Writes down what the back end will call the attempt, which is the same every time, and what it decides about
+/// its launch, which is decided once.
 fn name_place(ports: &Ports, job: &mut AgentJob) {
     let Ok(seat) = job.seat() else { return };
     let Some(status) = &mut job.status else {
         return;
     };
-    let intent = status.intent.as_ref().map(|i| i.backend);
-    if let Some(place) = intent.and_then(|b| ports.backends.get(&b)) {
+    let Some(intent) = &mut status.intent else {
+        return;
+    };
+    if let Some(place) = ports.backends.get(&intent.backend) {
+        intent.launch = intent.launch.take().or_else(|| place.freeze(&job.spec));
         let (kind, name) = place.name_of(&seat);
         let kind = kind.word().to_owned();
         let before = status.backend_ref.take().unwrap_or_default();

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    money::Usd,
     outcome::{Failure, Outcome},
     seat::{AgentCounts, Claim, Usage},
     spec::BackendName,
@@ -195,6 +196,12 @@ pub struct Intent {
     /// Which choice of capacity; raised only after a definite refusal.
     #[serde(default)]
     pub choice: u32,
+    /// What the launch sends that the place decided, where it decides something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch: Option<Launch>,
+    /// No launch before this time: there was no room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
     /// Slots this attempt holds.
     #[serde(default)]
     pub slots: u32,
@@ -207,6 +214,51 @@ pub struct Intent {
     /// Since when a claimed seat shows nothing of its runner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vanished_at: Option<Timestamp>,
+}
+
+/// What a place decides about a launch before it. Never changed once saved.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Launch {
+    /// What is started, with its exact revision.
+    #[schemars(length(max = 256))]
+    pub definition: String,
+    /// Processors, in 1,024ths of one.
+    pub cpu_units: u32,
+    /// Memory, in MiB.
+    pub memory_mib: u32,
+    /// Room on the disk in GiB, where more is wanted than there is without asking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_gib: Option<u32>,
+    /// The kinds of capacity, in the order in which they are tried; the last one again and again.
+    #[schemars(length(max = 4))]
+    pub capacities: Vec<Capacity>,
+}
+
+/// One kind of capacity.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Capacity {
+    /// What the place calls it.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// What an hour of it costs in this size.
+    pub usd_per_hour: Usd,
+}
+
+impl Launch {
+    /// The capacity that is meant by this choice.
+    #[must_use]
+    pub fn capacity(&self, choice: u32) -> Option<&Capacity> {
+        let at = usize::try_from(choice).unwrap_or(usize::MAX);
+        self.capacities.get(at).or(self.capacities.last())
+    }
+
+    /// Whether every kind of capacity was tried with this choice.
+    #[must_use]
+    pub fn is_last(&self, choice: u32) -> bool {
+        usize::try_from(choice).is_ok_and(|at| at + 1 >= self.capacities.len())
+    }
 }
 
 /// Why an attempt is stopped.

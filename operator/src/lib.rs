@@ -1,6 +1,7 @@
 //! Faces, stores, back ends and the wiring that reconciles `AgentJob`s. Knows places, not job types.
 
 pub mod announce;
+pub mod aws;
 pub mod backend;
 pub mod cluster;
 pub mod control;
@@ -13,4 +14,5 @@ pub mod listen;
 pub mod seats;
 pub mod store;
 pub mod sweep;
+pub mod tokens;
 pub mod watch;

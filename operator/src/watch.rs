@@ -26,8 +26,9 @@ impl Watches {
 
     /// Has the job looked at when this instance is gone.
     pub fn watch(&self, uid: &Uid, instance: &str) {
-        // The engine tells when a container ends; its processes are not ours to watch.
-        if instance.starts_with("container:") {
+        // Its engine tells when a container ends, and ECS when a task does; their processes are not ours to watch.
+        let elsewhere = ["container:", "task:"];
+        if elsewhere.iter().any(|kind| instance.starts_with(kind)) {
             return;
         }
         let key = (uid.clone(), instance.to_owned());

@@ -243,10 +243,15 @@ fn backends(sources: &Sources) -> Result<Vec<BackendName>> {
     let name = "SANDBOX_BACKENDS";
     let text = sources.get(name).unwrap_or("vps,container");
     let words = text.split(',').map(str::trim).filter(|w| !w.is_empty());
-    let known = [BackendName::Vps, BackendName::Container];
+    let known = [
+        BackendName::Vps,
+        BackendName::Container,
+        BackendName::Fargate,
+    ];
     let read = |word: &str| {
         let found = known.into_iter().find(|b| b.word() == word);
-        found.with_context(|| format!("read {name}: {word:?} is neither vps nor container"))
+        found
+            .with_context(|| format!("read {name}: {word:?} is none of vps, container and fargate"))
     };
     let all: Vec<BackendName> = words.map(read).collect::<Result<_>>()?;
     if all.is_empty() {

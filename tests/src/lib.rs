@@ -8,6 +8,7 @@ mod cache;
 pub mod cluster;
 pub mod contract;
 pub mod dynamodb;
+pub mod ecs;
 pub mod engine;
 pub mod experiment;
 pub mod figures;

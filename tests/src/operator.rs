@@ -90,25 +90,40 @@ impl Drop for Operator {
 impl Operator {
     /// Starts a replica that finds its API server by this file, with these further arguments.
     pub fn start(kubeconfig: &Path, args: &[&str]) -> Self {
-        Self::start_with((&built("sandbox-operator"), &[]), (kubeconfig, args), None)
+        Self::start_with(
+            (&built("sandbox-operator"), &[]),
+            kubeconfig,
+            (args, &[]),
+            None,
+        )
     }
 
     /// The same of another program, which is given these words first.
-    pub fn of((program, words): (&Path, &[&str]), kubeconfig: &Path, args: &[&str]) -> Self {
-        Self::start_with((program, words), (kubeconfig, args), None)
+    pub fn of(program: (&Path, &[&str]), kubeconfig: &Path, args: &[&str]) -> Self {
+        Self::start_with(program, kubeconfig, (args, &[]), None)
     }
 
     /// The same behind a service, which sends runners there from now on.
     pub fn behind(service: &Service, kubeconfig: &Path, args: &[&str]) -> Self {
+        Self::behind_with(service, kubeconfig, (args, &[]))
+    }
+
+    /// The same with more of an environment.
+    pub fn behind_with(
+        service: &Service,
+        kubeconfig: &Path,
+        told: (&[&str], &[(&str, String)]),
+    ) -> Self {
         let program = built("sandbox-operator");
-        let operator = Self::start_with((&program, &[]), (kubeconfig, args), Some(service.door()));
+        let operator = Self::start_with((&program, &[]), kubeconfig, told, Some(service.door()));
         service.sends_to(&operator);
         operator
     }
 
     fn start_with(
         (program, words): (&Path, &[&str]),
-        (kubeconfig, args): (&Path, &[&str]),
+        kubeconfig: &Path,
+        (args, env): (&[&str], &[(&str, String)]),
         door: Option<String>,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -118,6 +133,7 @@ impl Operator {
         command.args(["--pdeathsig", "KILL", "--"]);
         command.arg(program).args(words).args(args);
         let process = command
+            .envs(env.iter().cloned())
             .env("KUBECONFIG", kubeconfig)
             .args([
                 format!("--listen=127.0.0.1:{api}"),

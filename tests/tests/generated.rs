@@ -9,7 +9,7 @@ use std::{fmt::Write, fs, path::Path};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use sandbox_core::crd;
-use sandbox_operator::backend::pod::Cause;
+use sandbox_operator::backend::{fargate, pod::Cause};
 use serde_json::Value;
 
 /// Compares a committed file with what the code makes now; rewrites it when it differs.
@@ -184,4 +184,13 @@ fn the_table_of_what_goes_wrong_with_pods_is_the_one_that_the_back_end_goes_by()
         `./scripts/test cluster` causes the rows on a real kubelet, but for a node that is full, starts again or rejects a pod, \
         and a pod beyond its disk: of these the pod's status is read as Kubernetes documents it.\n\n";
     stands("docs/pod-failures.md", &format!("{head}{}", Cause::table()));
+}
+
+#[test]
+fn the_table_of_what_goes_wrong_with_tasks_is_the_one_that_the_back_end_goes_by() {
+    let head = "# What goes wrong with tasks of Fargate\n\nMade from operator/src/backend/fargate/cause.rs by the test \
+        `generated`; never edited by hand. Each message holds AWS's own words between the first column and the last. \
+        [Fargate](fargate.md) says how tasks are started.\n\n";
+    let table = fargate::Cause::table();
+    stands("docs/fargate-failures.md", &format!("{head}{table}"));
 }

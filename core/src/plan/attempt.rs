@@ -1,5 +1,7 @@
 //! An attempt is under way: launch it, see who came, and notice when it is over.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{Action, Call, Plan, Reason, View, ended, gone, later, stop};
@@ -10,6 +12,11 @@ use crate::{
     seat::{Claim, Heartbeat, Register, Sighting},
     status::{AgentJobStatus, Intent, StopReason, condition},
 };
+
+/// How long there may be no room until an attempt is given up.
+const ROOM_WITHIN: Duration = Duration::from_mins(10);
+/// Most characters of a reason in the status.
+const LONGEST_REASON: usize = 512;
 
 pub(super) fn plan(view: &View, intent: &Intent) -> Plan {
     if let Register::Claimed(claim) = &view.seen.register
@@ -69,8 +76,11 @@ fn unclaimed(view: &View, intent: &Intent) -> Plan {
     if let Some(what) = &view.seen.preparing {
         return prepare(view, intent, what);
     }
-    if let Some(plan) = launch_answer(view) {
+    if let Some(plan) = launch_answer(view, intent) {
         return plan;
+    }
+    if let Some(at) = intent.not_before.filter(|at| view.now < *at) {
+        return wait_for_room(view, at);
     }
     let from = intent.prepared_at.unwrap_or(intent.at);
     let late = later(from, view.limits.claim_within);
@@ -151,9 +161,10 @@ fn launch(view: &View, intent: &Intent) -> Plan {
 }
 
 /// What the last launch said, where it changes what to do.
-fn launch_answer(view: &View) -> Option<Plan> {
+fn launch_answer(view: &View, intent: &Intent) -> Option<Plan> {
     match view.seen.answer(Call::Launch)? {
         Ok(()) => None,
+        Err(PortError::NoRoom(why)) => Some(no_room(view, intent, why)),
         Err(PortError::Refused(failure)) => Some(stop::decide_failed(
             view,
             StopReason::Refused,
@@ -161,6 +172,39 @@ fn launch_answer(view: &View) -> Option<Plan> {
         )),
         Err(e) => Some(view.unknown(e.to_string())),
     }
+}
+
+/// Nothing was started for want of room: the next choice is written down before it is tried, and the last one is
+/// tried again after a pause, until that took too long.
+fn no_room(view: &View, intent: &Intent, why: &str) -> Plan {
+    if view.now >= later(intent.at, ROOM_WITHIN) {
+        return lost(view, StopReason::Refused, why);
+    }
+    let mut status = view.status.clone();
+    let first = intent.choice == 0;
+    if let Some(next) = &mut status.intent {
+        let tried = intent
+            .launch
+            .as_ref()
+            .is_none_or(|l| l.is_last(intent.choice));
+        next.choice += 1;
+        next.not_before = tried.then(|| view.after(pause(intent.choice, view.limits.claim_within)));
+        next.prepared_at = Some(view.now);
+    }
+    let text: String = why.chars().take(LONGEST_REASON).collect();
+    status.queued_reason = Some(text.clone());
+    view.save(status, first.then_some(("NoRoom", text))).plan()
+}
+
+/// How long the last choice is not tried again: it doubles, and at least half of the time for the claim stays.
+fn pause(choice: u32, claim_within: Duration) -> Duration {
+    let pause = super::ASK_AGAIN.saturating_mul(1 << choice.min(4));
+    pause.min(claim_within / 2)
+}
+
+fn wait_for_room(view: &View, at: Timestamp) -> Plan {
+    let what = view.status.queued_reason.clone().unwrap_or_default();
+    Plan::wait(Reason::Preparing { what }, Some(at))
 }
 
 fn claimed(view: &View, intent: &Intent, claim: &Claim) -> Plan {

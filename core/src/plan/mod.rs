@@ -227,7 +227,7 @@ pub fn plan(job: &AgentJob, seen: &Seen, now: Timestamp, limits: &Limits) -> Pla
         limits,
     };
     match seen.answer(Call::Save) {
-        Some(Err(e @ (PortError::Unknown(_) | PortError::Refused(_)))) => {
+        Some(Err(e @ (PortError::Unknown(_) | PortError::Refused(_) | PortError::NoRoom(_)))) => {
             view.unknown(e.to_string())
         }
         _ => decide(&view),

@@ -135,6 +135,8 @@ fn intent(view: &View, place: &Place) -> Intent {
         at: view.now,
         deadline_at: deadline_at(view),
         choice: 0,
+        launch: None,
+        not_before: None,
         slots: place.room.given(&view.job.spec),
         claim: None,
         prepared_at: None,

@@ -58,29 +58,39 @@ impl ContainerResources {
     /// Processors in thousandths, where the job says.
     #[must_use]
     pub fn millicores(&self) -> Option<u64> {
-        let text = self.cpu.as_deref()?;
-        if let Some(milli) = text.strip_suffix('m') {
-            return milli.parse().ok();
-        }
-        let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-        let part: u64 = format!("{part:0<3}").get(..3)?.parse().ok()?;
-        whole
-            .parse::<u64>()
-            .ok()?
-            .checked_mul(1000)?
-            .checked_add(part)
+        millicores(self.cpu.as_deref()?)
     }
 
     /// Memory in bytes, where the job says.
     #[must_use]
     pub fn bytes(&self) -> Option<u64> {
-        let text = self.memory.as_deref()?;
-        let (number, shift) = match (text.strip_suffix("Mi"), text.strip_suffix("Gi")) {
-            (Some(number), _) => (number, 20),
-            (None, number) => (number?, 30),
-        };
-        number.parse::<u64>().ok()?.checked_mul(1 << shift)
+        bytes(self.memory.as_deref()?)
     }
+}
+
+/// Processors in thousandths, as Kubernetes writes them.
+#[must_use]
+pub fn millicores(text: &str) -> Option<u64> {
+    if let Some(milli) = text.strip_suffix('m') {
+        return milli.parse().ok();
+    }
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let part: u64 = format!("{part:0<3}").get(..3)?.parse().ok()?;
+    whole
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(1000)?
+        .checked_add(part)
+}
+
+/// An amount in bytes, as Kubernetes writes it in `Mi` or `Gi`.
+#[must_use]
+pub fn bytes(text: &str) -> Option<u64> {
+    let (number, shift) = match (text.strip_suffix("Mi"), text.strip_suffix("Gi")) {
+        (Some(number), _) => (number, 20),
+        (None, number) => (number?, 30),
+    };
+    number.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
 #[cfg(test)]

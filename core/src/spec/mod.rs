@@ -10,6 +10,7 @@ mod claude_chat;
 mod container;
 mod dbt_run;
 mod echo;
+mod fargate;
 mod pod;
 mod policy;
 mod rules;
@@ -21,9 +22,10 @@ use serde::{Deserialize, Serialize};
 pub use agent_farm::{AgentFarmSpec, GitSource, LandSpec, WorkspaceSpec};
 pub use analytics::AnalyticsSpec;
 pub use claude_chat::ClaudeChatSpec;
-pub use container::{ContainerResources, ContainerSpec, Network};
+pub use container::{ContainerResources, ContainerSpec, Network, bytes, millicores};
 pub use dbt_run::DbtRunSpec;
 pub use echo::EchoSpec;
+pub use fargate::{FargateCapacity, FargateResources, FargateSpec};
 pub use pod::{
     ConfigMapKey, NamedSecret, PodProxy, PodResources, PodSpec, PodVariable, PodWorkspace,
     Quantities, SecretKeyRef, TaintEffect, Toleration, TolerationOperator, VariableSource,

@@ -6,7 +6,7 @@ use kube::{KubeSchema, core::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerSpec, PodSpec, rules};
+use super::{ContainerSpec, FargateSpec, PodSpec, rules};
 use crate::{money::Usd, outcome::FailureClass};
 
 /// The back ends a job may ask for.
@@ -55,10 +55,10 @@ impl BackendName {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("!has(self.container) || self.name == 'container'").message("container may be set only with name: container"))]
 #[x_kube(validation = Rule::new("!has(self.pod) || self.name == 'pod'").message("pod may be set only with name: pod"))]
+#[x_kube(validation = Rule::new("!has(self.fargate) || self.name == 'fargate'").message("fargate may be set only with name: fargate"))]
 #[x_kube(validation = Rule::new("!has(self.hostSelector) || self.name == 'vps' || self.name == 'container'").message("hostSelector may be set only with name: vps or container"))]
 pub struct BackendSpec {
     /// The back end.
-    #[schemars(transform = rules::only("self in ['vps', 'container', 'pod']"))]
     pub name: BackendName,
     /// The settings of `name: container`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,6 +66,9 @@ pub struct BackendSpec {
     /// The settings of `name: pod`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<PodSpec>,
+    /// The settings of `name: fargate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fargate: Option<FargateSpec>,
     /// In a cluster: which `RunnerHost` of the job's namespace `name: vps` and `name: container` may go to; any of
     /// them when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -178,6 +178,31 @@ pub(super) fn memory(schema: &mut Schema) {
     add(schema, Rule::new(rule).message(message));
 }
 
+/// Processors of a task: at most as many as Fargate has.
+pub(super) fn task_processors(schema: &mut Schema) {
+    bounded(schema, 1, 16);
+    let rule = "self.matches('^(([0-9]|1[0-5])([.][0-9]{1,3})?|16|([0-9]{1,4}|1[0-5][0-9]{3}|16000)m)$') && self.matches('[1-9]')";
+    let message = "cpu must be more than 0, at most 16, and like 2, 0.5 or 500m";
+    add(schema, Rule::new(rule).message(message));
+}
+
+/// Memory of a task: at most as much as Fargate has.
+pub(super) fn task_memory(schema: &mut Schema) {
+    bounded(schema, 3, 16);
+    let rule =
+        "self.matches('^([1-9][0-9]{2,4}|[2-9][0-9]|1[6-9])Mi$|^([1-9][0-9]?|1[01][0-9]|120)Gi$')";
+    let message = "memory must be like 512Mi or 8Gi, at least 16Mi and at most 120Gi";
+    add(schema, Rule::new(rule).message(message));
+}
+
+/// A task's own disk, as large as Fargate makes one.
+pub(super) fn task_disk(schema: &mut Schema) {
+    bounded(schema, 3, 16);
+    let message = "ephemeralStorage must be from 21Gi to 200Gi; 20 GiB are there without";
+    let rule = "self.matches('^(2[1-9]|[3-9][0-9]|1[0-9]{2}|200)Gi$')";
+    add(schema, Rule::new(rule).message(message));
+}
+
 /// Room on a disk.
 pub(super) fn size(name: &'static str) -> impl Fn(&mut Schema) {
     move |schema| {

@@ -1,14 +1,17 @@
 //! Back ends: places where seats run.
 //!
-//! The list: [`vps`], tmux on this machine; [`container`], a container engine on this machine; [`pod`], a cluster; [`remote`], machines
+//! The list: [`vps`], tmux on this machine; [`container`], a container engine on this machine; [`pod`], a cluster; [`fargate`], tasks of ECS; [`remote`], machines
 //! elsewhere; [`memory`], for tests. Each answers for one place and
 //! keeps the promises of [`sandbox_core::port::Backend`]; none decides what to run or when.
 
 pub mod container;
+pub mod fargate;
+pub mod kept;
 pub mod memory;
 pub mod pod;
 pub mod remote;
 pub mod vps;
+mod waits;
 
 use sandbox_core::{AgentJobSpec, validate::Invalid};
 

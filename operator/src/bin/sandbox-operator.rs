@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Some(Command::Check { url }) => cluster::blocking(check::check(&url)),
-        None => cluster::main(cli.settings, cluster::pods),
+        None => cluster::main(cli.settings, cluster::places),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -13,7 +13,7 @@ use super::{
     certificate::Certificate,
     secret::{Contents, keep},
 };
-use crate::listen;
+use crate::{listen, tokens::Tokens};
 
 /// How often it is looked whether the certificate is to be renewed, or was by another replica.
 const LOOK: Duration = Duration::from_hours(1);
@@ -31,6 +31,7 @@ pub struct Tls {
     names: Vec<String>,
     config: RustlsConfig,
     authorities: String,
+    tokens: Tokens,
 }
 
 impl Tls {
@@ -48,6 +49,7 @@ impl Tls {
             names,
             config: config.context("used the certificate of the seat service")?,
             authorities: kept.authorities,
+            tokens: Tokens::new(kept.authority_key.as_bytes()),
         })
     }
 
@@ -55,6 +57,12 @@ impl Tls {
     #[must_use]
     pub fn authorities(&self) -> &str {
         &self.authorities
+    }
+
+    /// Makes and reads the tokens of seats that no API server knows: of a secret that all replicas share.
+    #[must_use]
+    pub const fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     /// Renews it in time. Resolves when there is a new authority, once in years: pods are to be told of it, so this

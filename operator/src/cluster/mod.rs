@@ -7,7 +7,7 @@
 //! | `client` | the way to the API server |
 //! | `operator`, `replica` | the parts: opened in order, run, closed in order |
 //! | `leader`, `leading` | what the leader does, and that nobody else does it |
-//! | `pods` | the back end of a cluster |
+//! | `places` | the back ends of a cluster |
 //! | `hosts` | machines outside of the cluster |
 //! | `door`, `certificate` | runners' way in, over TLS |
 //! | `secret`, `keys` | what is made once for all replicas |
@@ -15,7 +15,7 @@
 //! | `probes`, `check` | whether it is well |
 //! | `elf` | where the shared memory is |
 
-mod certificate;
+pub mod certificate;
 pub mod check;
 pub mod client;
 mod door;
@@ -26,7 +26,7 @@ mod keys;
 mod leader;
 mod leading;
 mod operator;
-mod pods;
+mod places;
 mod probes;
 mod replica;
 mod secret;
@@ -36,8 +36,8 @@ use anyhow::{Context, Result, anyhow};
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
-pub use operator::{Places, Site, run};
-pub use pods::pods;
+pub use operator::{Opened, Places, Site, run};
+pub use places::places;
 
 use crate::listen::told_to_stop;
 use settings::{LogFormat, Settings};
@@ -46,7 +46,10 @@ use settings::{LogFormat, Settings};
 ///
 /// # Errors
 /// A part could not be opened or came to an end by itself.
-pub fn main(settings: Settings, places: impl FnOnce(&Site<'_>) -> Result<Places>) -> Result<()> {
+pub fn main(
+    settings: Settings,
+    places: impl for<'a> FnOnce(&'a Site<'a>) -> Opened<'a>,
+) -> Result<()> {
     log(&settings)?;
     let runtime = runtime()?;
     let done = runtime.block_on(run(settings, places, told_to_stop()));

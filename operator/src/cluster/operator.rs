@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, Config};
 use object_store::{ObjectStore, local::LocalFileSystem};
@@ -38,6 +39,7 @@ use crate::{
     face::http::check_bind,
     seats::kube::KubeSeats,
     store::kube::{KubeStore, Objects, Scope},
+    tokens::Tokens,
 };
 
 /// How long a claimant is believed to be at work that says nothing.
@@ -60,7 +62,14 @@ pub struct Site<'a> {
     pub authorities: String,
     /// Where what is too large for an object is kept.
     pub files: Arc<dyn ObjectStore>,
+    /// The jobs.
+    pub store: Arc<dyn Store>,
+    /// Makes tokens by which runners pass the seat service that no API server knows.
+    pub tokens: Tokens,
 }
+
+/// Opens the places of a cluster.
+pub type Opened<'a> = BoxFuture<'a, Result<Places>>;
 
 /// Runs a replica until `stop` resolves.
 ///
@@ -68,7 +77,7 @@ pub struct Site<'a> {
 /// A part could not be opened; the text says which and what to do.
 pub async fn run(
     settings: Settings,
-    places: impl FnOnce(&Site<'_>) -> Result<Places>,
+    places: impl for<'a> FnOnce(&'a Site<'a>) -> Opened<'a>,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
     // Somebody may have chosen a provider already; theirs is as good.
@@ -78,7 +87,7 @@ pub async fn run(
     let tls = way.tls(&settings.doors).await?;
     let keys = keys::open(&settings.doors, &way.secrets()).await?;
     let elf = elf::open(&settings.elf).await?;
-    let jobs = Jobs::open(&settings, &way, (&tls, places, &elf))?;
+    let jobs = Jobs::open(&settings, &way, (&tls, places, &elf)).await?;
     let replica = Replica {
         settings,
         way,
@@ -173,10 +182,14 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
-    fn open(
+    async fn open(
         settings: &Settings,
         way: &Way,
-        (tls, places, elf): (&Tls, impl FnOnce(&Site<'_>) -> Result<Places>, &Arc<Elf>),
+        (tls, places, elf): (
+            &Tls,
+            impl for<'a> FnOnce(&'a Site<'a>) -> Opened<'a>,
+            &Arc<Elf>,
+        ),
     ) -> Result<Self> {
         let scope = match &settings.watch_namespaces[..] {
             [] => Scope::All,
@@ -201,8 +214,10 @@ impl Jobs {
             waker: waker.clone(),
             authorities: tls.authorities().to_owned(),
             files: files.clone(),
+            store: store.clone(),
+            tokens: tls.tokens().clone(),
         };
-        let mut backends = places(&site)?;
+        let mut backends = places(&site).await?;
         let machines = Arc::<Machines>::default();
         add_hosts(&mut backends, &store, (&machines, &files));
         let ports = Ports {

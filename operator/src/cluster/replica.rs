@@ -33,7 +33,7 @@ use crate::{
         http::{Face, auth::Keys},
         mcp::{Door, Limited, Tools},
         rate::Bounds,
-        seat::{Passes, Reviews, SeatDoor, router},
+        seat::{Ours, Passes, Reviews, SeatDoor, router},
     },
     lead::Election,
 };
@@ -226,7 +226,8 @@ impl Replica {
         stopped: &watch::Receiver<bool>,
     ) -> impl Future<Output = Result<()>> + use<> {
         let reviews = Reviews::new(self.way.client.clone(), AUDIENCE);
-        let door = self.seat_door(Some(Arc::new(reviews)));
+        let passes = Ours::or(self.tls.tokens().clone(), Arc::new(reviews));
+        let door = self.seat_door(Some(Arc::new(passes)));
         let tls = self.tls.clone();
         let served = tls.serve(listener, router(door), until(stopped.clone()));
         async move {

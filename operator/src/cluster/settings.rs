@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::EnvVar;
 
-use crate::lead::Terms;
+use crate::{backend::fargate::settings::FargateSettings, lead::Terms};
 
 /// What the operator is told.
 #[allow(
@@ -43,6 +43,9 @@ pub struct Settings {
     /// What pods are made of
     #[command(flatten)]
     pub pods: PodSettings,
+    /// Where tasks of Fargate run
+    #[command(flatten)]
+    pub fargate: FargateSettings,
     /// Where the shared memory is
     #[command(flatten)]
     pub elf: ElfSettings,

@@ -157,7 +157,8 @@ impl From<PortError> for Trouble {
             PortError::Refused(f) => Self::Refused(f),
             PortError::Conflict(t) => Self::Conflict(t),
             PortError::NotFound(t) => Self::NotFound(t),
-            PortError::Unknown(t) => Self::Unknown(t),
+            // A machine elsewhere is asked again in the same way.
+            PortError::NoRoom(t) | PortError::Unknown(t) => Self::Unknown(t),
         }
     }
 }

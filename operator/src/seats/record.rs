@@ -21,7 +21,8 @@ pub(super) const TRIES: u32 = 64;
 const PAUSE: u64 = 50;
 
 /// What is to be written at a seat, and what to tell of it; nothing where it stands so already.
-pub(super) type Wanted = Option<(AgentJobStatus, Vec<NewEvent>)>;
+pub(super) type Wanted = Option<Said>;
+pub(super) type Said = (AgentJobStatus, Vec<NewEvent>);
 
 /// Whether a heartbeat is worth a write: a third of the lease has passed since the claim or the last one that was.
 fn is_due(record: &SeatRecord, beat: &Heartbeat, lease: Duration) -> bool {
@@ -167,7 +168,8 @@ pub(super) async fn whole(job: &AgentJob, seat: &Seat, results: &Results) -> Ans
 fn heard(job: &AgentJob, seat: &Seat, beat: &Heartbeat) -> AgentJobStatus {
     let write = |s: &mut Standing| s.heartbeat = Some(Beat::from(beat));
     let mut status = standing::changed(job, seat.attempt, write);
-    if status.intent.is_some() && status.attempt == seat.attempt && progressed(&mut status, beat) {
+    let goes_on = status.intent.is_some() && !status.is_finished();
+    if goes_on && status.attempt == seat.attempt && progressed(&mut status, beat) {
         status.updated_at = Some(beat.at);
     }
     status

@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use sandbox_operator::backend::container::{engine_host, inside};
+use sandbox_operator::backend::{
+    container::{engine_host, inside},
+    fargate::DATA as TASK,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -111,6 +114,9 @@ impl Attach {
         if job["backend_ref"]["kind"] == "container" {
             return self.enter(&config, &job);
         }
+        if job["backend_ref"]["kind"] == "fargate" {
+            return self.execute(&config, &job);
+        }
         let (socket, target) = terminal(&data_dir, &job)?;
         let mut tmux = Command::new("tmux");
         tmux.arg("-S")
@@ -144,6 +150,81 @@ impl Attach {
         let remedy = "started docker; install its command line: apt-get install docker.io";
         Err(docker.exec()).context(remedy)
     }
+}
+
+impl Attach {
+    /// Opens the agents' terminal inside the job's task, by ECS Exec: with the rights of whoever asks, not the server's.
+    fn execute(&self, config: &ServeConfig, job: &Value) -> Result<ExitCode> {
+        let (id, name) = (text(&job["job_id"]), text(&job["backend_ref"]["name"]));
+        if !job["outcome"].is_null() {
+            bail!(
+                "job {id} is over and has no terminal any more; `sandbox logs {id}` shows what it said"
+            )
+        }
+        let cluster = config.sources.get("SANDBOX_FARGATE_CLUSTER");
+        let cluster =
+            cluster.context("set SANDBOX_FARGATE_CLUSTER to the cluster of the job's task")?;
+        let remedy = "ran aws; install the AWS CLI and its session-manager-plugin";
+        let listed = Command::new("aws").args(list_argv(cluster, &name)).output();
+        let listed = listed.context(remedy)?;
+        let arn = String::from_utf8_lossy(&listed.stdout).trim().to_owned();
+        if !listed.status.success() {
+            bail!(
+                "looked for the job's task: {}",
+                String::from_utf8_lossy(&listed.stderr).trim()
+            )
+        }
+        if !arn.starts_with("arn:") {
+            bail!("job {id} has no task at work; `sandbox describe {id}` says why")
+        }
+        let container = config.sources.get("SANDBOX_FARGATE_CONTAINER");
+        let seat = format!("{id}/{}", text(&job["attempt"]));
+        let place = (cluster, arn.as_str(), container.unwrap_or("runner"));
+        let mut aws = Command::new("aws");
+        aws.args(execute_argv(place, &seat, self.read_only));
+        Err(aws.exec()).context(remedy)
+    }
+}
+
+/// The words behind `aws` that give the task of this name.
+fn list_argv(cluster: &str, name: &str) -> Vec<String> {
+    let words = [
+        "ecs",
+        "list-tasks",
+        "--cluster",
+        cluster,
+        "--started-by",
+        name,
+        "--query",
+        "taskArns[0]",
+        "--output",
+        "text",
+    ];
+    words.map(str::to_owned).into()
+}
+
+/// The words behind `aws` that enter it. ECS hands the command to no shell, and its parts hold no spaces.
+fn execute_argv(
+    (cluster, arn, container): (&str, &str, &str),
+    seat: &str,
+    read_only: bool,
+) -> Vec<String> {
+    let look = if read_only { " -r" } else { "" };
+    let command = format!("tmux -S {TASK}/seats/{seat}/agents.sock attach-session -t =farm{look}");
+    let words = [
+        "ecs",
+        "execute-command",
+        "--cluster",
+        cluster,
+        "--task",
+        arn,
+        "--container",
+        container,
+        "--interactive",
+        "--command",
+        &command,
+    ];
+    words.map(str::to_owned).into()
 }
 
 /// The words behind `docker`.
@@ -190,4 +271,22 @@ fn terminal(data_dir: &Path, job: &Value) -> Result<(PathBuf, String)> {
         crate::serve::sockets::folder(data_dir)?.join("tmux.sock"),
         format!("={name}"),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_is_entered_at_the_terminal_of_its_agents() {
+        let argv = execute_argv(
+            ("agents", "arn:aws:ecs:x:1:task/agents/2", "runner"),
+            "u/1",
+            true,
+        );
+        let words = argv.join(" ");
+        let wanted = "ecs execute-command --cluster agents --task arn:aws:ecs:x:1:task/agents/2 --container runner --interactive --command tmux -S /home/sandbox/seat/seats/u/1/agents.sock attach-session -t =farm -r";
+        assert_eq!(words, wanted);
+        assert!(list_argv("agents", "aj-u-1").contains(&"aj-u-1".to_owned()));
+    }
 }

@@ -1,5 +1,6 @@
 //! The few words `exec` is started with: `--seat <uid>/<attempt> --data-dir <folder>`; in a container also
-//! `--instance container` and `--relay <socket>`; in a pod `--instance pod` and `--door <https://…>`; on a machine that
+//! `--instance container` and `--relay <socket>`; in a pod `--instance pod` and `--door <https://…>`, in a task of ECS
+//! `--instance task` and the same; on a machine that
 //! runs it for a control plane elsewhere `--door <socket>`.
 
 use std::{ffi::OsString, path::PathBuf};
@@ -28,6 +29,11 @@ pub(super) enum Instance {
     Container,
     /// The pod around it, which has nothing in common with us but this door.
     Pod {
+        /// Where the seat protocol is served.
+        door: String,
+    },
+    /// The task of ECS around it, which has nothing in common with us but this door.
+    Task {
         /// Where the seat protocol is served.
         door: String,
     },
@@ -82,8 +88,12 @@ fn of_words(instance: Option<OsString>, door: Option<OsString>) -> Result<Known,
             let door = door.to_string_lossy().into_owned();
             (Instance::Pod { door }, None)
         }
+        (Some("task"), Some(door)) => {
+            let door = door.to_string_lossy().into_owned();
+            (Instance::Task { door }, None)
+        }
         _ => {
-            let text = "read the arguments: --instance is container, or pod with a --door";
+            let text = "read the arguments: --instance is container, or pod or task with a --door";
             return Err(text.to_owned());
         }
     };
@@ -108,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_is_told_its_door_and_nobody_else_is() {
+    fn a_pod_or_a_task_is_told_its_door_and_nobody_else_is() {
         let door = "https://operator:8443".to_owned();
         let socket = ["--door", "/run/node.sock"];
         assert_eq!(instance(&socket), Ok(Instance::Process));
@@ -119,10 +129,15 @@ mod tests {
         );
         assert_eq!(
             instance(&["--instance", "pod", "--door", &door]),
-            Ok(Instance::Pod { door })
+            Ok(Instance::Pod { door: door.clone() })
+        );
+        assert_eq!(
+            instance(&["--instance", "task", "--door", &door]),
+            Ok(Instance::Task { door })
         );
         for odd in [
             &["--instance", "pod"][..],
+            &["--instance", "task"],
             &["--door", "https://x"],
             &["--instance", "container", "--door", "https://x"],
             &["--instance", "moon"],

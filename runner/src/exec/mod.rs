@@ -9,8 +9,10 @@ pub mod lease;
 pub mod log;
 mod pod;
 pub mod relay;
+pub mod rent;
 mod report;
 pub mod socket;
+mod task;
 mod watchdog;
 
 use std::{
@@ -66,6 +68,13 @@ fn begin(words: impl Iterator<Item = OsString>) -> Result<u8, (u8, String)> {
         let door = door.clone();
         return runtime()?.block_on(async {
             let begun = pod::begin(&args, door).await?;
+            Ok(Box::pin(asked(args, begun)).await)
+        });
+    }
+    if let Instance::Task { door } = &args.instance {
+        let door = door.clone();
+        return runtime()?.block_on(async {
+            let begun = pod::begin_task(&args, door).await?;
             Ok(Box::pin(asked(args, begun)).await)
         });
     }
@@ -164,11 +173,12 @@ async fn carry_out(work: Work, node: &Node, end: &End, began: Timestamp) -> u8 {
         work.beat.subscribe(),
         work.over_at.clone(),
         work.lease.clone(),
+        work.rent,
     ));
     let kind = kind_of(work.brief.spec.job_type);
     let ended = watchdog::guard(&work, node, kind, &mut beats).await;
     beats.abort();
-    let usage = work.beat.borrow().usage;
+    let usage = rent::with_rent(work.beat.borrow().usage, work.rent);
     let report = report_of(ended, began, usage);
     work.log.line(&ending(&report));
     if let Err(text) = end.put(&report).await {
@@ -248,6 +258,7 @@ async fn open(args: &Args, brief: Brief, settings: Settings, node: &Node) -> Res
         beat: watch::Sender::new(Heartbeat::default()),
         stopping: Arc::new(AtomicBool::new(false)),
         lease: None,
+        rent: None,
     })
 }
 

@@ -1,6 +1,6 @@
-//! A runner that has to ask before it does anything: in a pod, where it has a door, a token and its environment and no
+//! A runner that has to ask before it does anything: in a pod or a task of ECS, where it has a door, a token and its environment and no
 //! file of ours before it, and on a machine that runs it for a control plane elsewhere. It claims first, then asks what it
-//! is to do; in a pod its settings are made of its environment.
+//! is to do; where nothing of ours is before it, its settings are made of its environment.
 
 use std::{
     fs,
@@ -21,8 +21,11 @@ use super::{
     door::{Door, DoorSettings},
     is_mine,
     lease::{LAST, Lease, Sent},
-    new_claim, open, relay, seat_dir,
+    new_claim, open, relay,
+    rent::Rent,
+    seat_dir,
     socket::{CallError, Node},
+    task,
 };
 use crate::{
     config::{Sources, number, pairs},
@@ -42,10 +45,23 @@ pub(super) struct Begun {
     pub(super) node: Node,
     pub(super) lease: Option<Lease>,
     claim: Claim,
-    /// Where the door is, in a pod.
-    door: Option<DoorSettings>,
+    /// What there is around it, where that has nothing of ours.
+    around: Option<Around>,
     brief: Brief,
     left: Duration,
+    rent: Option<Rent>,
+}
+
+/// A pod or a task of ECS.
+struct Around {
+    /// Where the door is.
+    door: DoorSettings,
+    /// Tenants' files.
+    workspace: PathBuf,
+    /// The files that secrets become.
+    secrets: PathBuf,
+    /// Since when it is paid for.
+    since: Option<Timestamp>,
 }
 
 /// Takes the seat of a pod.
@@ -60,7 +76,40 @@ pub(super) async fn begin(args: &Args, url: String) -> Result<Begun, (u8, String
     let claim = new_claim(format!("pod:{uid}"));
     let way = Door::new(&door).map_err(misused)?;
     let node = Node::elsewhere(way, args.seat.clone(), claim.nonce.clone());
-    ask(node, claim, Some(door)).await
+    let around = Around {
+        door,
+        workspace: inside::WORKSPACE.into(),
+        secrets: inside::SECRETS.into(),
+        since: None,
+    };
+    ask(node, claim, Some(around)).await
+}
+
+/// Takes the seat of a task of ECS, which has no volume of ours: everything stands in its data folder.
+pub(super) async fn begin_task(args: &Args, url: String) -> Result<Begun, (u8, String)> {
+    let misused = |text: String| (super::MISUSED, text);
+    let secrets = args.data_dir.join("secrets");
+    let token = hide("SANDBOX_SEAT_TOKEN", &secrets.join(".seat-token"));
+    let token = token.map_err(|e| misused(format!("{e:#}")))?;
+    let unset = || misused("read the environment: SANDBOX_SEAT_TOKEN is not set".to_owned());
+    let door = DoorSettings {
+        url,
+        authority: variable("SANDBOX_SEAT_CA").map_err(misused)?,
+        token_file: token.ok_or_else(unset)?,
+    };
+    let endpoint = variable("ECS_CONTAINER_METADATA_URI_V4").map_err(misused)?;
+    let me = task::whoami(&endpoint).await;
+    let me = me.map_err(|text| (NOT_DONE, text))?;
+    let claim = new_claim(format!("task:{}", me.arn));
+    let way = Door::new(&door).map_err(misused)?;
+    let node = Node::elsewhere(way, args.seat.clone(), claim.nonce.clone());
+    let around = Around {
+        door,
+        workspace: args.data_dir.join("workspace"),
+        secrets,
+        since: me.since,
+    };
+    ask(node, claim, Some(around)).await
 }
 
 /// Takes the seat by this socket.
@@ -73,8 +122,8 @@ pub(super) async fn begin_at(args: &Args, socket: PathBuf) -> Result<Begun, (u8,
 }
 
 /// Takes the seat and asks for its brief; a door that is away for a moment is asked again.
-async fn ask(node: Node, claim: Claim, door: Option<DoorSettings>) -> Result<Begun, (u8, String)> {
-    let mut sent = Sent::now();
+async fn ask(node: Node, claim: Claim, around: Option<Around>) -> Result<Begun, (u8, String)> {
+    let (began, mut sent) = (Timestamp::now(), Sent::now());
     let stands = until_answered(PATIENCE, async || {
         sent = Sent::now();
         node.claim(&claim).await
@@ -87,13 +136,15 @@ async fn ask(node: Node, claim: Claim, door: Option<DoorSettings>) -> Result<Beg
         let text = "was told what to do when its lease was over";
         return Err((NOT_MINE, text.to_owned()));
     }
+    let since = around.as_ref().and_then(|a| a.since).unwrap_or(began);
     Ok(Begun {
         lease,
         node,
         claim,
-        door,
+        around,
         brief: told.brief,
         left: Duration::from_millis(told.left_ms),
+        rent: told.usd_per_hour.map(|per_hour| Rent { since, per_hour }),
     })
 }
 
@@ -121,8 +172,8 @@ async fn until_answered<T>(
 
 /// Writes down what agents of the seat read, and opens the work.
 pub(super) async fn prepare(args: &Args, begun: Begun) -> Result<Work, Failure> {
-    let settings = match &begun.door {
-        Some(door) => settings(args, &begun, door)
+    let settings = match &begun.around {
+        Some(around) => settings(args, &begun, around)
             .map_err(|e| broken("made the settings of the environment", &format!("{e:#}")))?,
         None => Settings::read(&args.data_dir).map_err(|e| broken("read the settings", &e))?,
     };
@@ -136,25 +187,26 @@ pub(super) async fn prepare(args: &Args, begun: Begun) -> Result<Work, Failure> 
     let over_at = Timestamp::now().checked_add(begun.left);
     work.over_at.send_replace(over_at.unwrap_or(Timestamp::MAX));
     work.lease = begun.lease;
+    work.rent = begun.rent;
     Ok(work)
 }
 
-/// The settings of this pod; secrets become files in memory that only we can read.
-fn settings(args: &Args, begun: &Begun, door: &DoorSettings) -> Result<Settings> {
+/// The settings of this pod or task; secrets become files that only we can read.
+fn settings(args: &Args, begun: &Begun, around: &Around) -> Result<Settings> {
     let sources = Sources::of_environment();
     let words = |name: &str, default: &str| {
         let text = sources.get(name).unwrap_or(default);
         text.split_whitespace().map(str::to_owned).collect()
     };
-    let secrets = PathBuf::from(inside::SECRETS);
+    let secrets = around.secrets.clone();
     let tenant = secrets.join(begun.brief.tenant.as_str());
     for (n, name) in spec::secrets(&begun.brief.spec).iter().enumerate() {
         hide(&format!("SANDBOX_SECRET_{n}"), &tenant.join(name))?;
     }
     let settings = Settings {
-        workspace_root: inside::WORKSPACE.into(),
+        workspace_root: around.workspace.clone(),
         artifacts_root: args.data_dir.join("artifacts"),
-        door: Some(door.clone()),
+        door: Some(around.door.clone()),
         model_url: sources.get("ANTHROPIC_BASE_URL").map(str::to_owned),
         model_key_file: hide("ANTHROPIC_API_KEY", &secrets.join(".model-key"))?,
         agent_token_file: hide("SANDBOX_AGENT_TOKEN", &secrets.join(".agent-token"))?,
@@ -169,6 +221,10 @@ fn settings(args: &Args, begun: &Begun, door: &DoorSettings) -> Result<Settings>
         ..Settings::default()
     };
     fs::create_dir_all(seat_dir(args)).context("made the seat's folder")?;
+    if around.workspace.starts_with(&args.data_dir) {
+        let files = around.workspace.join(begun.brief.tenant.as_str());
+        fs::create_dir_all(files).context("made the folder of the tenant's files")?;
+    }
     settings
         .write(&args.data_dir)
         .context("wrote runner.json")?;

@@ -4,7 +4,7 @@
 use std::{pin::pin, sync::atomic::Ordering, time::Duration};
 
 use jiff::Timestamp;
-use sandbox_core::{Failure, FailureClass, Heartbeat};
+use sandbox_core::{Failure, FailureClass, Heartbeat, Usage};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -13,6 +13,7 @@ use tokio::{
 
 use super::{
     lease::{LAST, Lease, Sent},
+    rent::{Rent, said_now, with_rent},
     socket::{CallError, Node},
 };
 use crate::kind::{Done, Kind, Work};
@@ -57,7 +58,8 @@ pub(super) async fn guard(
 async fn out_of_time(work: &Work, node: &Node) -> Failure {
     loop {
         until(&work.over_at).await;
-        let over_at = node.beat(said_now(&work.beat)).await;
+        let now = said_now(&work.beat.borrow(), work.rent);
+        let over_at = node.beat(now).await;
         match over_at.ok().filter(|at| *at > Timestamp::now()) {
             Some(at) => work.over_at.send_replace(at),
             None => break,
@@ -71,21 +73,30 @@ async fn out_of_time(work: &Work, node: &Node) -> Failure {
 
 async fn out_of_budget(work: &Work) -> Failure {
     let (usd, tokens) = (work.brief.usd_left, work.brief.tokens_left);
-    let over = |beat: &Heartbeat| {
-        usd.is_some_and(|left| beat.usage.usd >= left)
-            || tokens.is_some_and(|left| beat.usage.tokens() >= left)
+    let over = |usage: &Usage| {
+        usd.is_some_and(|left| usage.usd >= left)
+            || tokens.is_some_and(|left| usage.tokens() >= left)
     };
     let mut beats = work.beat.subscribe();
-    match beats.wait_for(over).await {
-        Ok(beat) => {
+    loop {
+        let usage = with_rent(beats.borrow_and_update().usage, work.rent);
+        if over(&usage) {
             let text = format!(
                 "spent {} US dollars and {} tokens of this attempt's budget",
-                beat.usage.usd,
-                beat.usage.tokens()
+                usage.usd,
+                usage.tokens()
             );
-            Failure::new(FailureClass::BudgetExceeded, text)
+            return Failure::new(FailureClass::BudgetExceeded, text);
         }
-        Err(_) => std::future::pending().await,
+        // A place that costs something does so without a word of the work.
+        let pause = if work.rent.is_some() {
+            BEAT
+        } else {
+            Duration::MAX
+        };
+        if let Ok(Err(_)) = tokio::time::timeout(pause, beats.changed()).await {
+            return std::future::pending().await;
+        }
     }
 }
 
@@ -142,12 +153,6 @@ async fn until(over_at: &watch::Sender<Timestamp>) {
     }
 }
 
-fn said_now(said: &watch::Sender<Heartbeat>) -> Heartbeat {
-    let mut beat = said.borrow().clone();
-    beat.at = Timestamp::now();
-    beat
-}
-
 /// Sends what the work says, now and then. The answers say when its time is over. Ends when the node
 /// says that the seat is another's or closed, with its words.
 pub(super) async fn send_beats(
@@ -155,13 +160,13 @@ pub(super) async fn send_beats(
     mut said: watch::Receiver<Heartbeat>,
     over_at: watch::Sender<Timestamp>,
     lease: Option<Lease>,
+    rent: Option<Rent>,
 ) -> String {
     let anyway = lease.as_ref().map_or(BEAT_ANYWAY, Lease::every);
     loop {
         // Whoever says nothing more is still heard of.
         let _ = tokio::time::timeout(anyway.min(BEAT_ANYWAY), said.changed()).await;
-        let mut beat = said.borrow_and_update().clone();
-        beat.at = Timestamp::now();
+        let beat = said_now(&said.borrow_and_update(), rent);
         let sent = Sent::now();
         match node.beat(beat).await {
             Ok(at) => {
@@ -221,7 +226,7 @@ mod tests {
         let node = Node::new(socket, place.work.brief.seat.clone(), "n".to_owned());
         let said = place.work.beat.subscribe();
         let over_at = place.work.over_at.clone();
-        let mut beats = tokio::spawn(send_beats(node.clone(), said, over_at, None));
+        let mut beats = tokio::spawn(send_beats(node.clone(), said, over_at, None, None));
         let kind = kind_of(place.work.brief.spec.job_type);
         let failure = guard(&place.work, &node, kind, &mut beats)
             .await

@@ -28,7 +28,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
-    exec::{lease::Lease, log::Log},
+    exec::{lease::Lease, log::Log, rent::Rent},
     place::Folder,
     settings::Settings,
 };
@@ -73,6 +73,8 @@ pub struct Work {
     pub stopping: Arc<AtomicBool>,
     /// How long it may go on unheard; no lease where it shares a machine with the node.
     pub lease: Option<Lease>,
+    /// What its place costs, where that is known.
+    pub rent: Option<Rent>,
 }
 
 impl Work {

@@ -2,6 +2,7 @@
 
 mod containers;
 mod face;
+mod fargate;
 pub mod gate;
 pub mod host;
 mod keys;

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use sandbox_core::{
     plan::{Hosts, Limits, REMOVE_WITHIN, Reason, Sites},
-    port::{Backend, Memory, Seats},
+    port::{Backend, Memory, Seats, Store},
     reconcile::{Ports, Rest},
     spec::BackendName,
 };
@@ -40,6 +40,7 @@ use tokio::{sync::watch, task::JoinSet};
 use super::{
     containers::{self, Containers},
     face,
+    fargate::{self, Fargate},
     host::Host,
     others::Others,
     sockets::{self, Listening, Turn},
@@ -81,6 +82,7 @@ pub(super) async fn run(config: ServeConfig) -> Result<()> {
     let seats = turn.listen(sockets::listen, socket)?;
     parts.spawn(serve_seats(seats, node.door(&config), stopped.clone()));
     node.containers(&config, &mut parts, (&turn, &stopped))?;
+    node.tasks(&config, &mut parts, &stopped);
     if let Some(host) = host {
         host.run(&mut parts, (&turn, &stopped))?;
     }
@@ -170,6 +172,7 @@ pub(super) struct Node {
     calls: Option<tokio::sync::mpsc::UnboundedReceiver<sandbox_core::Uid>>,
     watches: Watches,
     containers: Option<Containers>,
+    fargate: Option<Fargate>,
     others: Option<Others>,
     sites: watch::Receiver<Sites>,
 }
@@ -197,6 +200,11 @@ async fn open(config: &ServeConfig, run: &Path, settings: &Settings) -> Result<N
     if let Some(containers) = &containers {
         backends.insert(BackendName::Container, containers.backend.clone());
     }
+    let store: Arc<dyn Store> = Arc::new(store);
+    let fargate = fargate::open(config, &store, &waker).await?;
+    if let Some(fargate) = &fargate {
+        backends.insert(BackendName::Fargate, fargate.backend.clone());
+    }
     let offers = backends.keys().copied().collect();
     let (others, sites) = match shared {
         Some(shared) => {
@@ -206,7 +214,7 @@ async fn open(config: &ServeConfig, run: &Path, settings: &Settings) -> Result<N
         None => (None, watch::channel(Sites::default()).1),
     };
     let ports = Ports {
-        store: Arc::new(store),
+        store,
         seats,
         backends: Arc::new(backends),
         memory,
@@ -223,6 +231,7 @@ async fn open(config: &ServeConfig, run: &Path, settings: &Settings) -> Result<N
         counted,
         elf,
         containers,
+        fargate,
         others,
         sites,
         calls: Some(calls),
@@ -328,6 +337,19 @@ impl Node {
             }
         });
         Ok(())
+    }
+
+    /// What the back end of Fargate needs to run besides: its door, and what ECS tells.
+    fn tasks(
+        &mut self,
+        config: &ServeConfig,
+        parts: &mut JoinSet<Result<()>>,
+        stopped: &watch::Receiver<bool>,
+    ) {
+        let door = self.door(config);
+        if let Some(fargate) = self.fargate.take() {
+            parts.spawn(fargate.run(door, stopped.clone()));
+        }
     }
 
     /// Hears of the others on the same store, where there may be some, until the node stops.

@@ -78,6 +78,8 @@ fn started(job: &mut AgentJob) {
         at: Timestamp::now(),
         deadline_at: Timestamp::now(),
         choice: 0,
+        launch: None,
+        not_before: None,
         slots: 1,
         claim: None,
         prepared_at: None,

@@ -4,9 +4,12 @@
 //! Once it is dead every further call of it fails. The world behind the ports lives on; a new
 //! [`Life`] over the same world is the restart.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -19,6 +22,7 @@ use sandbox_core::{
     },
     query::{Event, EventQuery, Kept, ListQuery, Page},
     spec::{AgentJobSpec, BackendName},
+    status::Launch,
     validate::Invalid,
 };
 
@@ -248,6 +252,14 @@ impl Backend for Killed<dyn Backend> {
 
     fn refuses(&self, spec: &AgentJobSpec) -> Vec<Invalid> {
         self.inner.refuses(spec)
+    }
+
+    fn freeze(&self, spec: &AgentJobSpec) -> Option<Launch> {
+        self.inner.freeze(spec)
+    }
+
+    fn lease(&self) -> Option<Duration> {
+        self.inner.lease()
     }
 }
 

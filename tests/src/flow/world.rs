@@ -18,6 +18,7 @@ use sandbox_core::{
         Seats, Store,
     },
     spec::{AgentJobSpec, BackendName},
+    status::Launch,
     validate::Invalid,
 };
 use sandbox_operator::{
@@ -299,6 +300,14 @@ impl Backend for Place {
 
     fn refuses(&self, spec: &AgentJobSpec) -> Vec<Invalid> {
         self.inner.refuses(spec)
+    }
+
+    fn freeze(&self, spec: &AgentJobSpec) -> Option<Launch> {
+        self.inner.freeze(spec)
+    }
+
+    fn lease(&self) -> Option<Duration> {
+        self.inner.lease()
     }
 }
 

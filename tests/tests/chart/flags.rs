@@ -40,6 +40,7 @@ fn every_argument_of_the_chart_is_a_flag_of_the_program() {
         "elf.url=redis://r",
         "elf.redis.passwordSecret.name=p",
         "elf.redis.caSecret.name=c",
+        "seat.names={seats.example.org}",
         "pods.images={one,registry/team/*}",
         "pods.imagePullSecrets={pull}",
         "pods.env[0].name=ANTHROPIC_BASE_URL,pods.env[0].value=http://models",

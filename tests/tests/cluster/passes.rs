@@ -6,7 +6,7 @@ use kube::{Api, api::PostParams};
 use sandbox_core::port::{Backend, PortError};
 use sandbox_operator::{
     backend::pod::AUDIENCE,
-    face::seat::{Pass, Passes, Reviews},
+    face::seat::{Pass, Passes, Reviews, Whom},
 };
 use sandbox_tests::contract::{
     backend::{Place, the_one_alive},
@@ -51,7 +51,7 @@ async fn a_token_of_the_seats_own_pod_is_good_and_no_other() {
     let wanted = Pass {
         tenant: brief.tenant.clone(),
         seat: brief.seat.clone(),
-        instance: instance.clone(),
+        instance: Whom::One(instance.clone()),
     };
     assert_eq!(reviews.read(&own).await, Ok(wanted));
     let elsewhere = token(&pods, "https://kubernetes.default.svc", Some((&name, uid))).await;

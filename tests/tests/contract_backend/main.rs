@@ -1,4 +1,4 @@
-//! The promises of back ends, on memory, on a real tmux, and on one behind the seat API of a machine elsewhere; then what
+//! The promises of back ends, on memory, on a real tmux, on Fargate before a double of ECS, and on one behind the seat API of a machine elsewhere; then what
 //! only tmux can get wrong.
 #![allow(
     clippy::unwrap_used,
@@ -21,6 +21,7 @@ use sandbox_tests::{
     backend_contract,
     contract::{
         backend::{Place, the_one_alive},
+        fargate::Fargate,
         remote::Remote,
         vps::{Vps, WORK},
     },
@@ -48,6 +49,10 @@ backend_contract!(
     crate::InMemory(crate::MemoryBackend::idle(crate::BackendName::Container))
 );
 backend_contract!(vps, crate::Vps::new(crate::WORK));
+backend_contract!(
+    fargate,
+    crate::Fargate::new(sandbox_tests::contract::fargate::WORK).await
+);
 backend_contract!(remote, crate::Remote::new(crate::WORK).await);
 
 /// Claims a seat for the instance that is alive in it, as its runner would.

@@ -86,6 +86,8 @@ pub fn started(job: &mut AgentJob) {
         at: jiff::Timestamp::now(),
         deadline_at: jiff::Timestamp::now(),
         choice: 0,
+        launch: None,
+        not_before: None,
         slots: 1,
         claim: None,
         prepared_at: None,

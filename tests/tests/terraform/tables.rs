@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
 };
 use sandbox_elf::store::dynamodb::{DynamoLedger, DynamoSettings, create_table_command};
+use sandbox_operator::store::dynamodb::DynamoStore;
 use sandbox_tests::dynamodb::DynamoServer;
 use serde_json::Value;
 
@@ -95,4 +96,14 @@ fn the_command_of_memory_makes_a_table_of_the_same_kind() {
         asked.contains(text(&table("memory"), "billing_mode")),
         "{asked}"
     );
+}
+
+#[tokio::test]
+async fn jobs_open_their_table_and_not_that_of_memory() {
+    DynamoStore::open(&made(&table("records")).await)
+        .await
+        .unwrap();
+    let refused = DynamoStore::open(&made(&table("memory")).await).await;
+    let refused = refused.err().unwrap().to_string();
+    assert!(refused.contains("has no index"), "{refused}");
 }

@@ -84,6 +84,7 @@ fn an_answer() -> impl Strategy<Value = Answered> {
         1 => Just(Err(PortError::Conflict(text()))),
         1 => Just(Err(PortError::NotFound(text()))),
         1 => Just(Err(PortError::Unknown(text()))),
+        1 => Just(Err(PortError::NoRoom(text()))),
     ];
     (proptest::sample::select(calls), answer).prop_map(|(call, answer)| Answered { call, answer })
 }
@@ -138,6 +139,8 @@ fn an_intent() -> impl Strategy<Value = Intent> {
             at,
             deadline_at: at + Duration::from_hours(1),
             choice: 0,
+            launch: None,
+            not_before: None,
             slots: 1,
             claim,
             prepared_at: None,

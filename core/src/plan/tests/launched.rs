@@ -2,13 +2,13 @@
 
 use super::{
     super::{Call, Reason},
-    case::{CLAIM_WITHIN, GRACE, ME, STRANGER, launched, queued, second, unknown},
+    case::{CLAIM_WITHIN, Case, GRACE, ME, STRANGER, launched, queued, second, unknown},
     read::{brief, does, saved},
 };
 use crate::{
     outcome::{FailureClass, Outcome},
     port::PortError,
-    status::StopReason,
+    status::{Capacity, Launch, StopReason},
 };
 
 #[test]
@@ -137,4 +137,83 @@ fn a_seat_that_was_closed_is_never_launched_again() {
     let closed = closed.done();
     assert_eq!(closed.does(), "record save");
     assert_eq!(closed.later(GRACE).status().attempt, 1);
+}
+
+/// A launch whose capacities are these.
+fn launched_on(capacities: &[&str]) -> Case {
+    let mut case = launched();
+    let named = |name: &&str| Capacity {
+        name: (*name).to_owned(),
+        ..Capacity::default()
+    };
+    let launch = Launch {
+        capacities: capacities.iter().map(named).collect(),
+        ..Launch::default()
+    };
+    if let Some(intent) = case.job.status.as_mut().and_then(|s| s.intent.as_mut()) {
+        intent.launch = Some(launch);
+    }
+    case
+}
+
+fn no_room() -> Result<(), PortError> {
+    Err(PortError::NoRoom("there is no Spot now".to_owned()))
+}
+
+#[test]
+fn without_room_the_next_choice_is_written_down_before_it_is_tried() {
+    let case = launched_on(&["SPOT", "DEMAND"]).answered(Call::Launch, no_room());
+    let plan = case.plan();
+    assert_eq!(does(&plan), "save");
+    assert!(plan.again);
+    let status = saved(&plan);
+    let intent = status.intent.unwrap();
+    assert_eq!((intent.choice, intent.not_before), (1, None));
+    assert_eq!(
+        status.queued_reason.as_deref(),
+        Some("there is no Spot now")
+    );
+    assert_eq!((status.attempt, status.failures), (1, 0));
+    assert_eq!(case.done().does(), "launch");
+}
+
+#[test]
+fn the_last_choice_is_tried_again_after_a_pause_with_a_number_of_its_own() {
+    let case = launched_on(&["DEMAND"])
+        .answered(Call::Launch, no_room())
+        .done();
+    let intent = case.status().intent.unwrap();
+    assert_eq!((intent.choice, intent.not_before), (1, Some(second(5))));
+    let waits = case.plan();
+    assert_eq!(does(&waits), "");
+    assert_eq!(waits.wake, Some(second(5)));
+    assert!(matches!(waits.reason, Reason::Preparing { .. }));
+    let again = case.later(5).answered(Call::Launch, no_room());
+    let intent = saved(&again.plan()).intent.unwrap();
+    assert_eq!((intent.choice, intent.not_before), (2, Some(second(15))));
+}
+
+#[test]
+fn room_is_not_waited_for_for_ever() {
+    let case = launched_on(&["DEMAND"])
+        .later(600)
+        .answered(Call::Launch, no_room());
+    let stop = saved(&case.plan()).stop.unwrap();
+    assert_eq!(stop.reason, StopReason::Refused);
+    let failure = stop.failure.unwrap();
+    assert_eq!(failure.class, FailureClass::Infrastructure);
+    assert!(
+        failure.message.contains("no Spot now"),
+        "{}",
+        failure.message
+    );
+}
+
+#[test]
+fn time_without_room_does_not_count_against_the_claim() {
+    let case = launched_on(&["DEMAND"])
+        .later(50)
+        .answered(Call::Launch, no_room())
+        .done();
+    assert_eq!(case.later(CLAIM_WITHIN - 1).does(), "launch");
 }

@@ -4,22 +4,20 @@ use std::time::Duration;
 
 use futures::AsyncReadExt;
 use kube::api::LogParams;
-use object_store::{ObjectStoreExt, path::Path};
+use object_store::ObjectStoreExt;
 use sandbox_core::{
     Seat,
     port::{Answer, LogChunk, PortError},
 };
 
 use super::{PodBackend, cache::Entry, conf::CONTAINER, found::Found};
+use crate::{
+    backend::kept::{self, log_path},
+    seats::files::log::chunk,
+};
 
 /// How long the kubelet may take to give a log that is to be kept.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Where the log of a seat is kept: beside the job's reports, so that whoever forgets those forgets it.
-#[must_use]
-pub fn log_path(seat: &Seat) -> Path {
-    Path::from(format!("reports/{}/{}.log", seat.uid, seat.attempt))
-}
 
 impl PodBackend {
     pub(super) async fn read_log(&self, seat: &Seat, from: u64, limit: u32) -> Answer<LogChunk> {
@@ -29,24 +27,7 @@ impl PodBackend {
             let start = usize::try_from(from).unwrap_or(usize::MAX).min(all.len());
             return Ok(chunk(&all[start..], from));
         }
-        self.kept(seat, from, to).await
-    }
-
-    async fn kept(&self, seat: &Seat, from: u64, to: u64) -> Answer<LogChunk> {
-        let path = log_path(seat);
-        let failed = |e: object_store::Error| match e {
-            object_store::Error::NotFound { .. } => {
-                PortError::NotFound(format!("seat {seat} has no log yet"))
-            }
-            e => PortError::Unknown(format!("read the log of seat {seat}: {e}")),
-        };
-        let size = self.conf.logs.head(&path).await.map_err(failed)?.size;
-        if from >= size {
-            return Ok(chunk(&[], size));
-        }
-        let range = from..to.min(size);
-        let bytes = self.conf.logs.get_range(&path, range).await;
-        Ok(chunk(&bytes.map_err(failed)?, from))
+        kept::read(&self.conf.logs, &log_path(seat), (from, limit)).await
     }
 
     /// The first bytes that the container printed.
@@ -94,39 +75,5 @@ impl PodBackend {
             Ok(_) | Err(PortError::NotFound(_)) => {}
             Err(e) => tracing::warn!(%seat, error = %e, "the log of a pod is lost"),
         }
-    }
-}
-
-/// Whole characters of these bytes, which begin at this place.
-fn chunk(bytes: &[u8], from: u64) -> LogChunk {
-    let whole = match std::str::from_utf8(bytes) {
-        // What is cut at the end comes with the next piece.
-        Err(e) if e.error_len().is_none() && e.valid_up_to() > 0 => &bytes[..e.valid_up_to()],
-        _ => bytes,
-    };
-    LogChunk {
-        text: String::from_utf8_lossy(whole).into_owned(),
-        next: from.saturating_add(whole.len() as u64),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_character_that_is_cut_comes_whole_with_the_next_piece() {
-        let text = "aé".as_bytes();
-        let first = chunk(&text[..2], 10);
-        assert_eq!((first.text.as_str(), first.next), ("a", 11));
-        let rest = chunk(&text[1..], first.next);
-        assert_eq!((rest.text.as_str(), rest.next), ("é", 13));
-    }
-
-    #[test]
-    fn bytes_that_are_no_text_do_not_stop_the_reader() {
-        let odd = chunk(&[0xff, b'x'], 0);
-        assert_eq!((odd.text.as_str(), odd.next), ("\u{fffd}x", 2));
-        assert_eq!(chunk(&[0xc3], 5).next, 6);
     }
 }

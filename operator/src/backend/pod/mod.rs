@@ -43,8 +43,8 @@ use sandbox_core::{
 
 pub use cause::Cause;
 pub use conf::{ATTEMPT_LABEL, AUDIENCE, CONTAINER, JOB_LABEL, PodConfig, inside};
-pub use logs::log_path;
 
+use super::waits::Waits;
 use crate::control::Waker;
 use cache::{Cache, Entry};
 use found::{Found, Stage};
@@ -62,7 +62,7 @@ pub struct PodBackend {
     conf: PodConfig,
     client: Client,
     cache: Cache,
-    waits: begin::Waits,
+    waits: Waits,
     asked: Mutex<HashMap<String, Instant>>,
     waker: Waker,
 }
@@ -82,7 +82,7 @@ impl PodBackend {
             conf,
             client,
             cache: Cache::default(),
-            waits: begin::Waits::default(),
+            waits: Waits::default(),
             asked: Mutex::default(),
             waker,
         }

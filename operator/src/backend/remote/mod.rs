@@ -30,8 +30,7 @@ pub use known::{Described, Health, Machines};
 pub use pin::{spki_sha256, spki_sha256_of_pem};
 pub use relay::Relay;
 
-use super::pod::log_path;
-use crate::seats::files::log::chunk;
+use super::kept::{self, log_path};
 
 /// The largest piece of a log that is asked for at once.
 const PIECE: u32 = 1 << 20;
@@ -86,23 +85,6 @@ impl RemoteBackend {
             .client(&host.uid)
             .map(Some)
             .ok_or_else(gone)
-    }
-
-    async fn kept_log(&self, seat: &Seat, from: u64, limit: u32) -> Answer<LogChunk> {
-        let failed = |e: object_store::Error| match e {
-            object_store::Error::NotFound { .. } => {
-                PortError::NotFound(format!("seat {seat} has no log yet"))
-            }
-            e => PortError::Unknown(format!("read the log of seat {seat}: {e}")),
-        };
-        let path = log_path(seat);
-        let size = self.conf.logs.head(&path).await.map_err(failed)?.size;
-        if from >= size {
-            return Ok(chunk(&[], size));
-        }
-        let range = from..from.saturating_add(limit.into()).min(size);
-        let bytes = self.conf.logs.get_range(&path, range).await;
-        Ok(chunk(&bytes.map_err(failed)?, from))
     }
 }
 
@@ -169,6 +151,6 @@ impl Backend for RemoteBackend {
                 said => return said,
             }
         }
-        self.kept_log(seat, from, limit).await
+        kept::read(&self.conf.logs, &log_path(seat), (from, limit)).await
     }
 }

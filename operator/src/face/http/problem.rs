@@ -182,7 +182,7 @@ impl From<PortError> for Problem {
             PortError::Refused(f) => Self::unavailable(f.message),
             PortError::Conflict(text) => Self::conflict("conflict", text),
             PortError::NotFound(text) => Self::not_found(text),
-            PortError::Unknown(text) => Self::unavailable(text),
+            PortError::NoRoom(text) | PortError::Unknown(text) => Self::unavailable(text),
         }
     }
 }

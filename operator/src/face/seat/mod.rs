@@ -19,7 +19,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use sandbox_core::{
-    AgentJob, Brief, Claim, FailureClass, Heartbeat, Register, Report, Seat, Uid, plan,
+    AgentJob, Brief, Claim, FailureClass, Heartbeat, Register, Report, Seat, Uid, Usd, plan,
     port::{AttemptOutcome, Memory, PortError, RecallQuery, Seats, Store},
     status::EndedAttempt,
 };
@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{control::Waker, face::mcp::Tools};
 
-pub use pass::{Pass, Passes};
+pub use pass::{Ours, Pass, Passes, Whom};
 pub use review::Reviews;
 
 /// Largest report that a runner may send, with its result.
@@ -114,7 +114,7 @@ impl IntoResponse for Refusal {
             PortError::Refused(_) => StatusCode::FORBIDDEN,
             PortError::Conflict(_) => StatusCode::CONFLICT,
             PortError::NotFound(_) => StatusCode::NOT_FOUND,
-            PortError::Unknown(_) => StatusCode::SERVICE_UNAVAILABLE,
+            PortError::NoRoom(_) | PortError::Unknown(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         (code, self.0.to_string()).into_response()
     }
@@ -149,7 +149,7 @@ async fn claim(
 }
 
 fn is_whom_it_says(pass: &Pass, claim: &Claim) -> Result<(), Refusal> {
-    if claim.instance == pass.instance {
+    if pass.instance.is(&claim.instance) {
         return Ok(());
     }
     let text = "this token is of another instance; stop";
@@ -167,6 +167,9 @@ pub struct Told {
     /// How long it may work without a durable heartbeat, in milliseconds; no lease when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_ms: Option<u64>,
+    /// What an hour in its place costs, besides what it spends; nothing when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usd_per_hour: Option<Usd>,
 }
 
 /// The brief of the frozen attempt. Its times are told as spans too: clocks elsewhere differ from ours.
@@ -181,12 +184,21 @@ async fn brief(
     let status = job.status();
     let over = || PortError::refused(FailureClass::Infrastructure, "this attempt is over; stop");
     let current = status.attempt == seat.attempt;
-    let intent = status.intent.as_ref().filter(|_| current);
-    let brief = Brief::of(&job, intent.ok_or_else(over)?);
+    let intent = status
+        .intent
+        .as_ref()
+        .filter(|_| current)
+        .ok_or_else(over)?;
+    let brief = Brief::of(&job, intent);
+    let capacity = intent
+        .launch
+        .as_ref()
+        .and_then(|l| l.capacity(intent.choice));
     Ok(Json(Told {
         brief: brief.map_err(|e| PortError::Unknown(e.to_string()))?,
         left_ms: left_ms(&door, &job),
         lease_ms: door.lease.map(millis),
+        usd_per_hour: capacity.map(|c| c.usd_per_hour),
     }))
 }
 

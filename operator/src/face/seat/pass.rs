@@ -10,12 +10,17 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use jiff::Timestamp;
 use sandbox_core::{
     FailureClass, Seat, Tenant, Uid,
     port::{Answer, PortError},
 };
 
 use super::{Refusal, SeatDoor, job_of};
+use crate::tokens::{MARK, Tokens};
+
+/// What the names of instances begin with that hold tokens of ours.
+const TASK: &str = "task:";
 
 /// No token is longer.
 const LONGEST: usize = 16 * 1024;
@@ -27,8 +32,28 @@ pub struct Pass {
     pub tenant: Tenant,
     /// The one seat.
     pub seat: Seat,
-    /// As which instance, as in [`sandbox_core::Claim::instance`].
-    pub instance: String,
+    /// As which instance, as in [`sandbox_core::Claim::instance`]; of what kind, where the token was made before there was one.
+    pub instance: Whom,
+}
+
+/// Whom a token is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// This instance alone.
+    One(String),
+    /// Any whose name begins so: who claims first has the seat, and nobody else after that.
+    Kind(&'static str),
+}
+
+impl Whom {
+    /// Whether the token is for this instance.
+    #[must_use]
+    pub fn is(&self, instance: &str) -> bool {
+        match self {
+            Self::One(name) => name == instance,
+            Self::Kind(start) => instance.starts_with(start),
+        }
+    }
 }
 
 /// Reads tokens.
@@ -40,6 +65,50 @@ pub trait Passes: Send + Sync {
     /// `Refused` for one that is not good here, with no word of it; `Unknown` when that cannot be
     /// told now.
     async fn read(&self, token: &str) -> Answer<Pass>;
+}
+
+/// Tokens that we made ourselves, and all others by somebody else.
+pub struct Ours {
+    tokens: Tokens,
+    others: Arc<dyn Passes>,
+}
+
+impl Ours {
+    /// Reads these, and asks about the others.
+    #[must_use]
+    pub fn or(tokens: Tokens, others: Arc<dyn Passes>) -> Self {
+        Self { tokens, others }
+    }
+}
+
+#[async_trait]
+impl Passes for Ours {
+    async fn read(&self, token: &str) -> Answer<Pass> {
+        if token.starts_with(MARK) {
+            self.tokens.read(token).await
+        } else {
+            self.others.read(token).await
+        }
+    }
+}
+
+#[async_trait]
+impl Passes for Tokens {
+    async fn read(&self, token: &str) -> Answer<Pass> {
+        let ticket = self.ticket(token, Timestamp::now());
+        let none = || {
+            PortError::refused(
+                FailureClass::Infrastructure,
+                "this token is not good here, or not any more",
+            )
+        };
+        let ticket = ticket.ok_or_else(none)?;
+        Ok(Pass {
+            tenant: ticket.tenant,
+            seat: ticket.seat,
+            instance: Whom::Kind(TASK),
+        })
+    }
 }
 
 /// Nobody passes without a token for the very seat. What is let in carries its [`Pass`].

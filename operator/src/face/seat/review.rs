@@ -21,7 +21,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
-use super::{Pass, Passes};
+use super::{Pass, Passes, Whom};
 
 /// Most tokens that are remembered.
 const REMEMBERED: usize = 20_000;
@@ -164,7 +164,7 @@ fn of_a_pod(user: &UserInfo) -> Option<Pass> {
     Some(Pass {
         tenant: namespace.parse().ok()?,
         seat: Seat::of_object_name(one(POD_NAME)?)?,
-        instance: format!("pod:{}", one(POD_UID)?),
+        instance: Whom::One(format!("pod:{}", one(POD_UID)?)),
     })
 }
 
@@ -206,7 +206,8 @@ mod tests {
         .unwrap();
         assert_eq!(pass.tenant.as_str(), "team-a");
         assert_eq!(pass.seat.object_name(), NAME);
-        assert_eq!(pass.instance, "pod:u-1");
+        assert!(pass.instance.is("pod:u-1"));
+        assert!(!pass.instance.is("pod:u-11"));
     }
 
     #[test]

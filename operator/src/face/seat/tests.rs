@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
-use crate::{seats::memory::MemorySeats, store::memory::MemoryStore};
+use crate::{seats::memory::MemorySeats, store::memory::MemoryStore, tokens::Tokens};
 
 const UID: &str = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11";
 const OTHER: &str = "b0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11";
@@ -32,7 +32,7 @@ impl Passes for Readable {
         Ok(Pass {
             tenant: tenant.parse().unwrap(),
             seat: Seat::of_object_name(name).unwrap(),
-            instance: format!("pod:{uid}"),
+            instance: Whom::One(format!("pod:{uid}")),
         })
     }
 }
@@ -51,7 +51,13 @@ fn job(uid: &str) -> AgentJob {
     let mut status = job.status().into_owned();
     status.attempt = 1;
     status.started_at = Some(now);
-    let intent = json!({"backend": "pod", "at": now, "deadlineAt": now});
+    let capacity = |name: &str, usd: &str| json!({"name": name, "usdPerHour": usd});
+    let launch = json!({
+        "definition": "d:1", "cpuUnits": 1, "memoryMib": 1,
+        "capacities": [capacity("SPOT", "0.10"), capacity("DEMAND", "0.30")],
+    });
+    let intent =
+        json!({"backend": "pod", "at": now, "deadlineAt": now, "choice": 1, "launch": launch});
     status.intent = Some(serde_json::from_value::<Intent>(intent).unwrap());
     job.status = Some(status);
     job
@@ -72,10 +78,15 @@ async fn door() -> (Router, Arc<dyn Seats>) {
         deadline: Duration::from_hours(1),
         claimed: Arc::new(|_, _| {}),
         may_claim: true,
-        passes: Some(Arc::new(Readable)),
+        passes: Some(Arc::new(Ours::or(own(), Arc::new(Readable)))),
         lease: Some(Duration::from_mins(10)),
     };
     (router(door), seats)
+}
+
+/// What makes the tokens that no API server knows.
+fn own() -> Tokens {
+    Tokens::new(b"a secret of tests")
 }
 
 fn token(namespace: &str, uid: &str, pod: &str) -> String {
@@ -175,4 +186,41 @@ async fn times_of_a_runner_whose_clock_is_wrong_are_not_believed() {
     assert!(now.duration_since(beat.at).as_secs() < 60, "{beat:?}");
     let report = record.report.unwrap();
     assert!(report.finished_at <= now && report.started_at <= report.finished_at);
+}
+
+#[tokio::test]
+async fn a_token_of_our_own_is_for_any_task_of_its_seat_and_for_nothing_else() {
+    let (door, _) = door().await;
+    let issued = |uid: &str, tenant: &str, until: &str| {
+        let seat: Seat = format!("{uid}/1").parse().unwrap();
+        own().issue(&seat, &tenant.parse().unwrap(), until.parse().unwrap())
+    };
+    let (soon, past) = ("2099-01-01T00:00:00Z", "2020-01-01T00:00:00Z");
+    let claim = json!({"nonce": "n", "instance": "task:arn:1", "at": "2020-01-01T00:00:00Z"});
+    let late = issued(UID, "team-a", past);
+    assert_eq!(call(&door, "claim", Some(&late), &claim).await.0, 401);
+    for stranger in [issued(OTHER, "team-a", soon), issued(UID, "team-b", soon)] {
+        assert_eq!(call(&door, "claim", Some(&stranger), &claim).await.0, 403);
+    }
+    let mine = issued(UID, "team-a", soon);
+    let as_pod = call(&door, "claim", Some(&mine), &claim_of("u-1")).await;
+    assert_eq!(as_pod.0, 403, "{}", as_pod.1);
+    assert_eq!(call(&door, "claim", Some(&mine), &claim).await.0, 200);
+    // Whoever has the token and not the claimant's secret speaks in vain.
+    let forged = json!({"nonce": "other", "body": null});
+    assert_eq!(call(&door, "brief", Some(&mine), &forged).await.0, 403);
+}
+
+#[tokio::test]
+async fn a_claimant_in_a_place_that_costs_something_is_told_what_an_hour_costs() {
+    let (door, _) = door().await;
+    let mine = token("team-a", UID, "u-1");
+    call(&door, "claim", Some(&mine), &claim_of("u-1")).await;
+    let signed = json!({"nonce": "n", "body": null});
+    let (_, words) = call(&door, "brief", Some(&mine), &signed).await;
+    let told: super::Told = serde_json::from_str(&words).unwrap();
+    assert_eq!(
+        told.usd_per_hour.map(|u| u.to_string()).as_deref(),
+        Some("0.30")
+    );
 }

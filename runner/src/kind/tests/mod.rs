@@ -43,6 +43,7 @@ pub fn place(spec: Value) -> Place {
         beat: watch::Sender::new(Heartbeat::default()),
         stopping: Arc::new(AtomicBool::new(false)),
         lease: None,
+        rent: None,
     };
     Place { dir, work }
 }

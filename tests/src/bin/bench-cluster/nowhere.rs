@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs::File,
+    future::ready,
     io::Write,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -44,7 +45,8 @@ pub fn operator(words: impl Iterator<Item = String>) -> Result<()> {
             launched: Arc::default(),
             launches: Mutex::new(launches),
         });
-        Ok(BTreeMap::from([(BackendName::Pod, place)]))
+        let places = BTreeMap::from([(BackendName::Pod, place)]);
+        Box::pin(ready(Ok(places)))
     })
 }
 

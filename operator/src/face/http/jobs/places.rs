@@ -30,6 +30,7 @@ fn missing(name: BackendName) -> String {
         BackendName::Container => {
             "; start Docker or Podman on the server's machine, or set DOCKER_HOST, and restart it"
         }
+        BackendName::Fargate => "; set SANDBOX_FARGATE_CLUSTER and the settings beside it",
         _ => "",
     };
     format!("this server has no back end {}{remedy}", name.word())

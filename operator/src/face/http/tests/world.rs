@@ -176,6 +176,8 @@ impl World {
             at: now,
             deadline_at: now,
             choice: 0,
+            launch: None,
+            not_before: None,
             slots: 1,
             claim: Some(claim.clone()),
             prepared_at: None,

@@ -1,0 +1,139 @@
+//! The back end `fargate`: every seat is one task of an ECS cluster.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `settings`, `conf` | what it is told |
+//! | `size`, `price` | how large a task is, and what an hour of it costs |
+//! | `request` | what is sent to start one, the same every time |
+//! | `refusal`, `cause` | what it means that one was not started, or stopped, as one table |
+//! | `begin` | started once, adopted, refused, asked for again |
+//! | `task`, `cache` | what is known of tasks; the newer of two tellings wins |
+//! | `look`, `sweep` | what ECS tells, of one seat and of all |
+//! | `ending` | stop and reap |
+//! | `logs` | what tasks print, from `CloudWatch` Logs |
+//!
+//! The runner inside claims, beats and reports at the seat door over TLS, with a token of its seat. A task's role reaches
+//! none of our stores.
+
+mod begin;
+mod cache;
+mod cause;
+mod conf;
+mod ending;
+mod logs;
+mod look;
+mod price;
+mod refusal;
+mod request;
+pub mod settings;
+mod size;
+mod sweep;
+mod task;
+mod unset;
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_ecs::Client;
+use sandbox_core::{
+    AgentJobSpec, Brief, Claim, Seat,
+    port::{Answer, Backend, LogChunk, Look},
+    spec::{self, BackendName},
+    status::Launch,
+    validate::Invalid,
+};
+
+pub use cause::Cause;
+pub use conf::{BURST, DATA, FargateConfig, JOB_TAG, OWNER_TAG, PER_SECOND, TENANT_TAG, TYPE_TAG};
+pub use price::Prices;
+pub use size::Size;
+pub use unset::Unset;
+
+use super::waits::Waits;
+use crate::control::Waker;
+
+/// Why a job that names a secret of its tenant is refused.
+const NO_SECRETS: &str = "a tenant's secrets do not reach tasks of Fargate, whose definition names its own; leave it out, or run the job elsewhere";
+
+/// Seats as tasks of one cluster.
+pub struct FargateBackend {
+    conf: FargateConfig,
+    client: Client,
+    printed: aws_sdk_cloudwatchlogs::Client,
+    cache: cache::Cache,
+    waits: Waits,
+    launches: begin::Launches,
+    pages: logs::Pages,
+    waker: Waker,
+}
+
+impl fmt::Debug for FargateBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FargateBackend").finish_non_exhaustive()
+    }
+}
+
+impl FargateBackend {
+    /// The back end of this configuration. The waker has a job looked at when something of its task changed.
+    ///
+    /// # Errors
+    /// A setting cannot be right.
+    pub fn new(aws: &SdkConfig, conf: FargateConfig, waker: Waker) -> Result<Self, String> {
+        conf.check()?;
+        Ok(Self {
+            client: Client::new(aws),
+            printed: aws_sdk_cloudwatchlogs::Client::new(aws),
+            cache: cache::Cache::default(),
+            waits: Waits::default(),
+            launches: begin::Launches::new(conf.launches),
+            pages: logs::Pages::default(),
+            waker,
+            conf,
+        })
+    }
+}
+
+#[async_trait]
+impl Backend for FargateBackend {
+    fn name_of(&self, seat: &Seat) -> (BackendName, String) {
+        (BackendName::Fargate, seat.object_name())
+    }
+
+    async fn launch(&self, brief: &Brief) -> Answer<()> {
+        self.begin(brief).await
+    }
+
+    async fn look(&self, seat: &Seat, claim: Option<&Claim>) -> Answer<Look> {
+        self.see(seat, claim).await
+    }
+
+    async fn stop(&self, seat: &Seat, keep: Option<&str>) -> Answer<()> {
+        self.stop_seat(seat, keep).await
+    }
+
+    async fn reap(&self, seat: &Seat) -> Answer<()> {
+        self.reap_seat(seat).await
+    }
+
+    async fn logs(&self, seat: &Seat, from: u64, limit: u32) -> Answer<LogChunk> {
+        self.read_log(seat, from, limit).await
+    }
+
+    fn freeze(&self, spec: &AgentJobSpec) -> Option<Launch> {
+        Some(request::frozen(&self.conf, spec))
+    }
+
+    fn lease(&self) -> Option<Duration> {
+        Some(self.conf.lease)
+    }
+
+    fn refuses(&self, spec: &AgentJobSpec) -> Vec<Invalid> {
+        let named = !spec::secrets(spec).is_empty();
+        let at = "spec.agentFarm.workspace.git.tokenSecret";
+        named
+            .then(|| Invalid::new(at, NO_SECRETS))
+            .into_iter()
+            .collect()
+    }
+}

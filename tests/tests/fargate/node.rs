@@ -1,0 +1,82 @@
+//! A node alone, `sandbox serve`, whose jobs run as tasks: the real program, its door over TLS, the real runner.
+
+use std::net::TcpListener;
+
+use rustix::process::Signal;
+use sandbox_tests::{
+    ecs::{CLUSTER, DEFINITION, Ecs, LOG_GROUP, Options, REGION},
+    node::{Node, built},
+};
+use serde_json::{Value, json};
+
+async fn node() -> (Ecs, Node) {
+    let ecs = Ecs::start(Options::of(built("sandbox"))).await;
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let (listen, door) = (
+        format!("127.0.0.1:{port}"),
+        format!("https://localhost:{port}"),
+    );
+    let endpoint = ecs.endpoint();
+    let node = Node::start(&[
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+        ("AWS_REGION", REGION),
+        ("AWS_ACCESS_KEY_ID", "key"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("SANDBOX_FARGATE_CLUSTER", CLUSTER),
+        ("SANDBOX_FARGATE_TASK_DEFINITION", DEFINITION),
+        ("SANDBOX_FARGATE_SUBNETS", "subnet-1"),
+        ("SANDBOX_FARGATE_LOG_GROUP", LOG_GROUP),
+        ("SANDBOX_FARGATE_SEAT_DOOR", door.as_str()),
+        ("SANDBOX_SEAT_LISTEN", listen.as_str()),
+    ]);
+    (ecs, node)
+}
+
+fn echo(delay: &str) -> Value {
+    json!({"type": "echo", "echo": {"message": "hello", "delay": delay}, "backend": {"name": "fargate"}})
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_of_a_node_is_done_by_a_task_and_its_log_is_there() {
+    let (ecs, node) = node().await;
+    let id = node.submit_spec(echo("0s")).await;
+    let job = node.ended(&id).await;
+    assert_eq!(job["status"], "SUCCEEDED", "{job:#}");
+    assert_eq!(job["result"]["echoed_message"], "hello");
+    assert_eq!(job["backend_ref"]["kind"], "fargate");
+    assert_ne!(job["usage"]["usd"], "0.00", "{job:#}");
+    assert_eq!(ecs.begun().len(), 1);
+    let log = node.request(reqwest::Method::GET, &format!("/jobs/{id}/logs"));
+    let log = log.send().await.unwrap().text().await.unwrap();
+    assert!(log.contains("attempt 1"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_killed_and_started_again_finds_the_task_as_it_is() {
+    let (ecs, mut node) = node().await;
+    let id = node.submit_spec(echo("3s")).await;
+    node.running(&id).await;
+    node.kill(Signal::KILL);
+    node.restart();
+    let job = node.ended(&id).await;
+    assert_eq!(
+        (&job["status"], &job["attempt"]),
+        (&json!("SUCCEEDED"), &json!(1)),
+        "{job:#}"
+    );
+    assert_eq!(ecs.begun().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_without_a_cluster_of_ecs_refuses_and_says_what_to_set() {
+    let node = Node::start(&[]);
+    let job = json!({"apiVersion": "multiagent.dev/v1alpha1", "kind": "AgentJob", "metadata": {}, "spec": echo("0s")});
+    let (status, said) = node.post("/jobs", &job).await;
+    assert_eq!(status, 422, "{said}");
+    assert!(
+        said.to_string().contains("SANDBOX_FARGATE_CLUSTER"),
+        "{said}"
+    );
+}
