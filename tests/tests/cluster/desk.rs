@@ -152,7 +152,7 @@ impl Desk {
 
     /// The job's status at its end.
     pub async fn finished(&self, job: &AgentJob) -> AgentJobStatus {
-        self.until(job, "finished", sandbox_core::AgentJobStatus::is_finished)
+        self.until(job, "finished", sandbox_core::AgentJobStatus::is_over)
             .await
     }
 }
