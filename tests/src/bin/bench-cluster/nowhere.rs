@@ -29,7 +29,7 @@ use serde_json::json;
 #[derive(Parser)]
 struct Words {
     /// Where launches are noted.
-    launches: PathBuf,
+    noted_in: PathBuf,
     #[command(flatten)]
     settings: Settings,
 }
@@ -37,7 +37,7 @@ struct Words {
 /// Is the operator that these words ask for.
 pub fn operator(words: impl Iterator<Item = String>) -> Result<()> {
     let words = Words::parse_from(words);
-    let launches = File::create(&words.launches).context("made the file of launches")?;
+    let launches = File::create(&words.noted_in).context("made the file of launches")?;
     cluster::main(words.settings, |site| {
         let place: Arc<dyn Backend> = Arc::new(Nowhere {
             seats: site.seats.clone(),
