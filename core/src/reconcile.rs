@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::Timestamp;
 
 use crate::{
+    brief::Brief,
     job::{AgentJob, BadName, Uid},
     plan::{Action, Answered, Call, Limits, Plan, Reason, Save, Seen, plan},
     port::{Answer, Backend, Change, Look, Memory, PortError, Seats, Store, Write},
@@ -91,6 +92,9 @@ pub async fn reconcile(
         let next = plan(&job, &seen, (round.clock)(), &limits);
         let place = place(&job);
         let all = act_all(ports, job, &next, &mut answers).await?;
+        if let Some(brief) = launched(&next) {
+            take_back_if_late(ports, brief).await?;
+        }
         if next.actions.is_empty() || (all && !next.again) {
             return Ok(rest(next, place));
         }
@@ -100,6 +104,24 @@ pub async fn reconcile(
         reason: Some(Reason::Acting),
         ..Rest::default()
     })
+}
+
+/// What a plan has launched.
+fn launched(plan: &Plan) -> Option<&Brief> {
+    plan.actions.iter().find_map(|action| match action {
+        Action::Launch(brief) => Some(&**brief),
+        _ => None,
+    })
+}
+
+/// Reaps what was launched where another planner ended the attempt before the launch was done: that one looked before
+/// it was there, and nobody looks again.
+async fn take_back_if_late(ports: &Ports, brief: &Brief) -> Answer<()> {
+    let job = ports.store.load(&brief.seat.uid).await?;
+    if job.is_some_and(|job| job.status().is_under_way(brief.seat.attempt)) {
+        return Ok(());
+    }
+    backend(ports, brief.backend)?.reap(&brief.seat).await
 }
 
 fn rest(plan: Plan, place: Place) -> Rest {

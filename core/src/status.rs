@@ -315,6 +315,12 @@ impl AgentJobStatus {
         self.outcome.is_some()
     }
 
+    /// Whether this attempt was begun and something of it may be left.
+    #[must_use]
+    pub const fn is_under_way(&self, attempt: u32) -> bool {
+        self.intent.is_some() && self.attempt == attempt
+    }
+
     /// Whether nothing of a finished job is left, and memory has its outcome or never will.
     #[must_use]
     pub const fn is_over(&self) -> bool {

@@ -48,6 +48,5 @@ async fn is_orphan(store: &dyn Store, seat: &Seat) -> Answer<bool> {
     let Some(job) = store.load(&seat.uid).await? else {
         return Ok(true);
     };
-    let status = job.status();
-    Ok(status.intent.is_none() || status.attempt != seat.attempt)
+    Ok(!job.status().is_under_way(seat.attempt))
 }

@@ -77,8 +77,7 @@ impl FargateBackend {
         let Some(job) = self.conf.store.load(&seat.uid).await? else {
             return Ok(true);
         };
-        let status = job.status();
-        Ok(status.intent.is_none() || status.attempt != seat.attempt)
+        Ok(!job.status().is_under_way(seat.attempt))
     }
 
     /// Hears what `EventBridge` tells of a task; says whether it was news. Events come late, twice and in any order.
