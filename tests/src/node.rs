@@ -63,7 +63,7 @@ impl Node {
             user: None,
             process: None,
             url: String::new(),
-            client: reqwest::Client::new(),
+            client: client(),
         }
     }
 
@@ -76,7 +76,7 @@ impl Node {
             user: self.user,
             process: None,
             url: String::new(),
-            client: reqwest::Client::new(),
+            client: client(),
         };
         node.restart();
         node
@@ -297,6 +297,12 @@ impl Node {
             .ok()?;
         String::from_utf8_lossy(&asked.stdout).trim().parse().ok()
     }
+}
+
+/// A client that keeps no connection for later: a test that was busy for long would not have seen that the node closed it.
+fn client() -> reqwest::Client {
+    let builder = reqwest::Client::builder().pool_max_idle_per_host(0);
+    builder.build().unwrap()
 }
 
 async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {

@@ -12,6 +12,17 @@ use serde_json::{Value, json};
 
 use crate::{echo, node_on};
 
+/// No container of this job is there; otherwise the state and the end of what it printed are shown.
+fn nothing_is_left(engine: &Engine, id: &str) {
+    let ours = ["ps", "-aq", "--filter", &format!("name=aj-{id}")];
+    let left = engine.done(&ours);
+    if let Some(first) = left.lines().next() {
+        let state = engine.docker(&["inspect", "-f", "{{.Created}} {{json .State}}", first]);
+        let printed = engine.docker(&["logs", "--tail", "20", first]);
+        panic!("left: {left}\n{state:?}\n{printed:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_echo_runs_in_a_container_claims_as_it_and_leaves_nothing() {
     let engine = Engine::shared();
@@ -32,8 +43,7 @@ async fn an_echo_runs_in_a_container_claims_as_it_and_leaves_nothing() {
     assert!(claim.contains("\"instance\":\"container:"), "{claim}");
     let (_, log) = node.get(&format!("/jobs/{id}/logs")).await;
     assert!(log.to_string().contains("begins"), "{log}");
-    let left = ["ps", "-aq", "--filter", &format!("name=aj-{id}")];
-    assert_eq!(engine.done(&left), "");
+    nothing_is_left(engine, &id);
 }
 
 #[tokio::test]
@@ -71,8 +81,7 @@ async fn work_in_a_container_is_taken_over_by_the_other_node_of_the_folder_when_
     assert_eq!(job["outcome"], "Cancelled", "{job:#}");
     for id in [&ends, &cancelled] {
         assert_eq!(second.starts(id).len(), 1);
-        let left = ["ps", "-aq", "--filter", &format!("name=aj-{id}")];
-        assert_eq!(engine.done(&left), "");
+        nothing_is_left(engine, id);
     }
 }
 
@@ -87,8 +96,7 @@ async fn a_cancelled_job_ends_its_container() {
     node.post(&format!("/jobs/{id}/cancel"), &json!({})).await;
     let job = node.ended(&id).await;
     assert_eq!(job["outcome"], "Cancelled", "{job:#}");
-    let left = ["ps", "-aq", "--filter", &format!("name=aj-{id}")];
-    assert_eq!(engine.done(&left), "");
+    nothing_is_left(engine, &id);
 }
 
 #[tokio::test]
@@ -225,8 +233,7 @@ async fn a_farm_works_in_one_container_with_tmux_inside() {
     for commit in ["Add the first file", "Add the second file"] {
         assert!(landed.contains(commit), "{landed}");
     }
-    let left = ["ps", "-aq", "--filter", &format!("name=aj-{id}")];
-    assert_eq!(engine.done(&left), "");
+    nothing_is_left(engine, &id);
 }
 
 #[tokio::test]
