@@ -12,6 +12,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
+use serde::{Deserialize, Serialize};
 use x509_parser::{extensions::GeneralName, pem::parse_x509_pem, prelude::X509Certificate};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -24,7 +25,7 @@ const AUTHORITY: (Duration, Duration) = (
 const LEAF: (Duration, Duration) = (Duration::from_hours(24 * 90), Duration::from_hours(24 * 30));
 
 /// Everything that is kept of it, in PEM.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
     /// The authorities by which runners know it, the one in use first.
     pub authorities: String,

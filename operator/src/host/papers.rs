@@ -85,7 +85,10 @@ impl Papers {
 }
 
 /// Puts a file that only its owner reads, whole.
-fn put(file: &Path, text: &str) -> Result<()> {
+///
+/// # Errors
+/// The disk refuses; the text says which file.
+pub fn put(file: &Path, text: &str) -> Result<()> {
     let written = || -> io::Result<()> {
         let no_name = || io::Error::new(io::ErrorKind::InvalidInput, "it has no name");
         let name = file

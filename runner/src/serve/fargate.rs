@@ -3,9 +3,8 @@
 
 use std::{
     fs,
-    io::Write,
+    io::ErrorKind,
     net::TcpListener,
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -25,6 +24,7 @@ use sandbox_operator::{
     cluster::certificate::Certificate,
     control::Waker,
     face::seat::{SeatDoor, router},
+    host::papers,
     listen,
     tokens::Tokens,
 };
@@ -35,6 +35,8 @@ use crate::config::{ServeConfig, Sources};
 
 /// How long a task goes on that is not heard.
 const LEASE: Duration = Duration::from_mins(10);
+/// How often it is looked whether the certificate is to be renewed.
+const LOOK: Duration = Duration::from_hours(1);
 /// Where tasks come in, unless told otherwise.
 const LISTEN: &str = "0.0.0.0:8443";
 
@@ -44,6 +46,7 @@ pub(super) struct Fargate {
     listener: TcpListener,
     tls: RustlsConfig,
     tokens: Tokens,
+    papers: Papers,
 }
 
 /// Opens them, where the settings name a cluster.
@@ -62,7 +65,8 @@ pub(super) async fn open(
         }
         return Ok(None);
     }
-    let certificate = Papers::beneath(&config.data_dir).renewed(&names(&config.sources))?;
+    let papers = Papers::beneath(&config.data_dir, names(&config.sources));
+    let certificate = papers.renewed(Timestamp::now())?;
     let tokens = Tokens::new(certificate.authority_key.as_bytes());
     let seats = config.data_dir.join("seats");
     make_folder(&seats)?;
@@ -102,6 +106,7 @@ pub(super) async fn open(
         listener,
         tls: tls.context("used the certificate for tasks")?,
         tokens,
+        papers,
     }))
 }
 
@@ -119,10 +124,12 @@ impl Fargate {
             let _ = stopped.wait_for(|is| *is).await;
         };
         let stop = until(stopped.clone());
+        let renewed = self.papers.follow(self.tls.clone());
         let served = listen::serve(self.listener, router(door), Some(self.tls), stop);
         tokio::select! {
             served = served => served.context("served tasks of Fargate"),
             () = self.backend.follow() => Ok(()),
+            () = renewed => Ok(()),
         }
     }
 }
@@ -154,52 +161,51 @@ fn names(sources: &Sources) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
-/// The certificate by which tasks know this node.
-struct Papers(PathBuf);
+/// The certificate by which tasks know this node, in one file: its parts are of no use without each other.
+struct Papers {
+    file: PathBuf,
+    names: Vec<String>,
+}
 
 impl Papers {
-    fn beneath(data_dir: &Path) -> Self {
-        Self(data_dir.join("seat-tls"))
+    fn beneath(data_dir: &Path, names: Vec<String>) -> Self {
+        let file = data_dir.join("seat-tls.json");
+        Self { file, names }
     }
 
     /// As it is to be from now on, which stands on the disk before it is used.
-    fn renewed(&self, names: &[String]) -> Result<Certificate> {
-        make_folder(&self.0)?;
-        let known = self.read();
-        match Certificate::renewed(known.clone(), names, Timestamp::now())? {
+    fn renewed(&self, now: Timestamp) -> Result<Certificate> {
+        let shown = self.file.display();
+        let known: Option<Certificate> = match fs::read(&self.file) {
+            Ok(bytes) => Some(serde_json::from_slice(&bytes).with_context(|| {
+                format!("read the certificate for tasks in {shown}: take it away, and another is made; tasks at work do not know that one")
+            })?),
+            Err(e) if e.kind() == ErrorKind::NotFound => None,
+            Err(e) => return Err(e).with_context(|| format!("read {shown}")),
+        };
+        match Certificate::renewed(known.clone(), &self.names, now)? {
             Some(made) => {
-                self.write(&made)
-                    .context("kept the certificate for tasks")?;
+                papers::put(&self.file, &serde_json::to_string(&made)?)?;
                 Ok(made)
             }
             None => known.context("read the certificate for tasks"),
         }
     }
 
-    fn read(&self) -> Option<Certificate> {
-        let text = |name: &str| fs::read_to_string(self.0.join(name)).ok();
-        Some(Certificate {
-            authorities: text("ca.crt")?,
-            authority_key: text("ca.key")?,
-            leaf: text("tls.crt")?,
-            key: text("tls.key")?,
-        })
-    }
-
-    fn write(&self, made: &Certificate) -> Result<()> {
-        for (name, text) in [
-            ("ca.crt", &made.authorities),
-            ("ca.key", &made.authority_key),
-            ("tls.crt", &made.leaf),
-            ("tls.key", &made.key),
-        ] {
-            let mut options = fs::OpenOptions::new();
-            options.create(true).write(true).truncate(true).mode(0o600);
-            let mut file = options.open(self.0.join(name))?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
+    /// Renews it in time, for ever. A new authority, once in years, is told to tasks that begin after the next start.
+    async fn follow(&self, tls: RustlsConfig) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let used = async {
+                let made = self.renewed(Timestamp::now())?;
+                let (chain, key) = (made.leaf.into_bytes(), made.key.into_bytes());
+                Ok::<_, Error>(tls.reload_from_pem(chain, key).await?)
+            };
+            if let Err(e) = used.await {
+                let error = format!("{e:#}");
+                tracing::warn!(error, "could not look after the certificate for tasks");
+            }
         }
-        Ok(())
     }
 }
 
@@ -209,6 +215,8 @@ impl Papers {
     reason = "a test may stop at what it did not expect"
 )]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::config::ALL;
 
@@ -223,12 +231,39 @@ mod tests {
         }
     }
 
+    fn papers(folder: &Path) -> Papers {
+        Papers::beneath(folder, vec!["localhost".to_owned()])
+    }
+
     #[test]
-    fn a_certificate_is_made_once_and_kept() {
+    fn a_certificate_is_made_once_and_kept_where_only_its_owner_reads_it() {
         let folder = tempfile::tempdir().unwrap();
-        let papers = Papers::beneath(folder.path());
-        let names = ["localhost".to_owned()];
-        let made = papers.renewed(&names).unwrap();
-        assert_eq!(papers.renewed(&names).unwrap(), made);
+        let papers = papers(folder.path());
+        let made = papers.renewed(Timestamp::now()).unwrap();
+        assert_eq!(papers.renewed(Timestamp::now()).unwrap(), made);
+        let rights = fs::metadata(&papers.file).unwrap().permissions();
+        assert_eq!(rights.mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_certificate_is_renewed_before_it_ends_by_the_authority_that_tasks_know() {
+        let folder = tempfile::tempdir().unwrap();
+        let papers = papers(folder.path());
+        let made = papers.renewed(Timestamp::now()).unwrap();
+        let later = Timestamp::now() + Duration::from_hours(24 * 61);
+        let next = papers.renewed(later).unwrap();
+        assert_ne!(next.leaf, made.leaf);
+        assert_eq!(next.authorities, made.authorities);
+        assert_eq!(papers.renewed(later).unwrap(), next);
+    }
+
+    #[test]
+    fn a_damaged_certificate_is_left_as_it_is_and_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let papers = papers(folder.path());
+        fs::write(&papers.file, "{").unwrap();
+        let said = papers.renewed(Timestamp::now()).unwrap_err().to_string();
+        assert!(said.contains("take it away"), "{said}");
+        assert_eq!(fs::read_to_string(&papers.file).unwrap(), "{");
     }
 }
