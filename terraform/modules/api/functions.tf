@@ -14,7 +14,7 @@ locals {
   records = {
     SANDBOX_STORE       = "dynamodb://${var.records_table.name}"
     SANDBOX_ELF         = "dynamodb://${var.memory_table.name}"
-    SANDBOX_ARTIFACTS   = "s3://${var.bucket.name}"
+    SANDBOX_OBJECTS     = "s3://${var.bucket.name}"
     SANDBOX_SEAT_SECRET = aws_secretsmanager_secret.seats.arn
     SANDBOX_SEAT_DOOR   = local.url
   }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use clap::{Args, Command};
+use sandbox_operator::backend::fargate::settings::FargateSettings;
 use sandbox_tests::terraform::{Copy, Resource, State};
 use serde_json::{Value, json};
 
@@ -191,7 +193,7 @@ fn one_package_makes_two_functions_and_each_is_told_only_what_it_needs() {
         );
         assert_eq!(it["source_code_hash"], api["source_code_hash"]);
     }
-    let shared = ["ARTIFACTS", "ELF", "SEAT_DOOR", "SEAT_SECRET", "STORE"];
+    let shared = ["ELF", "OBJECTS", "SEAT_DOOR", "SEAT_SECRET", "STORE"];
     let set = |more: &[&str]| -> BTreeSet<String> {
         let all = shared.iter().chain(more);
         all.map(|n| format!("SANDBOX_{n}")).collect()
@@ -212,6 +214,18 @@ fn one_package_makes_two_functions_and_each_is_told_only_what_it_needs() {
     told.push("WAKES".to_owned());
     let told: Vec<&str> = told.iter().map(String::as_str).collect();
     assert_eq!(variables(&reconcile), set(&told));
+    let settings = FargateSettings::augment_args(Command::new("fargate"));
+    let known = settings
+        .get_arguments()
+        .filter_map(|a| a.get_env()?.to_str());
+    let known: BTreeSet<&str> = known.collect();
+    for name in variables(&reconcile) {
+        let ours = name.starts_with("SANDBOX_FARGATE_");
+        assert!(
+            !ours || known.contains(name.as_str()),
+            "no setting is called {name}"
+        );
+    }
     let told = &reconcile["environment"][0]["variables"];
     assert_eq!(told["SANDBOX_STORE"], "dynamodb://sandbox-records");
     assert_eq!(told["SANDBOX_ELF"], "dynamodb://sandbox-memory");
