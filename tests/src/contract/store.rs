@@ -43,7 +43,8 @@ pub async fn a_stored_job(store: &dyn Store, tenant: &str, name: &str) -> AgentJ
     }
 }
 
-fn put(job: &AgentJob, change: impl FnOnce(&mut AgentJob)) -> Change {
+/// A change of a job's record alone.
+pub fn put(job: &AgentJob, change: impl FnOnce(&mut AgentJob)) -> Change {
     let mut job = job.clone();
     change(&mut job);
     Change {
@@ -53,7 +54,9 @@ fn put(job: &AgentJob, change: impl FnOnce(&mut AgentJob)) -> Change {
     }
 }
 
-fn slot(units: u32, capacity: u32) -> Vec<Reservation> {
+/// So many slots, of so many.
+#[must_use]
+pub fn slot(units: u32, capacity: u32) -> Vec<Reservation> {
     let pool = "slots/vps".to_owned();
     vec![Reservation {
         pool,

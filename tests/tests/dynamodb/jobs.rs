@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use sandbox_core::{
     AgentJob, Claim, Heartbeat, Outcome, Report, Seat, Usage,
-    port::{Change, Created, PortError, Reservation, Seats, Store, Write},
+    port::{Change, Created, PortError, Seats, Store, Write},
     query::{EventQuery, ListQuery, NewEvent},
 };
 use sandbox_elf::store::dynamodb::{DynamoSettings, OpenError};
@@ -16,7 +16,7 @@ use sandbox_operator::{
     store::dynamodb::{DynamoStore, make_table},
 };
 use sandbox_tests::{
-    contract::store::{a_job, a_stored_job},
+    contract::store::{a_job, a_stored_job, put, slot},
     dynamodb::{
         DynamoServer,
         proxy::{Fault, Proxy},
@@ -108,25 +108,6 @@ async fn a_right_that_is_missing_is_named() {
     assert!(refusal(&settings).await.contains("dynamodb:Query"));
 }
 
-fn put(job: &AgentJob, change: impl FnOnce(&mut AgentJob)) -> Change {
-    let mut job = job.clone();
-    change(&mut job);
-    Change {
-        write: Write::Put(Box::new(job)),
-        holds: None,
-        events: Vec::new(),
-    }
-}
-
-fn slots(units: u32, capacity: u32) -> Vec<Reservation> {
-    let pool = "slots/vps".to_owned();
-    vec![Reservation {
-        pool,
-        units,
-        capacity,
-    }]
-}
-
 async fn held(store: &DynamoStore) -> u32 {
     let job = a_job("a", "who-asks");
     store.admission("slots/vps", &job).await.unwrap().held
@@ -141,7 +122,7 @@ async fn a_write_whose_answer_is_lost_is_known_again_and_done_once() {
     proxy.next("PutItem", [Fault::LoseAnswer]);
     proxy.next("UpdateItem", [Fault::LoseAnswer]);
     let take = Change {
-        holds: Some(slots(2, 3)),
+        holds: Some(slot(2, 3)),
         ..put(&job, |j| j.spec.priority = 1)
     };
     let saved = far.commit(take).await.unwrap();
@@ -165,7 +146,7 @@ async fn a_hold_whose_save_was_refused_is_given_back() {
         .await
         .unwrap();
     let late = Change {
-        holds: Some(slots(3, 3)),
+        holds: Some(slot(3, 3)),
         ..put(&job, |j| j.spec.priority = 2)
     };
     let lost = far.commit(late).await;
@@ -178,7 +159,7 @@ async fn a_hold_that_nobody_has_is_taken_by_the_next_of_its_own_job() {
     let (proxy, far, near) = through_a_proxy().await;
     let job = a_stored_job(&*far, "a", "one").await;
     let take = || Change {
-        holds: Some(slots(3, 3)),
+        holds: Some(slot(3, 3)),
         ..put(&job, |j| j.spec.priority = 2)
     };
     // As when the process dies between the pool and the job.
@@ -216,12 +197,12 @@ async fn a_hold_whose_process_died_before_it_saved_is_seen_to_be_nobodys_and_can
         a_stored_job(&*far, "a", "other").await,
     );
     let keep = Change {
-        holds: Some(slots(1, 4)),
+        holds: Some(slot(1, 4)),
         ..put(&other, |_| {})
     };
     near.commit(keep).await.unwrap();
     let late = Change {
-        holds: Some(slots(3, 4)),
+        holds: Some(slot(3, 4)),
         ..put(&job, |j| j.spec.priority = 2)
     };
     proxy.next("PutItem", vec![Fault::LoseRequest; ALWAYS]);
@@ -399,7 +380,7 @@ async fn begin(m: &mut Meter, store: &DynamoStore) -> (AgentJob, AgentJob) {
     let what = "who goes before it, and what is held";
     m.cost(what, ahead).await.unwrap();
     let start = Change {
-        holds: Some(slots(1, 8)),
+        holds: Some(slot(1, 8)),
         events: event("Starting"),
         ..put(&job, |j| j.status.get_or_insert_default().attempt = 1)
     };
