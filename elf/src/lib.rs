@@ -4,6 +4,7 @@
 //! fold over it ([`fold`]). Recall ranks rules for a seat and leaves a receipt. Knows nothing of
 //! places, of job types or of HTTP. What outcomes teach about rules is [`learn`].
 
+pub mod aws;
 mod decide;
 mod elf;
 pub mod entry;

@@ -2,9 +2,9 @@
 
 use std::error::Error;
 
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
-use sandbox_core::cause::{causes, innermost};
+use sandbox_core::cause::innermost;
+use sandbox_elf::aws::without_credentials;
 
 /// Codes of a service that was asked too often.
 const THROTTLED: [&str; 5] = [
@@ -72,11 +72,6 @@ fn refused(code: &str, words: &str) -> Fault {
             words: words.to_owned(),
         },
     }
-}
-
-fn without_credentials(error: &(dyn Error + 'static)) -> Option<String> {
-    let found = causes(error).find_map(|e| e.downcast_ref::<CredentialsError>())?;
-    Some(innermost(found))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! elsewhere; [`memory`], for tests. Each answers for one place and
 //! keeps the promises of [`sandbox_core::port::Backend`]; none decides what to run or when.
 
+mod cause;
 pub mod container;
 pub mod fargate;
 pub mod kept;
@@ -13,7 +14,24 @@ pub mod remote;
 pub mod vps;
 mod waits;
 
-use sandbox_core::{AgentJobSpec, validate::Invalid};
+use sandbox_core::{AgentJobSpec, Seat, validate::Invalid};
+
+/// The words behind the entry point of a runner's image, `tini -- sandbox`, of a runner that finds its door by TLS.
+fn runner_words(seat: &Seat, data: &str, (instance, door): (&str, &str)) -> Vec<String> {
+    let seat = seat.to_string();
+    let words = [
+        "exec",
+        "--seat",
+        &seat,
+        "--data-dir",
+        data,
+        "--instance",
+        instance,
+        "--door",
+        door,
+    ];
+    words.map(str::to_owned).into()
+}
 
 /// What a place of this machine says to a job that wants a machine elsewhere.
 fn not_elsewhere(spec: &AgentJobSpec) -> Option<Invalid> {

@@ -2,11 +2,10 @@
 
 use std::error::Error;
 
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
-use sandbox_core::cause::{causes, innermost};
+use sandbox_core::cause::innermost;
 
-use crate::store::LedgerError;
+use crate::{aws::without_credentials, store::LedgerError};
 
 /// What failed, and what to do.
 #[must_use]
@@ -85,9 +84,4 @@ pub fn throttled(what: &str) -> String {
 #[must_use]
 pub fn unbuilt(e: &BuildError) -> LedgerError {
     LedgerError::Unavailable(format!("asked DynamoDB: {e}"))
-}
-
-fn without_credentials(e: &(dyn Error + 'static)) -> Option<String> {
-    let found = causes(e).find_map(|e| e.downcast_ref::<CredentialsError>())?;
-    Some(innermost(found))
 }

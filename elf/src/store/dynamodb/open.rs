@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::{
     Client,
@@ -19,19 +19,17 @@ use super::{
     shelf::Shelf,
     table::Table,
 };
+use crate::aws::{Patience, load};
 
 /// After how many writes of a tenant a snapshot is made, unless told otherwise.
 const SNAPSHOT_EVERY: u64 = 256;
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(3);
-/// How long one try may take.
-const TRY: Duration = Duration::from_secs(5);
-/// How long a call may take with all its tries.
-const CALL: Duration = Duration::from_secs(20);
-/// How often a call is tried.
-const TRIES: u32 = 6;
-/// How long is waited before the second try at most; twice as long before each further one.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How long DynamoDB's answers are waited for.
+const PATIENCE: Patience = Patience {
+    one_try: Duration::from_secs(5),
+    call: Duration::from_secs(20),
+    tries: 6,
+    pause: Duration::from_millis(50),
+};
 
 /// Where memory is kept, and how it is reached.
 #[derive(Clone, Debug)]
@@ -149,7 +147,8 @@ pub async fn client(
     settings: &DynamoSettings,
     what: &str,
 ) -> Result<(Client, SdkConfig), OpenError> {
-    let config = config(settings).await;
+    let (region, credentials) = (settings.region.as_ref(), settings.credentials.as_ref());
+    let config = load(region, credentials, PATIENCE).await;
     if config.region().is_none() {
         return Err(OpenError::Refused(format!(
             "{what}: no AWS region is named; set AWS_REGION"
@@ -160,30 +159,6 @@ pub async fn client(
         own = own.endpoint_url(endpoint);
     }
     Ok((Client::from_conf(own.build()), config))
-}
-
-/// How AWS is asked, for whatever is asked of it.
-async fn config(settings: &DynamoSettings) -> SdkConfig {
-    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .retry_config(
-            RetryConfig::standard()
-                .with_max_attempts(TRIES)
-                .with_initial_backoff(PAUSE),
-        )
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(CONNECT)
-                .operation_attempt_timeout(TRY)
-                .operation_timeout(CALL)
-                .build(),
-        );
-    if let Some(region) = &settings.region {
-        loader = loader.region(Region::new(region.clone()));
-    }
-    if let Some(credentials) = &settings.credentials {
-        loader = loader.credentials_provider(credentials.clone());
-    }
-    loader.load().await
 }
 
 pub(super) async fn open(settings: &DynamoSettings) -> Result<(Table, Shelf), OpenError> {

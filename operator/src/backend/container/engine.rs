@@ -10,6 +10,8 @@ use sandbox_core::{
 };
 use tokio::sync::OnceCell;
 
+use crate::backend::cause::shortened;
+
 /// How long one answer of the engine may take to begin, in seconds.
 const LIMIT: u64 = 60;
 
@@ -107,12 +109,6 @@ fn answered(status: u16, message: String) -> Trouble {
         500 if message.contains("name is already in use") => Trouble::Conflict(message),
         _ => Trouble::Failed(message),
     }
-}
-
-/// An engine's message may hold a whole log.
-fn shortened(text: &str) -> String {
-    let line: Vec<&str> = text.split_whitespace().collect();
-    line.join(" ").chars().take(400).collect()
 }
 
 fn unreachable(text: &str, kind: io::ErrorKind) -> String {

@@ -20,6 +20,7 @@ use super::{
     conf::{DATA, FargateConfig, JOB_TAG, OWNER_TAG, TENANT_TAG, TYPE_TAG},
     size,
 };
+use crate::backend::runner_words;
 
 /// Most characters of everything that is said otherwise than in the task definition, in JSON.
 ///
@@ -131,18 +132,7 @@ fn overrides(
     brief: &Brief,
     (launch, at): (&Launch, Timestamp),
 ) -> TaskOverride {
-    let seat = brief.seat.to_string();
-    let words = [
-        "exec",
-        "--seat",
-        &seat,
-        "--data-dir",
-        DATA,
-        "--instance",
-        "task",
-        "--door",
-        &conf.door,
-    ];
+    let words = runner_words(&brief.seat, DATA, ("task", &conf.door));
     let until = at.checked_add(TOKEN).unwrap_or(Timestamp::MAX);
     let token = conf.tokens.issue(&brief.seat, &brief.tenant, until);
     let variables = [
@@ -152,7 +142,7 @@ fn overrides(
     let variables = variables.map(|(k, v)| KeyValuePair::builder().name(k).value(v).build());
     let container = ContainerOverride::builder()
         .name(&conf.container)
-        .set_command(Some(words.map(str::to_owned).into()))
+        .set_command(Some(words))
         .set_environment(Some(variables.into()))
         .build();
     let disk = launch.disk_gib.and_then(|gib| i32::try_from(gib).ok());

@@ -7,12 +7,8 @@ use sandbox_core::{
     port::{Answer, PortError},
 };
 
-use super::{
-    PodBackend,
-    cause::{Cause, shortened},
-    create,
-    found::Found,
-};
+use super::{PodBackend, cause::Cause, create, found::Found};
+use crate::backend::cause::shortened;
 
 /// What the API server's refusal means.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,6 +3,8 @@
 
 use sandbox_core::{Failure, FailureClass};
 
+use crate::backend::cause::{table, told};
+
 /// What went wrong with a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
@@ -211,35 +213,16 @@ impl Cause {
     /// What happened, in the cluster's words too, and what to do.
     #[must_use]
     pub fn text(self, words: &str) -> String {
-        let words = shortened(words);
-        let said = if words.is_empty() {
-            String::new()
-        } else {
-            format!(" ({words})")
-        };
-        format!("{}{said}; {}", self.what(), self.remedy())
+        told(self.what(), words, self.remedy())
     }
 
     /// The table as it stands in the documentation.
     #[must_use]
     pub fn table() -> String {
-        let head = "| what happens | seen by | class | the attempt | what to do |\n|---|---|---|---|---|\n";
-        let row = |c: &Self| {
-            format!(
-                "| {} | {} | {} | {} | {} |\n",
-                c.what(),
-                c.sign(),
-                c.class().word(),
-                c.course(),
-                c.remedy()
-            )
-        };
-        head.to_owned() + &Self::ALL.iter().map(row).collect::<String>()
+        table(
+            Self::ALL
+                .iter()
+                .map(|c| [c.what(), c.sign(), c.class().word(), c.course(), c.remedy()]),
+        )
     }
-}
-
-/// A cluster's message may hold a whole log.
-pub(super) fn shortened(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ").chars().take(400).collect()
 }

@@ -22,6 +22,7 @@ use sandbox_core::{
 };
 
 use super::conf::{ATTEMPT_LABEL, AUDIENCE, CONTAINER, JOB_LABEL, PodConfig, inside};
+use crate::backend::runner_words;
 
 /// The user of every runner: the one of its image.
 const USER: i64 = 10001;
@@ -98,7 +99,7 @@ fn container(conf: &PodConfig, brief: &Brief, asked: &PodSpec) -> Container {
         name: CONTAINER.to_owned(),
         image: Some(image.clone()),
         image_pull_policy: conf.pull_policy.clone(),
-        args: Some(words(conf, brief)),
+        args: Some(runner_words(&brief.seat, inside::DATA, ("pod", &conf.door))),
         working_dir: Some(inside::HOME.to_owned()),
         env: Some(environment(conf, brief, asked)),
         resources: Some(resources(asked.resources.as_ref())),
@@ -117,23 +118,6 @@ fn container(conf: &PodConfig, brief: &Brief, asked: &PodSpec) -> Container {
         volume_mounts: Some(mounts(brief, asked)),
         ..Container::default()
     }
-}
-
-/// The words behind the image's entry point, `tini -- sandbox`.
-fn words(conf: &PodConfig, brief: &Brief) -> Vec<String> {
-    let seat = brief.seat.to_string();
-    let words = [
-        "exec",
-        "--seat",
-        &seat,
-        "--data-dir",
-        inside::DATA,
-        "--instance",
-        "pod",
-        "--door",
-        &conf.door,
-    ];
-    words.map(str::to_owned).into()
 }
 
 fn security() -> PodSecurityContext {

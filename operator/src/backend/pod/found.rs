@@ -9,7 +9,8 @@ use k8s_openapi::{
 };
 use sandbox_core::{Failure, Seat, Sighting};
 
-use super::cause::{Cause, shortened};
+use super::cause::Cause;
+use crate::backend::cause::shortened;
 
 /// How long a kubelet may take to confirm an end beyond its grace.
 const CONFIRM: SignedDuration = SignedDuration::from_secs(30);
