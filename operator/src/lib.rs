@@ -1,6 +1,7 @@
 //! Faces, stores, back ends and the wiring that reconciles `AgentJob`s. Knows places, not job types.
 
 pub mod announce;
+pub mod artifacts;
 pub mod aws;
 pub mod backend;
 pub mod cluster;

@@ -562,6 +562,7 @@ fn door(ports: &Ports, waker: &Waker, lease: Duration) -> SeatDoor {
         deadline: Duration::from_hours(1),
         claimed: Arc::new(|_, _| {}),
         may_claim: true,
+        artifacts: None,
         passes: None,
         lease: Some(lease),
     }

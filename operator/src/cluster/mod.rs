@@ -11,6 +11,7 @@
 //! | `hosts` | machines outside of the cluster |
 //! | `door`, `certificate` | runners' way in, over TLS |
 //! | `secret`, `keys` | what is made once for all replicas |
+//! | `files` | where is kept what is too large for an object |
 //! | `events` | what `kubectl describe` shows |
 //! | `probes`, `check` | whether it is well |
 //! | `elf` | where the shared memory is |
@@ -21,6 +22,7 @@ pub mod client;
 mod door;
 mod elf;
 mod events;
+mod files;
 mod hosts;
 mod keys;
 mod leader;

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, Config};
-use object_store::{ObjectStore, local::LocalFileSystem};
+use object_store::ObjectStore;
 use prometheus_client::metrics::gauge::Gauge;
 use sandbox_core::{
     Uid,
@@ -203,7 +203,7 @@ impl Jobs {
         let bell = store.bell();
         let store: Arc<dyn Store> = Arc::new(store);
         let (waker, calls) = Waker::new();
-        let files = files(settings)?;
+        let files = files::open(settings).await?;
         let seats = || KubeSeats::new(objects.clone(), LEASE, files.clone());
         let leaders_seats: Arc<dyn Seats> = Arc::new(seats().trusting_memory());
         let seats: Arc<dyn Seats> = Arc::new(seats());
@@ -257,12 +257,4 @@ fn add_hosts(
         let remote: Arc<dyn Backend> = Arc::new(RemoteBackend::new(name, conf.clone()));
         backends.entry(name).or_insert(remote);
     }
-}
-
-fn files(settings: &Settings) -> Result<Arc<dyn ObjectStore>> {
-    let folder = settings.data_dir.join("files");
-    let made = std::fs::create_dir_all(&folder);
-    made.with_context(|| format!("made the folder {}", folder.display()))?;
-    let files = LocalFileSystem::new_with_prefix(&folder).context("opened the data folder")?;
-    Ok(Arc::new(files))
 }

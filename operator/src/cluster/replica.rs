@@ -26,6 +26,7 @@ use super::{
     settings::Settings,
 };
 use crate::{
+    artifacts::{Artifacts, beside_reports},
     backend::pod::AUDIENCE,
     counts::Reconciles,
     face::{
@@ -139,6 +140,7 @@ impl Replica {
             keys: self.keys.clone(),
             workspace_root: self.settings.data_dir.join("workspace"),
             artifacts_root: self.settings.data_dir.join("artifacts"),
+            artifacts: Some(Artifacts::new(self.jobs.files.clone(), beside_reports)),
             elf: Some(Arc::new(Faced(self.elf.clone()))),
             book: Some(self.elf.clone()),
             bounds: self.bounds.clone(),
@@ -215,6 +217,7 @@ impl Replica {
             claimed: Arc::new(|_, _| {}),
             may_claim: true,
             passes,
+            artifacts: Some(Artifacts::new(self.jobs.files.clone(), beside_reports)),
             lease: Some(LEASE),
         }
     }

@@ -57,6 +57,10 @@ pub struct Settings {
         env = "SANDBOX_DATA_DIR"
     )]
     pub data_dir: PathBuf,
+    /// A bucket that keeps them in the folder's place, as s3://BUCKET or s3://BUCKET/FOLDER; credentials and region come
+    /// from the environment, as for AWS's own programs
+    #[arg(long, value_name = "URL", env = "SANDBOX_OBJECTS")]
+    pub objects: Option<String>,
     /// What is logged, such as info or sandbox_operator=debug,info
     #[arg(long, value_name = "LEVEL", default_value = "info", env = "LOG_LEVEL")]
     pub log_level: String,

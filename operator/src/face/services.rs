@@ -16,6 +16,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
+    artifacts::Artifacts,
     control::Waker,
     counts::Counted,
     face::{
@@ -48,6 +49,8 @@ pub struct Services {
     pub workspace_root: PathBuf,
     /// Artifacts stand beneath it: `<artifacts_root>/<tenant>/<job uid>`.
     pub artifacts_root: PathBuf,
+    /// Where they are instead, where runners share no folder with us.
+    pub artifacts: Option<Artifacts>,
     /// The bounds.
     pub limits: HttpLimits,
     /// The shared memory as people read it; the routes of it answer 503 without.

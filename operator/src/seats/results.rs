@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use futures::TryStreamExt;
 use object_store::{Error, ObjectStore, ObjectStoreExt, path::Path};
 use sandbox_core::{
     Report, Seat, Uid,
@@ -11,6 +10,8 @@ use sandbox_core::{
     standing::Reported,
 };
 use sandbox_elf::text::digest;
+
+use crate::artifacts::forget;
 
 /// Reports, beneath one folder of a store that holds other things too.
 pub(super) struct Results(Arc<dyn ObjectStore>);
@@ -67,15 +68,6 @@ impl Results {
 
     /// Forgets every report of a job.
     pub(super) async fn discard(&self, uid: &Uid) -> Answer<()> {
-        let what = format!("forgot the reports of job {uid}");
-        let folder = folder(uid);
-        let mut all = self.0.list(Some(&folder));
-        while let Some(found) = all.try_next().await.map_err(|e| unknown(&what, &e))? {
-            match self.0.delete(&found.location).await {
-                Ok(()) | Err(Error::NotFound { .. }) => {}
-                Err(e) => return Err(unknown(&what, &e)),
-            }
-        }
-        Ok(())
+        forget(&self.0, &folder(uid)).await
     }
 }

@@ -14,7 +14,7 @@
 //! homes. Knows nothing of HTTP, and starts nothing.
 
 mod database;
-mod folder;
+pub mod folder;
 mod pack;
 mod place;
 mod revive;

@@ -1,11 +1,12 @@
 //! The way to a seat door elsewhere: HTTPS, one authority, and a token that is read for each call because
 //! it is renewed while we work.
 
-use std::path::PathBuf;
+use std::{fs::File, path::PathBuf};
 
 use hyper::{StatusCode, body::Bytes};
-use reqwest::{Certificate, Client, ClientBuilder};
+use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, Url};
 use sandbox_core::{Seat, cause::innermost};
+use sandbox_operator::face::seat::NONCE;
 use serde::{Deserialize, Serialize};
 
 /// Where a door is and how to get in; no secret.
@@ -53,16 +54,42 @@ impl Door {
         verb: &str,
         body: Vec<u8>,
     ) -> Result<(StatusCode, Bytes), String> {
-        let token = std::fs::read_to_string(&self.token_file)
-            .map_err(|e| format!("read the token of the pod: {e}"))?;
         let request = self
             .client
             .post(format!("{}/v1/seats/{seat}/{verb}", self.url))
             .header("content-type", "application/json")
-            .bearer_auth(token.trim())
             .body(body);
+        self.answer(request).await
+    }
+
+    /// Sends one file, at this path beneath the job's folder, with the nonce of the claim; gives the answer whatever
+    /// it is.
+    ///
+    /// # Errors
+    /// There was none.
+    pub async fn upload(
+        &self,
+        seat: &Seat,
+        path: &[&str],
+        (nonce, file): (&str, File),
+    ) -> Result<(StatusCode, Bytes), String> {
+        let base = format!("{}/v1/seats/{seat}/artifacts", self.url);
+        let mut url: Url = base.parse().map_err(|e| format!("read the address: {e}"))?;
+        if let Ok(mut names) = url.path_segments_mut() {
+            names.extend(path);
+        }
+        let body = tokio::fs::File::from_std(file);
+        let request = self.client.put(url).header(NONCE, nonce).body(body);
+        self.answer(request).await
+    }
+
+    /// Sends a request with the token as it is now.
+    async fn answer(&self, request: RequestBuilder) -> Result<(StatusCode, Bytes), String> {
+        let token = std::fs::read_to_string(&self.token_file)
+            .map_err(|e| format!("read the token of the pod: {e}"))?;
         // The library's own text names the whole address and not what went wrong.
-        let answer = request.send().await.map_err(|e| innermost(&e))?;
+        let answer = request.bearer_auth(token.trim()).send().await;
+        let answer = answer.map_err(|e| innermost(&e))?;
         let status = answer.status();
         let bytes = answer.bytes().await.map_err(|e| innermost(&e))?;
         Ok((status, bytes))

@@ -5,6 +5,7 @@
 
 mod args;
 pub mod door;
+mod files;
 pub mod lease;
 pub mod log;
 mod pod;
@@ -177,6 +178,8 @@ async fn carry_out(work: Work, node: &Node, end: &End, began: Timestamp) -> u8 {
     ));
     let kind = kind_of(work.brief.spec.job_type);
     let ended = watchdog::guard(&work, node, kind, &mut beats).await;
+    // Before the report: after it nothing of the place may be left. The seat is still held meanwhile.
+    files::send(&work, node).await;
     beats.abort();
     let usage = rent::with_rent(work.beat.borrow().usage, work.rent);
     let report = report_of(ended, began, usage);

@@ -5,6 +5,7 @@
 //! from the report.
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -42,6 +43,20 @@ pub enum CallError {
     #[error("the node says that this is too large")]
     TooLarge,
     /// The node is not there or cannot now.
+    #[error("called the node: {0}")]
+    Unavailable(String),
+}
+
+/// Why the node did not keep a file.
+#[derive(Debug, thiserror::Error)]
+pub enum KeepError {
+    /// It keeps none, or none of ours any more.
+    #[error("the node keeps no files of this seat")]
+    Nowhere,
+    /// Not this one.
+    #[error("the node says: {0}")]
+    Refused(String),
+    /// Not now.
     #[error("called the node: {0}")]
     Unavailable(String),
 }
@@ -124,6 +139,32 @@ impl Node {
     /// Asks memory for an agent of the seat.
     pub async fn ask(&self, ask: &Ask) -> Result<Answer, CallError> {
         self.call("ask", &self.signed(ask), CALL).await
+    }
+
+    /// Sends one file that the work left, if the node is elsewhere and keeps files.
+    ///
+    /// # Errors
+    /// It does not keep this one, or cannot now.
+    pub async fn keep(&self, path: &[&str], file: File) -> Result<(), KeepError> {
+        let Way::Door(door) = &self.way else {
+            return Err(KeepError::Nowhere);
+        };
+        let sent = door.upload(&self.seat, path, (&self.nonce, file)).await;
+        let (status, bytes) = sent.map_err(KeepError::Unavailable)?;
+        let text = || String::from_utf8_lossy(&bytes).into_owned();
+        match status {
+            StatusCode::OK => Ok(()),
+            StatusCode::UNPROCESSABLE_ENTITY => Err(KeepError::Refused(text())),
+            StatusCode::NOT_FOUND | StatusCode::FORBIDDEN | StatusCode::CONFLICT => {
+                Err(KeepError::Nowhere)
+            }
+            _ => Err(KeepError::Unavailable(format!("{status}: {}", text()))),
+        }
+    }
+
+    /// Whether the files of the work are elsewhere than the node.
+    pub const fn is_elsewhere(&self) -> bool {
+        matches!(self.way, Way::Door(_))
     }
 
     fn signed<T>(&self, body: T) -> Signed<T> {

@@ -37,6 +37,7 @@ pub(super) fn services(config: &ServeConfig, node: &Node) -> Result<Services> {
         keys: keys(config)?,
         workspace_root: config.workspace_root.clone(),
         artifacts_root: config.data_dir.join("artifacts"),
+        artifacts: None,
         elf: Some(Arc::new(Faced(node.elf.clone()))),
         book: Some(node.elf.clone()),
         bounds: node.bounds.clone(),

@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use object_store::{local::LocalFileSystem, path};
 use sandbox_core::{Seat, port::Store, spec::BackendName};
 use sandbox_operator::{
+    artifacts::{Artifacts, by_tenant},
     backend::fargate::{
         FargateBackend,
         settings::{FargateSettings, Given},
@@ -47,6 +48,7 @@ pub(super) struct Fargate {
     tls: RustlsConfig,
     tokens: Tokens,
     papers: Papers,
+    artifacts: Artifacts,
 }
 
 /// Opens them, where the settings name a cluster.
@@ -71,6 +73,8 @@ pub(super) async fn open(
     let seats = config.data_dir.join("seats");
     make_folder(&seats)?;
     let files = LocalFileSystem::new_with_prefix(&seats).context("opened the folder of seats")?;
+    let data =
+        LocalFileSystem::new_with_prefix(&config.data_dir).context("opened the data folder")?;
     let Some(door) = settings.door.clone() else {
         bail!(
             "SANDBOX_FARGATE_CLUSTER is set: set SANDBOX_FARGATE_SEAT_DOOR to the https://HOST:PORT at which tasks reach this machine, too"
@@ -107,6 +111,7 @@ pub(super) async fn open(
         tls: tls.context("used the certificate for tasks")?,
         tokens,
         papers,
+        artifacts: Artifacts::new(Arc::new(data), by_tenant),
     }))
 }
 
@@ -115,6 +120,7 @@ impl Fargate {
     pub(super) async fn run(self, door: SeatDoor, stopped: watch::Receiver<bool>) -> Result<()> {
         let door = SeatDoor {
             passes: Some(Arc::new(self.tokens)),
+            artifacts: Some(self.artifacts),
             lease: Some(LEASE),
             // There is no process of theirs here to be watched.
             claimed: Arc::new(|_, _| {}),

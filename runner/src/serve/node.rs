@@ -281,6 +281,7 @@ impl Node {
             claimed: Arc::new(move |seat, claim| watches.watch(&seat.uid, &claim.instance)),
             may_claim: true,
             passes: None,
+            artifacts: None,
             lease: None,
         }
     }

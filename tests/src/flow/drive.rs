@@ -96,6 +96,7 @@ impl Node {
             waker: Waker::new().0,
             claimed: Arc::new(|_, _| {}),
             may_claim: true,
+            artifacts: None,
             passes: None,
             lease: None,
         };

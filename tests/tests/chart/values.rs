@@ -34,6 +34,11 @@ fn a_value_that_is_wrong_is_refused_with_its_name() {
             "/leaderElection/leaseDuration",
         ),
         (&["watch.namespaces={Team_A}"], "/watch/namespaces/0"),
+        (&["artifacts.kind=s3"], "artifacts.s3.url"),
+        (
+            &["artifacts.kind=s3", "artifacts.s3.url=https://b"],
+            "/artifacts/s3/url",
+        ),
         (&["elf.url=postgres://x"], "/elf/url"),
         (&["elf.url=redis://user:secret@host"], "/elf/url"),
         (&["elf.ledger.enabled=false"], "/elf/url"),
@@ -81,6 +86,40 @@ fn a_password_in_an_address_is_refused_for_it_would_stand_in_the_arguments() {
     assert!(
         volumes.contains(r#"{"secretName":"redis-login"}"#),
         "{volumes}"
+    );
+}
+
+#[test]
+fn a_bucket_takes_the_place_of_the_volume() {
+    let values = [
+        "artifacts.kind=s3",
+        "artifacts.s3.url=s3://agents/prod",
+        "artifacts.s3.region=eu-central-1",
+        "artifacts.s3.endpoint=http://minio:9000",
+        "artifacts.s3.credentialsSecret=bucket-login",
+    ];
+    let objects = rendered("sandbox", &values);
+    let claims = of(&objects, "PersistentVolumeClaim");
+    assert!(
+        claims.iter().all(|c| c["metadata"]["name"] != "sandbox"),
+        "{claims:?}"
+    );
+    let pod = &of(&objects, "Deployment")[0]["spec"]["template"]["spec"];
+    let operator = pod["containers"][0].to_string();
+    for part in [
+        "--objects=s3://agents/prod",
+        r#"{"name":"AWS_REGION","value":"eu-central-1"}"#,
+        r#"{"name":"AWS_ENDPOINT_URL_S3","value":"http://minio:9000"}"#,
+        r#"{"name":"AWS_ALLOW_HTTP","value":"true"}"#,
+        r#"{"secretRef":{"name":"bucket-login"}}"#,
+    ] {
+        assert!(operator.contains(part), "{part}: {operator}");
+    }
+    let usual = rendered("sandbox", &[]);
+    let usual = of(&usual, "Deployment")[0].to_string();
+    assert!(
+        !usual.contains("--objects") && !usual.contains("AWS_"),
+        "{usual}"
     );
 }
 

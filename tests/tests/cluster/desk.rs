@@ -181,6 +181,7 @@ fn door(ports: &Ports, waker: Waker, passes: Arc<dyn Passes>, lease: Duration) -
         deadline: Duration::from_hours(1),
         claimed: Arc::new(|_, _| {}),
         may_claim: true,
+        artifacts: None,
         passes: Some(passes),
         lease: Some(lease),
     }

@@ -7,6 +7,7 @@ use sandbox_tests::{
     ecs::{CLUSTER, DEFINITION, Ecs, LOG_GROUP, Options, REGION, Stop},
     node::{PATIENCE, built},
     operator::{Operator, Service},
+    s3::{BUCKET, S3Server},
 };
 use serde_json::{Value, json};
 
@@ -17,6 +18,7 @@ struct Stage {
     world: World,
     ecs: Ecs,
     service: Service,
+    bucket: Option<S3Server>,
 }
 
 impl Stage {
@@ -25,6 +27,7 @@ impl Stage {
             world: World::named(name).await,
             ecs: Ecs::start(Options::of(built("sandbox"))).await,
             service: Service::start().await,
+            bucket: None,
         }
     }
 
@@ -38,16 +41,22 @@ impl Stage {
             "--lease-duration=3s".to_owned(),
             "--renew-deadline=2s".to_owned(),
             "--retry-period=300ms".to_owned(),
-            "--auth=false".to_owned(),
         ];
+        if !fargate.iter().any(|a| a.starts_with("--api-keys-file")) {
+            args.push("--auth=false".to_owned());
+        }
         args.extend(fargate.iter().map(|a| (*a).to_owned()));
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let env = [
+        let mut env = vec![
             ("AWS_ENDPOINT_URL", self.ecs.endpoint()),
             ("AWS_REGION", REGION.to_owned()),
             ("AWS_ACCESS_KEY_ID", "key".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
         ];
+        if let Some(bucket) = &self.bucket {
+            env.push(("AWS_ENDPOINT_URL_S3", bucket.endpoint()));
+            env.push(("AWS_ALLOW_HTTP", "true".to_owned()));
+        }
         Operator::behind_with(
             &self.service,
             &self.world.kubeconfig(),
@@ -150,6 +159,67 @@ async fn a_job_that_is_applied_is_done_by_one_task_and_its_seconds_cost_somethin
     let paid: f64 = status["usage"]["usd"].as_str().unwrap().parse().unwrap();
     assert!((0.0002..0.01).contains(&paid), "{status:#}");
     assert_eq!(stage.ecs.begun().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_task_left_is_kept_in_the_bucket_and_given_until_the_job_is_removed() {
+    let mut stage = Stage::named("fargate-files").await;
+    let bucket = stage.bucket.insert(S3Server::start().await.unwrap());
+    let listed = async || bucket.list().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys.json");
+    std::fs::write(&keys, json!({"key": stage.world.namespace}).to_string()).unwrap();
+    let more = [
+        lasting("--objects=s3://", &format!("{BUCKET}/kept")),
+        lasting("--api-keys-file=", keys.to_str().unwrap()),
+    ];
+    let operator = stage.operator(&[&settings()[..], &more[..]].concat());
+    stage.apply("files", &echo("0s", &json!({})));
+    let status = stage.ended("files", &operator);
+    assert_eq!(status["outcome"], "Succeeded", "{status:#}");
+    let uid = stage.world.object(&["aj", "files"])["metadata"]["uid"].take();
+    let url = format!("{}/jobs/{}/artifacts", operator.api, uid.as_str().unwrap());
+    let given = async |path: &str| {
+        let asked = reqwest::Client::new().get(format!("{url}{path}"));
+        let answer = asked.header("x-api-key", "key").send().await.unwrap();
+        answer.text().await.unwrap()
+    };
+    let names: Value = serde_json::from_str(&given("").await).unwrap();
+    assert_eq!(names["artifacts"][0]["path"], "echo.log", "{names}");
+    let text = given("/echo.log").await;
+    assert!(text.ends_with(" began\n"), "{text}");
+    assert!(
+        listed().await.contains("kept/reports/"),
+        "{}",
+        listed().await
+    );
+    stage
+        .world
+        .kubectl(&["delete", "aj", "files"], &Value::Null);
+    operator
+        .until("keeps the files of a job that is gone", async |_| {
+            !listed().await.contains("kept/reports/")
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_whose_bucket_is_not_there_says_what_it_asked_and_what_it_needs() {
+    let mut stage = Stage::named("fargate-no-bucket").await;
+    stage.bucket = Some(S3Server::start().await.unwrap());
+    let operator = stage.operator(&[&settings()[..], &["--objects=s3://not-there"]].concat());
+    operator
+        .until("never says it", async |me| {
+            me.log().contains("s3:ListBucket")
+        })
+        .await;
+    assert!(
+        operator
+            .log()
+            .contains("asked what is in the bucket not-there"),
+        "{}",
+        operator.log()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

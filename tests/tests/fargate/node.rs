@@ -51,6 +51,9 @@ async fn a_job_of_a_node_is_done_by_a_task_and_its_log_is_there() {
     let log = node.request(reqwest::Method::GET, &format!("/jobs/{id}/logs"));
     let log = log.send().await.unwrap().text().await.unwrap();
     assert!(log.contains("attempt 1"), "{log}");
+    let (_, left) = node.get(&format!("/jobs/{id}/artifacts")).await;
+    assert_eq!(left["artifacts"][0]["path"], "echo.log", "{left}\n{log}");
+    assert_eq!(node.starts(&id).len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -28,6 +28,10 @@ async fn helm_installs_it_its_own_test_passes_and_an_applied_echo_succeeds_in_a_
     assert_eq!(status["backendRef"]["kind"], "pod", "{status:#}");
     let job = place.ask("sandbox", "team-echo", "/jobs?limit=5").await;
     assert!(job.to_string().contains("SUCCEEDED"), "{job}");
+    let uid = place.field("team-echo", "aj/hello", ".metadata.uid");
+    let left = format!("/jobs/{uid}/artifacts");
+    let left = place.ask("sandbox", "team-echo", &left).await;
+    assert_eq!(left["artifacts"][0]["path"], "echo.log", "{left}");
 }
 
 const WORK: &str = "\

@@ -17,6 +17,7 @@ use axum::{
 };
 use futures::stream;
 use jiff::Timestamp;
+use object_store::ObjectMeta;
 use rustix::fs::{AtFlags, Dir, DirEntry, FileType, Mode, OFlags, openat, statat};
 use sandbox_core::{AgentJob, Seat, Tenant, Uid};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -107,9 +108,10 @@ pub(super) async fn list(
     let job = app.job(&tenant, &id).await?;
     app.is_here(&job)?;
     let uid = job.uid().map_err(|_| Problem::no_job())?;
-    let root = app.services.artifacts_root.clone();
-    let mut files = blocking(move || Ok(walk(folder(&root, &tenant, &uid).ok()))).await?;
-    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut files = match &app.services.artifacts {
+        Some(kept) => sent(kept.list((&tenant, &uid)).await?),
+        None => on_disk(&app, tenant, uid).await?,
+    };
     let truncated = files.len() > MOST;
     files.truncate(MOST);
     let found = Listing {
@@ -118,6 +120,25 @@ pub(super) async fn list(
         truncated,
     };
     Ok(axum::Json(found).into_response())
+}
+
+/// What runners sent.
+fn sent(files: Vec<(String, ObjectMeta)>) -> Vec<Artifact> {
+    let time = |at: i64| Timestamp::from_second(at).unwrap_or_default();
+    let artifact = |(path, meta): (String, ObjectMeta)| Artifact {
+        path,
+        size: meta.size,
+        modified_at: Naive(time(meta.last_modified.timestamp())),
+    };
+    files.into_iter().map(artifact).collect()
+}
+
+/// What runners of this machine wrote.
+async fn on_disk(app: &App, tenant: Tenant, uid: Uid) -> Told<Vec<Artifact>> {
+    let root = app.services.artifacts_root.clone();
+    let mut files = blocking(move || Ok(walk(folder(&root, &tenant, &uid).ok()))).await?;
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
 }
 
 fn folder(root: &Path, tenant: &Tenant, uid: &Uid) -> io::Result<OwnedFd> {
@@ -206,20 +227,32 @@ pub(super) async fn one(
     let uid = job.uid().map_err(|_| Problem::no_job())?;
     let inside = inner(&path).map_err(|why| outside(format!("the artifact's path {why}")))?;
     let kind = kind(&inside);
-    let root = app.services.artifacts_root.clone();
-    let (file, size) = blocking(move || {
-        let opened = folder(&root, &tenant, &uid).and_then(|at| regular(&at, &inside));
-        opened.map_err(|e| not_opened(&e, "the artifact"))
-    })
-    .await?;
+    let (pieces, size) = match &app.services.artifacts {
+        Some(kept) => {
+            let opened = kept.open((&tenant, &uid), &inside).await?;
+            let opened = opened.ok_or_else(|| Problem::not_found("the artifact is not there"))?;
+            (Body::from_stream(opened.pieces), opened.size)
+        }
+        None => read(&app, (tenant, uid), inside).await?,
+    };
     let headers = [
         (header::CONTENT_TYPE, kind.to_owned()),
         (header::CONTENT_LENGTH, size.to_string()),
         (header::CONTENT_DISPOSITION, "attachment".to_owned()),
         (header::CONTENT_SECURITY_POLICY, "sandbox".to_owned()),
     ];
-    let pieces = Body::from_stream(pieces(file, size));
     Ok((StatusCode::OK, headers, pieces).into_response())
+}
+
+/// One file of this machine, and its size.
+async fn read(app: &App, (tenant, uid): (Tenant, Uid), path: String) -> Told<(Body, u64)> {
+    let root = app.services.artifacts_root.clone();
+    let (file, size) = blocking(move || {
+        let opened = folder(&root, &tenant, &uid).and_then(|at| regular(&at, &path));
+        opened.map_err(|e| not_opened(&e, "the artifact"))
+    })
+    .await?;
+    Ok((Body::from_stream(pieces(file, size)), size))
 }
 
 /// Opens a file that is no pipe, device or folder.

@@ -11,22 +11,24 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json, Router,
+    body::Body,
     extract::{DefaultBodyLimit, Path, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     middleware,
     response::{IntoResponse, Response},
-    routing::{MethodRouter, post},
+    routing::{MethodRouter, post, put},
 };
 use jiff::Timestamp;
 use sandbox_core::{
-    AgentJob, Brief, Claim, FailureClass, Heartbeat, Register, Report, Seat, Uid, Usd, plan,
+    AgentJob, Brief, Claim, FailureClass, Heartbeat, Register, Report, Seat, Tenant, Uid, Usd,
+    plan,
     port::{AttemptOutcome, Memory, PortError, RecallQuery, Seats, Store},
     status::EndedAttempt,
 };
 use sandbox_elf::tools::{Answer, Ask, Asker};
 use serde::{Deserialize, Serialize};
 
-use crate::{control::Waker, face::mcp::Tools};
+use crate::{artifacts::Artifacts, control::Waker, face::mcp::Tools};
 
 pub use pass::{Ours, Pass, Passes, Whom};
 pub use review::Reviews;
@@ -39,6 +41,9 @@ const BEAT: usize = 256 * 1024;
 const QUESTION: usize = 1024 * 1024;
 /// Largest message that says little more than who sends it.
 const WORD: usize = 16 * 1024;
+
+/// The header that carries the nonce of a claim where the message is a file.
+pub const NONCE: &str = "sandbox-nonce";
 
 /// Told who claimed a seat.
 pub type Claimed = Arc<dyn Fn(&Seat, &Claim) + Send + Sync>;
@@ -65,6 +70,8 @@ pub struct SeatDoor {
     pub may_claim: bool,
     /// Reads the tokens of those who come; whoever reaches the door is let in without.
     pub passes: Option<Arc<dyn Passes>>,
+    /// Where files are kept that jobs leave whose runners share no folder with us; they stay where they are without.
+    pub artifacts: Option<Artifacts>,
     /// How long a runner may work on without being heard; no lease where it shares a machine with us.
     pub lease: Option<Duration>,
 }
@@ -96,6 +103,7 @@ pub fn router(door: SeatDoor) -> Router {
     };
     let routes = verbs.into_iter().fold(Router::new(), add);
     let admit = middleware::from_fn_with_state(door.clone(), pass::admit);
+    let routes = routes.route("/v1/seats/{uid}/{attempt}/artifacts/{*path}", put(artifact));
     routes.route_layer(admit).with_state(door)
 }
 
@@ -111,6 +119,9 @@ impl From<PortError> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let code = match &self.0 {
+            PortError::Refused(why) if why.class == FailureClass::OutputRejected => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
             PortError::Refused(_) => StatusCode::FORBIDDEN,
             PortError::Conflict(_) => StatusCode::CONFLICT,
             PortError::NotFound(_) => StatusCode::NOT_FOUND,
@@ -221,10 +232,7 @@ async fn recall(
 ) -> Answered<sandbox_core::port::Receipt> {
     let seat = Seat::new(at.0, at.1);
     is_claimant(&door, &seat, &said.nonce).await?;
-    let job = job_of(&door, &seat).await?;
-    let tenant = job
-        .tenant()
-        .map_err(|e| PortError::Unknown(e.to_string()))?;
+    let tenant = tenant_of(&door, &seat).await?;
     Ok(Json(door.memory.recall(&seat, &tenant, &said.body).await?))
 }
 
@@ -301,6 +309,41 @@ async fn record(
     Ok(Json(()))
 }
 
+/// Keeps one file that the job leaves; gives its size. One that is not to be kept is no reason to stop.
+async fn artifact(
+    State(door): State<SeatDoor>,
+    Path((uid, attempt, path)): Path<(Uid, u32, String)>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<u64>, Response> {
+    let seat = Seat::new(uid, attempt);
+    let (artifacts, tenant) = may_leave_files(&door, &seat, &headers)
+        .await
+        .map_err(IntoResponse::into_response)?;
+    let owner = (&tenant, &seat.uid);
+    let put = artifacts.put(owner, &path, body.into_data_stream()).await;
+    put.map(Json).map_err(|e| match e {
+        PortError::Refused(why) => (StatusCode::UNPROCESSABLE_ENTITY, why.message).into_response(),
+        other => Refusal(other).into_response(),
+    })
+}
+
+/// Where the claimant of the seat may leave files, and whose they are. After the report nothing is added.
+async fn may_leave_files<'a>(
+    door: &'a SeatDoor,
+    seat: &Seat,
+    headers: &HeaderMap,
+) -> Result<(&'a Artifacts, Tenant), Refusal> {
+    let nonce = headers.get(NONCE).and_then(|n| n.to_str().ok());
+    is_claimant(door, seat, nonce.unwrap_or_default()).await?;
+    if door.seats.read(seat).await?.report.is_some() {
+        return Err(PortError::Conflict("the report of this seat stands".to_owned()).into());
+    }
+    let missing = || PortError::NotFound("files of jobs are not kept here".to_owned());
+    let artifacts = door.artifacts.as_ref().ok_or_else(missing)?;
+    Ok((artifacts, tenant_of(door, seat).await?))
+}
+
 /// Asks memory for an agent of the seat: as the job's tenant, in the seat's name.
 async fn ask(
     State(door): State<SeatDoor>,
@@ -311,10 +354,7 @@ async fn ask(
     is_claimant(&door, &seat, &said.nonce).await?;
     let missing = || PortError::Unknown("the shared memory is not there".to_owned());
     let tools = door.tools.as_ref().ok_or_else(missing)?;
-    let job = job_of(&door, &seat).await?;
-    let tenant = job
-        .tenant()
-        .map_err(|e| PortError::Unknown(e.to_string()))?;
+    let tenant = tenant_of(&door, &seat).await?;
     let seat = Some(seat);
     Ok(Json(
         tools.answer(&Asker { tenant, seat }, &said.body).await,
@@ -334,6 +374,11 @@ async fn is_claimant(door: &SeatDoor, seat: &Seat, nonce: &str) -> Result<(), Re
 async fn job_of(door: &SeatDoor, seat: &Seat) -> Result<AgentJob, Refusal> {
     let gone = || PortError::NotFound("there is no such job any more".to_owned());
     Ok(door.store.load(&seat.uid).await?.ok_or_else(gone)?)
+}
+
+async fn tenant_of(door: &SeatDoor, seat: &Seat) -> Result<Tenant, Refusal> {
+    let tenant = job_of(door, seat).await?.tenant();
+    Ok(tenant.map_err(|e| PortError::Unknown(e.to_string()))?)
 }
 
 #[cfg(test)]

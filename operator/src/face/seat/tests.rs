@@ -8,13 +8,19 @@
 use async_trait::async_trait;
 use axum::{body::Body, http::Request};
 use http_body_util::BodyExt;
+use object_store::memory::InMemory;
 use sandbox_core::{port::Answer as Told, status::Intent};
 use sandbox_elf::{Elf, store::memory::MemoryLedger};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
-use crate::{seats::memory::MemorySeats, store::memory::MemoryStore, tokens::Tokens};
+use crate::{
+    artifacts::{LARGEST, by_tenant},
+    seats::memory::MemorySeats,
+    store::memory::MemoryStore,
+    tokens::Tokens,
+};
 
 const UID: &str = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11";
 const OTHER: &str = "b0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11";
@@ -78,6 +84,7 @@ async fn door() -> (Router, Arc<dyn Seats>) {
         deadline: Duration::from_hours(1),
         claimed: Arc::new(|_, _| {}),
         may_claim: true,
+        artifacts: Some(Artifacts::new(Arc::new(InMemory::new()), by_tenant)),
         passes: Some(Arc::new(Ours::or(own(), Arc::new(Readable)))),
         lease: Some(Duration::from_mins(10)),
     };
@@ -223,4 +230,37 @@ async fn a_claimant_in_a_place_that_costs_something_is_told_what_an_hour_costs()
         told.usd_per_hour.map(|u| u.to_string()).as_deref(),
         Some("0.30")
     );
+}
+
+/// Sends a file; gives the status.
+async fn leave(door: &Router, path: &str, nonce: &str, bytes: usize) -> u16 {
+    let request = Request::put(format!("/v1/seats/{UID}/1/artifacts/{path}"))
+        .header(
+            "authorization",
+            format!("Bearer {}", token("team-a", UID, "u-1")),
+        )
+        .header(NONCE, nonce)
+        .body(Body::from(vec![b'x'; bytes]));
+    let answer = door.clone().oneshot(request.unwrap()).await.unwrap();
+    answer.status().as_u16()
+}
+
+#[tokio::test]
+async fn the_claimant_leaves_files_until_its_report_and_nobody_else_does() {
+    let (door, _) = door().await;
+    let mine = token("team-a", UID, "u-1");
+    assert_eq!(leave(&door, "a", "n", 1).await, 403, "nobody has claimed");
+    call(&door, "claim", Some(&mine), &claim_of("u-1")).await;
+    assert_eq!(leave(&door, "logs/a%20b.txt", "n", 4 << 20).await, 200);
+    assert_eq!(leave(&door, "a", "other", 1).await, 403);
+    for path in ["../a", "a/%2e%2e/b", "a//b"] {
+        assert_eq!(leave(&door, path, "n", 1).await, 422, "{path}");
+    }
+    let large = usize::try_from(LARGEST).unwrap() + 1;
+    assert_eq!(leave(&door, "large", "n", large).await, 422);
+    let report = json!({"nonce": "n", "body": {
+        "outcome": "Succeeded", "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:00Z",
+    }});
+    assert_eq!(call(&door, "report", Some(&mine), &report).await.0, 200);
+    assert_eq!(leave(&door, "b", "n", 1).await, 409);
 }

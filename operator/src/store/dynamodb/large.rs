@@ -58,15 +58,6 @@ impl Large {
 
     /// Forgets all that this job has asked.
     pub(super) async fn discard(&self, uid: &Uid) -> Answer<()> {
-        let what = || format!("forgot what job {uid} asks");
-        let folder = self.beneath.clone().join(uid.as_str());
-        let mut all = self.store.list(Some(&folder));
-        while let Some(found) = all.try_next().await.map_err(|e| unknown(&what(), &e))? {
-            match self.store.delete(&found.location).await {
-                Ok(()) | Err(Error::NotFound { .. }) => {}
-                Err(e) => return Err(unknown(&what(), &e)),
-            }
-        }
-        Ok(())
+        forget(&self.store, &self.beneath.clone().join(uid.as_str())).await
     }
 }

@@ -86,6 +86,7 @@ impl World {
             keys: Keys::off(),
             workspace_root: dir.path().join("workspace"),
             artifacts_root: dir.path().join("artifacts"),
+            artifacts: None,
             limits: HttpLimits::default(),
             elf: Some(Arc::new(Elf)),
             book: Some(memory),
