@@ -18,36 +18,63 @@ use super::{
     plane::{NAMESPACE, Plane},
 };
 
-/// Jobs a second.
-const RATE: f64 = 45.0;
-/// Jobs, and how many of them are not counted.
-const JOBS: (usize, usize) = (1200, 200);
+/// A rate that is measured.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// Jobs a second.
+    rate: f64,
+    /// Jobs, and how many of them are not counted.
+    jobs: (usize, usize),
+}
+
+/// The one that is wanted, and one that an API server of a few hundred writes a second has room for.
+const PACES: [Pace; 2] = [
+    Pace {
+        rate: 45.0,
+        jobs: (1200, 200),
+    },
+    Pace {
+        rate: 15.0,
+        jobs: (500, 100),
+    },
+];
 
 /// When each job was sent, by its id.
 type Sent = Arc<Mutex<HashMap<String, (usize, i64)>>>;
 
-/// Measures it.
+/// Measures it, each rate on a control plane of its own.
 pub async fn measure() -> Result<()> {
+    for pace in PACES {
+        at(pace).await?;
+    }
+    Ok(())
+}
+
+async fn at(pace: Pace) -> Result<()> {
     let plane = Plane::start().await?;
-    let (operator, launches) = plane.nowhere(JOBS.0)?;
+    let (operator, launches) = plane.nowhere(pace.jobs.0)?;
     operator.leads().await;
-    let watch = jobs::all_of(plane.jobs(NAMESPACE), JOBS.0, jobs::stage);
+    let watch = jobs::all_of(plane.jobs(NAMESPACE), pace.jobs.0, jobs::stage);
     let sent = Sent::default();
-    futures::try_join!(watch, send(&plane, &sent))?;
-    let times = waits(&launches, &sent)?;
+    futures::try_join!(watch, send(&plane, &sent, pace))?;
+    let times = waits(&launches, &sent, pace)?;
+    let what = format!(
+        "submission → launch at {} jobs/s, no-op back end",
+        pace.rate
+    );
     let figure = format!("{} [{}] (wanted 50 and 250)", times.shown(), times.count());
-    row("submission → launch at 45 jobs/s, no-op back end", &figure);
+    row(&what, &figure);
     operator.stop();
     Ok(())
 }
 
 /// Sends jobs at random times, as many strangers would.
-async fn send(plane: &Plane, sent: &Sent) -> Result<()> {
+async fn send(plane: &Plane, sent: &Sent, pace: Pace) -> Result<()> {
     let (api, sent) = (plane.jobs(NAMESPACE), sent.clone());
     let driver = tokio::spawn(async move {
         let (mut dice, mut at, mut under_way) = (Dice(45), Instant::now(), JoinSet::new());
-        for n in 0..JOBS.0 {
-            at += Duration::from_secs_f64(-dice.throw().ln() / RATE);
+        for n in 0..pace.jobs.0 {
+            at += Duration::from_secs_f64(-dice.throw().ln() / pace.rate);
             tokio::time::sleep_until(at.into()).await;
             let (api, sent, begun) = (api.clone(), sent.clone(), clock());
             under_way.spawn(async move {
@@ -64,7 +91,7 @@ async fn send(plane: &Plane, sent: &Sent) -> Result<()> {
     driver.await.context("sent jobs")?
 }
 
-fn waits(launches: &Path, sent: &Sent) -> Result<Times> {
+fn waits(launches: &Path, sent: &Sent, pace: Pace) -> Result<Times> {
     let sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
     let (text, mut times) = (std::fs::read_to_string(launches)?, Times::default());
     ensure!(
@@ -77,7 +104,7 @@ fn waits(launches: &Path, sent: &Sent) -> Result<Times> {
             .get(uid)
             .context("a job was launched that nobody sent")?;
         let waited = at.parse::<i64>()? - begun;
-        if *n >= JOBS.1 {
+        if *n >= pace.jobs.1 {
             times.note(Duration::from_nanos(waited.unsigned_abs()).as_secs_f64() * 1e3);
         }
     }
