@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, header::RETRY_AFTER};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, header::RETRY_AFTER};
 use serde_json::Value;
 
 use crate::config::Sources;
 
 /// What is said of an answer that broke off.
-const UNREAD: &str = "read the server's answer";
+pub const UNREAD: &str = "read the server's answer";
 
 /// Where the server is and who asks.
 #[derive(clap::Args, Clone, Debug)]
@@ -194,6 +194,20 @@ impl Api {
         let job = self.job(named).await?;
         Ok(job["job_id"].as_str().unwrap_or_default().to_owned())
     }
+}
+
+/// A path as it stands in an address.
+///
+/// # Errors
+/// There is nothing in it.
+pub fn escaped(path: &str) -> Result<String> {
+    let mut url: Url = "http://server".parse()?;
+    if let Ok(mut names) = url.path_segments_mut() {
+        names.clear().extend(path.split('/'));
+    }
+    let escaped = url.path().trim_start_matches('/').to_owned();
+    ensure!(!escaped.is_empty(), "{path:?} names no file");
+    Ok(escaped)
 }
 
 fn is_name(text: &str) -> bool {

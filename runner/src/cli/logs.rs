@@ -5,7 +5,9 @@ use std::{io::Write, process::ExitCode};
 use anyhow::{Context, Result};
 use futures::StreamExt;
 
-use super::api::Api;
+use reqwest::Response;
+
+use super::api::{Api, UNREAD};
 
 /// What a job's runner says.
 #[derive(clap::Args)]
@@ -27,12 +29,21 @@ impl Logs {
         let answer = api
             .raw(&format!("/jobs/{id}/logs?follow={}", self.follow))
             .await?;
-        let mut pieces = answer.bytes_stream();
-        let mut out = std::io::stdout().lock();
-        while let Some(piece) = pieces.next().await {
-            out.write_all(&piece.context("read the log")?)?;
-            out.flush()?;
-        }
+        print(answer).await?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Writes an answer to standard output as it comes.
+///
+/// # Errors
+/// It broke off, or nobody reads.
+pub async fn print(answer: Response) -> Result<()> {
+    let mut pieces = answer.bytes_stream();
+    let mut out = std::io::stdout().lock();
+    while let Some(piece) = pieces.next().await {
+        out.write_all(&piece.context(UNREAD)?)?;
+        out.flush()?;
+    }
+    Ok(())
 }

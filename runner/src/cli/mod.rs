@@ -6,6 +6,7 @@
 )]
 
 mod api;
+mod artifacts;
 mod backup;
 mod doctor;
 mod elf;
@@ -61,6 +62,8 @@ enum Command {
     Describe(job::Named),
     /// Show what a job's runner says
     Logs(logs::Logs),
+    /// List the files that a job left, or write one out
+    Artifacts(artifacts::Artifacts),
     /// Open the job's terminal (on the machine where it runs)
     Attach(job::Attach),
     /// Wait for the end of a job; the exit code says how it ended
@@ -151,6 +154,7 @@ async fn command(cli: Cli) -> Result<ExitCode> {
         Command::Get(c) => c.run(&server.api()?).await,
         Command::Describe(c) => c.describe(&server.api()?).await,
         Command::Logs(c) => c.run(&server.api()?).await,
+        Command::Artifacts(c) => c.run(&server.api()?).await,
         Command::Attach(c) => c.run(&server.api()?).await,
         Command::Wait(c) => c.run(&server.api()?).await,
         Command::Cancel(c) => c.cancel(&server.api()?).await,

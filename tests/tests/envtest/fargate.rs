@@ -14,15 +14,15 @@ use serde_json::{Value, json};
 use super::world::World;
 
 /// A namespace of its own, looked after by operators of its own, and a cluster of ECS.
-struct Stage {
-    world: World,
+pub(super) struct Stage {
+    pub(super) world: World,
     ecs: Ecs,
     service: Service,
     bucket: Option<S3Server>,
 }
 
 impl Stage {
-    async fn named(name: &str) -> Self {
+    pub(super) async fn named(name: &str) -> Self {
         Self {
             world: World::named(name).await,
             ecs: Ecs::start(Options::of(built("sandbox"))).await,
@@ -32,7 +32,7 @@ impl Stage {
     }
 
     /// An operator that looks after this namespace alone and has this said of Fargate.
-    fn operator(&self, fargate: &[&str]) -> Operator {
+    pub(super) fn operator(&self, fargate: &[&str]) -> Operator {
         let namespace = &self.world.namespace;
         let mut args = vec![
             format!("--namespace={namespace}"),
@@ -115,7 +115,7 @@ impl Stage {
     }
 }
 
-fn settings() -> [&'static str; 6] {
+pub(super) fn settings() -> [&'static str; 6] {
     let cluster = lasting("--fargate-cluster=", CLUSTER);
     let definition = lasting("--fargate-task-definition=", DEFINITION);
     let group = lasting("--fargate-log-group=", LOG_GROUP);
@@ -130,11 +130,11 @@ fn settings() -> [&'static str; 6] {
 }
 
 /// A flag that lives as long as the test.
-fn lasting(flag: &str, value: &str) -> &'static str {
+pub(super) fn lasting(flag: &str, value: &str) -> &'static str {
     format!("{flag}{value}").leak()
 }
 
-fn echo(delay: &str, fargate: &Value) -> Value {
+pub(super) fn echo(delay: &str, fargate: &Value) -> Value {
     json!({
         "type": "echo", "echo": {"message": "hello", "delay": delay},
         "backend": {"name": "fargate", "fargate": fargate}, "retry": {"on": {"Preempted": {"base": "1s"}}},

@@ -6,6 +6,7 @@
     reason = "a test says by panicking that it failed"
 )]
 
+mod cli;
 mod fargate;
 mod faults;
 mod hosts;
