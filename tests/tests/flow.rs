@@ -189,7 +189,7 @@ async fn a_launch_that_is_done_when_the_other_node_has_ended_the_job_leaves_noth
     other.ports.backends = Arc::new(BTreeMap::from([(BackendName::Vps, slow)]));
     other.reconcile().await;
     let seat = one.job().await.seat().unwrap();
-    assert_eq!(one.place.starts(), [seat.clone()]);
+    assert_eq!(one.place.starts(), std::slice::from_ref(&seat));
     let look = one.place.look(&seat, None).await.unwrap();
     assert_eq!((look.sightings, look.remains), (Vec::new(), 0));
 }

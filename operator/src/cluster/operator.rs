@@ -28,7 +28,7 @@ use super::{
     door::Tls,
     elf,
     events::Events,
-    keys,
+    files, keys,
     replica::Replica,
     settings::{DoorSettings, Settings},
 };

@@ -1,12 +1,7 @@
 //! The files that work leaves, sent to a control plane elsewhere before the report: nothing of the place is left after
 //! it. What cannot be sent is said in the log, and is no failure of the work.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::atomic::Ordering,
-    time::Duration,
-};
+use std::{io, path::Path, sync::atomic::Ordering, time::Duration};
 
 use super::{
     lease::LAST,
@@ -77,7 +72,7 @@ async fn send_all(work: &Work, node: &Node, root: &Path) {
     }
 }
 
-async fn send_one(node: &Node, folder: &Folder, path: &PathBuf) -> Result<(), KeepError> {
+async fn send_one(node: &Node, folder: &Folder, path: &Path) -> Result<(), KeepError> {
     let names: Option<Vec<&str>> = path
         .iter()
         .filter(|n| *n != ".")

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use futures::TryStreamExt;
 use object_store::{Error, ObjectStore, ObjectStoreExt, path::Path};
 use sandbox_core::{
     Uid,
@@ -11,6 +10,8 @@ use sandbox_core::{
 };
 use sandbox_elf::text::digest;
 use serde_json::Value;
+
+use crate::artifacts::forget;
 
 /// Specs, beneath one folder of a store that holds other things too.
 pub(super) struct Large {
