@@ -154,7 +154,9 @@ impl Node {
         let text = || String::from_utf8_lossy(&bytes).into_owned();
         match status {
             StatusCode::OK => Ok(()),
-            StatusCode::UNPROCESSABLE_ENTITY => Err(KeepError::Refused(text())),
+            StatusCode::UNPROCESSABLE_ENTITY | StatusCode::PAYLOAD_TOO_LARGE => {
+                Err(KeepError::Refused(text()))
+            }
             StatusCode::NOT_FOUND | StatusCode::FORBIDDEN | StatusCode::CONFLICT => {
                 Err(KeepError::Nowhere)
             }
