@@ -56,6 +56,7 @@ fn services() -> Services {
         keys: Keys::off(),
         workspace_root: std::env::temp_dir(),
         artifacts_root: std::env::temp_dir(),
+        artifacts: None,
         limits,
         elf: None,
         book: None,
