@@ -164,8 +164,8 @@ async fn a_job_that_is_applied_is_done_by_one_task_and_its_seconds_cost_somethin
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_task_left_is_kept_in_the_bucket_and_given_until_the_job_is_removed() {
     let mut stage = Stage::named("fargate-files").await;
-    let bucket = stage.bucket.insert(S3Server::start().await.unwrap());
-    let listed = async || bucket.list().await.unwrap();
+    stage.bucket = Some(S3Server::start().await.unwrap());
+    let listed = async || stage.bucket.as_ref().unwrap().list().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().join("keys.json");
     std::fs::write(&keys, json!({"key": stage.world.namespace}).to_string()).unwrap();
