@@ -1,3 +1,4 @@
+//! What is kept, what is not, and what nobody else reads.
 #![allow(
     clippy::unwrap_used,
     reason = "a test may stop at what it did not expect"

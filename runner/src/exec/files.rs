@@ -41,9 +41,9 @@ pub(super) async fn send(work: &Work, node: &Node) {
 async fn send_all(work: &Work, node: &Node, root: &Path) {
     let mut paths = Vec::new();
     let listed = Folder::open(root).and_then(|folder| {
-        folder.walk(Path::new("."), &mut |path, entry| {
+        folder.walk(Path::new("."), &mut |path: PathBuf, entry| {
             if entry.is_file {
-                paths.push(path);
+                paths.push(path.strip_prefix(".").unwrap_or(&path).to_owned());
             }
             Ok::<_, io::Error>(())
         })?;
@@ -73,11 +73,7 @@ async fn send_all(work: &Work, node: &Node, root: &Path) {
 }
 
 async fn send_one(node: &Node, folder: &Folder, path: &Path) -> Result<(), KeepError> {
-    let names: Option<Vec<&str>> = path
-        .iter()
-        .filter(|n| *n != ".")
-        .map(|n| n.to_str())
-        .collect();
+    let names: Option<Vec<&str>> = path.iter().map(|n| n.to_str()).collect();
     let names = names.ok_or_else(|| KeepError::Refused("its name is no text".to_owned()))?;
     let mut tries = 1;
     loop {

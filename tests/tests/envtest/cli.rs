@@ -150,5 +150,5 @@ async fn what_is_wrong_is_said_as_on_a_machine_of_ones_own() {
     std::fs::write(desk.key(), "wrong").unwrap();
     let (code, _, said) = desk.says(&["get", "jobs"], &none);
     assert_eq!(code, 1);
-    assert!(said.contains("(401)"), "{said}");
+    assert!(said.contains("(403)"), "{said}");
 }

@@ -111,17 +111,31 @@ impl Passes for Tokens {
     }
 }
 
+/// The seat in a path, whatever else that names.
+#[derive(serde::Deserialize)]
+pub(super) struct Named {
+    uid: Uid,
+    attempt: u32,
+}
+
 /// Nobody passes without a token for the very seat. What is let in carries its [`Pass`].
 pub(super) async fn admit(
     State(door): State<SeatDoor>,
-    Path((uid, attempt)): Path<(Uid, u32)>,
+    Path(named): Path<Named>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let Some(passes) = door.passes.clone() else {
         return next.run(request).await;
     };
-    match allowed(&door, &passes, &Seat::new(uid, attempt), request.headers()).await {
+    match allowed(
+        &door,
+        &passes,
+        &Seat::new(named.uid, named.attempt),
+        request.headers(),
+    )
+    .await
+    {
         Ok(pass) => {
             request.extensions_mut().insert(pass);
             next.run(request).await
