@@ -144,7 +144,7 @@ async fn what_is_wrong_is_said_as_on_a_machine_of_ones_own() {
     let (code, _, said) = desk.says(&["submit", "-f", "-"], &job("once", "1s"));
     assert_eq!(code, 1);
     assert!(said.contains("once"), "{said}");
-    let (code, _, said) = desk.says(&["artifacts", "once", "../echo.log"], &none);
+    let (code, _, said) = desk.says(&["artifacts", "once", "not-there.log"], &none);
     assert_eq!(code, 1);
     assert!(said.contains("(404)"), "{said}");
     std::fs::write(desk.key(), "wrong").unwrap();
