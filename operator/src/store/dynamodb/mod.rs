@@ -13,6 +13,7 @@
 //! at which they have to be looked at, with what they wait for. Indexes are read a little late: they say what to look
 //! at, and what is decided is decided by conditional writes of the items.
 
+mod agenda;
 mod calls;
 mod counted;
 mod create;
@@ -43,6 +44,7 @@ use sandbox_core::{
 use sandbox_elf::store::dynamodb::table::{Consumed, Table};
 use uuid::Uuid;
 
+pub use agenda::{Agenda, job_of};
 pub use follow::Follower;
 pub use open::make_table;
 

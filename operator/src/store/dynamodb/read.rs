@@ -282,7 +282,7 @@ impl DynamoStore {
         self.shards(None).await
     }
 
-    async fn shards(&self, below: Option<String>) -> Answer<Vec<Attributes>> {
+    pub(super) async fn shards(&self, below: Option<String>) -> Answer<Vec<Attributes>> {
         let range = |n| Range {
             index: Some(DUE_INDEX),
             part: (SHARD, keys::shard(n)),
