@@ -19,10 +19,11 @@ use sandbox_operator::{
             Face,
             auth::{KeySource, Keys},
         },
-        mcp::{Limited, Tools},
+        mcp::{Door, Limited, Tools},
         rate::Bounds,
         seat::{SeatDoor, router},
     },
+    store::dynamodb::Passing,
     tokens::Tokens,
 };
 use serde_json::{
@@ -116,7 +117,7 @@ fn services(
     waker: Waker,
 ) -> Services {
     let fargate: Arc<dyn Backend> = Arc::new(watched);
-    let store: Arc<dyn Store> = records.store.clone();
+    let store: Arc<dyn Store> = Arc::new(Passing::new(records.store.clone()));
     Services {
         store,
         seats: records.seats.clone(),
@@ -139,9 +140,11 @@ fn services(
         book: Some(records.elf.clone()),
         bounds,
         counted: vec![records.store.counted()],
+        mcp: Some(Door::of_memory_at_once(
+            tools.clone(),
+            HttpLimits::default().body,
+        )),
         tools: Some(tools),
-        // Its sessions live in a process that goes on; `sandbox mcp` and `/elf/ask` do without.
-        mcp: None,
     }
 }
 

@@ -19,8 +19,8 @@ pub struct Settings {
     #[arg(long, env = "SANDBOX_ELF", value_parser = table)]
     elf: String,
     /// What is too large for a table, and snapshots: s3://BUCKET/FOLDER
-    #[arg(long, env = "SANDBOX_ARTIFACTS")]
-    artifacts: String,
+    #[arg(long, env = "SANDBOX_OBJECTS")]
+    objects: String,
     /// The secret that tokens of runners are signed with, by its name or ARN in Secrets Manager
     #[arg(long, env = "SANDBOX_SEAT_SECRET")]
     pub seat_secret: String,
@@ -71,7 +71,7 @@ impl Settings {
     fn of(&self, table: &str) -> DynamoSettings {
         DynamoSettings {
             s3_endpoint: std::env::var("AWS_ENDPOINT_URL_S3").ok(),
-            ..DynamoSettings::new(table, &self.artifacts)
+            ..DynamoSettings::new(table, &self.objects)
         }
     }
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use sandbox_elf::store::dynamodb::DynamoSettings;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::OnceCell;
+use tokio::{process::Command, sync::OnceCell};
 use uuid::Uuid;
 
 use super::{
@@ -92,7 +92,7 @@ pub struct Account {
     aside: Aside,
     client: reqwest::Client,
     _pump: Option<Pump>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Account {
@@ -144,7 +144,7 @@ impl Account {
             gateway,
             aside,
             _pump: pump,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -171,14 +171,24 @@ impl Account {
         self.aside.lock().unwrap().clone()
     }
 
+    /// Another instance of the function that looks at jobs.
+    pub async fn another(&self) -> Function {
+        Function::start("sandbox-reconcile", &of_reconcile(&self.env)).await
+    }
+
     /// The clock of every five minutes.
     pub async fn sweep(&self) -> Came {
+        self.sweep_by(&self.reconcile).await
+    }
+
+    /// The same, told to this instance.
+    pub async fn sweep_by(&self, function: &Function) -> Came {
         let event = json!({
             "version": "0", "id": Uuid::new_v4(), "detail-type": "Scheduled Event", "source": "aws.events",
             "account": "123456789012", "time": "2026-01-01T00:00:00Z", "region": REGION,
             "resources": ["arn:aws:events:eu-central-1:123456789012:rule/sandbox-sweep"], "detail": {},
         });
-        self.reconcile.invoke(&event).await
+        function.invoke(&event).await
     }
 
     /// A request with the key of `team-a`.
@@ -190,6 +200,19 @@ impl Account {
     pub fn open(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
         let url = format!("{}{path}", self.gateway.url());
         self.client.request(method, url)
+    }
+
+    /// The command line, told where the API is and whom it trusts.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(built("sandbox"));
+        command
+            .env_clear()
+            .env("PATH", std::env::var("PATH").unwrap_or_default())
+            .env("HOME", self.folder.path())
+            .env("SANDBOX_SERVER", self.gateway.url())
+            .env("SANDBOX_API_KEY", KEY)
+            .env("SSL_CERT_FILE", self.folder.path().join("authority.pem"));
+        command
     }
 
     /// Reads this path; status and text.
@@ -263,7 +286,7 @@ async fn environment(
     let folder = Uuid::new_v4().simple();
     let more = [
         ("SANDBOX_ELF", format!("dynamodb://{}", memory.table)),
-        ("SANDBOX_ARTIFACTS", format!("s3://{BUCKET}/{folder}")),
+        ("SANDBOX_OBJECTS", format!("s3://{BUCKET}/{folder}")),
         ("SANDBOX_SEAT_SECRET", seats.clone()),
         ("SANDBOX_SEAT_DOOR", door.to_owned()),
         ("SANDBOX_KEYS_SECRET", keys.clone()),

@@ -81,6 +81,25 @@ async fn the_log_of_a_task_at_work_is_shown_in_pieces() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_follows_a_log_though_no_answer_is_held_open() {
+    let account = Account::new().await;
+    let id = account.submit(&echo("1s")).await;
+    let followed = account
+        .command()
+        .args(["logs", "-f", &id])
+        .output()
+        .await
+        .unwrap();
+    let log = String::from_utf8_lossy(&followed.stdout).into_owned();
+    assert!(followed.status.success(), "{followed:?}");
+    let job = account.job(&id).await;
+    assert_eq!(job["status"], "SUCCEEDED", "{job:#}");
+    let (_, whole) = account.get(&format!("/jobs/{id}/logs")).await;
+    assert_eq!(log, whole);
+    assert!(log.contains("attempt 1"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_that_was_killed_is_tried_again_when_its_pause_is_over() {
     let account = Account::new().await;
     let id = account.submit(&echo("3s")).await;

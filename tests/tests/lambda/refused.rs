@@ -48,7 +48,11 @@ async fn a_right_that_is_missing_is_named() {
     let table = Proxy::before(&first.place.dynamodb()).await.unwrap();
     let account = Account::with(silent().set("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint())).await;
     account.api().said("ready").await;
-    table.next("PutItem", [Fault::error(400, "AccessDeniedException")]);
+    let said = json!({
+        "__type": "com.amazon.coral.service#AccessDeniedException",
+        "Message": "User: arn:aws:sts::123456789012:assumed-role/sandbox-api is not authorized to perform: dynamodb:PutItem on resource: x",
+    });
+    table.next("PutItem", [Fault::Say(400, said.to_string())]);
     let (status, text) = posted(&account).await;
     assert_eq!(status, 503, "{text}");
     assert!(text.contains("dynamodb:PutItem"), "{text}");

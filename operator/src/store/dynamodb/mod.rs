@@ -22,6 +22,7 @@ mod follow;
 mod keys;
 mod large;
 mod open;
+mod passing;
 mod pools;
 mod read;
 mod record;
@@ -35,6 +36,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use object_store::ObjectStore;
 use sandbox_core::{
     AgentJob, AgentJobStatus, Tenant, Uid,
@@ -47,9 +49,10 @@ use uuid::Uuid;
 pub use agenda::{Agenda, job_of};
 pub use follow::Follower;
 pub use open::make_table;
+pub use passing::Passing;
 
 use self::{
-    feed::Feed,
+    feed::{Feed, Ticket},
     large::Large,
     pools::Looked,
     record::{Found, Record},
@@ -109,6 +112,14 @@ impl DynamoStore {
     fn by(&self) -> String {
         let fields = Uuid::new_v4();
         format!("{}{:08x}", self.process, fields.as_fields().0)
+    }
+
+    /// Numbers for so many events, higher than this one and than the time: those of several processes stand in the order
+    /// of their clocks.
+    fn numbers(&self, after: u64, many: usize) -> Ticket<'_> {
+        let now = Timestamp::now().as_microsecond();
+        self.feed
+            .begin(after.max(u64::try_from(now).unwrap_or_default()), many)
     }
 
     fn remember(&self, uid: &Uid, record: &Record) {
