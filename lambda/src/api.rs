@@ -101,13 +101,17 @@ impl Api {
             .context("read a request: the API has to send payload format 2.0")?;
         let request = LambdaEvent::new(request, event.context);
         let answer = Adapter::from(self.0.clone()).call(request).await?;
-        let answer = to_raw_value(&answer)?;
-        if answer.get().len() > LARGEST {
-            let text = "the answer is larger than Lambda gives; ask for less at a time";
-            return problem(500, ("too_large_answer", text));
-        }
-        Ok(answer)
+        fitting(to_raw_value(&answer)?)
     }
+}
+
+/// The answer, unless Lambda would not take it.
+fn fitting(answer: Box<RawValue>) -> Result<Box<RawValue>> {
+    if answer.get().len() <= LARGEST {
+        return Ok(answer);
+    }
+    let text = "the answer is larger than Lambda gives; ask for less at a time";
+    problem(500, ("too_large_answer", text))
 }
 
 fn services(
@@ -157,4 +161,21 @@ pub fn problem(status: u16, (code, detail): (&str, &str)) -> Result<Box<RawValue
     let headers = json!({"content-type": "application/problem+json", "cache-control": "no-store", "retry-after": "5"});
     let answer = json!({"statusCode": status, "headers": headers, "body": body.to_string(), "isBase64Encoded": false});
     Ok(to_raw_value(&answer)?)
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a test may stop at what it did not expect"
+)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_larger_than_lambda_gives_is_refused_in_words() {
+        let of = |bytes: usize| to_raw_value(&"x".repeat(bytes)).unwrap();
+        assert!(fitting(of(100)).unwrap().get().starts_with("\"xx"));
+        let refused = fitting(of(LARGEST)).unwrap();
+        assert!(refused.get().contains("ask for less"), "{}", refused.get());
+    }
 }

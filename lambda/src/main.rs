@@ -72,7 +72,10 @@ fn start_logs() {
 async fn run(begun: Instant) -> Result<(), lambda_runtime::Error> {
     let program = Program::default();
     match program.opened().await {
-        Ok(_) => tracing::info!(millis = begun.elapsed().as_millis(), "ready"),
+        Ok(_) => {
+            let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or_default();
+            tracing::info!(millis, "ready");
+        }
         Err(e) => tracing::error!(error = %format!("{e:#}"), "not ready"),
     }
     let program = &program;

@@ -255,7 +255,7 @@ impl Account {
                 "never as wanted: {job:#}\n{}",
                 log()
             );
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
 
@@ -392,7 +392,10 @@ impl Place {
         };
         let asked = json!({"QueueName": format!("wakes-{}", Uuid::new_v4()), "Attributes": {"VisibilityTimeout": "2"}});
         let made = place.sqs("CreateQueue", &asked).await;
-        place.queue = made["QueueUrl"].as_str().unwrap().to_owned();
+        made["QueueUrl"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut place.queue);
         place
     }
 

@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::must_use_candidate,
+    clippy::missing_errors_doc,
     clippy::missing_panics_doc,
     reason = "a test may stop at what it did not expect"
 )]

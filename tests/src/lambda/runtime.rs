@@ -32,7 +32,7 @@ use crate::{node::built, process::Process};
 /// The longest a test waits for an answer.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// How long a function has for an answer.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What came of an event: an answer, or an error with its type and message.
 pub type Came = Result<Value, Value>;

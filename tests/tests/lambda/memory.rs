@@ -17,18 +17,25 @@ async fn a_lesson_of_one_task_stands_in_the_prompt_of_the_next_also_after_a_cold
         .tell_tasks("ANTHROPIC_API_KEY", "sk-dummy");
     let account = Account::with(plan).await;
     let ask = json!({"type": "claude_chat", "claudeChat": {"prompt": "How are dates stored in the orders table?"}, "elf": {"domain": "sql"}});
-    for _ in 0..2 {
+    let lesson = "Dates in the orders table are UTC, never local.";
+    let done = async || {
         let id = account.submit(&ask).await;
         let job = account.ended(&id).await;
         assert_eq!(job["status"], "SUCCEEDED", "{job:#}");
-        account.cold().await;
-    }
-    let asked: Vec<String> = model
-        .requests()
+    };
+    done().await;
+    account.cold().await;
+    // A runner waits for two seconds at most; a new instance reads all of memory first.
+    let path =
+        "/elf/context?task=How%20are%20dates%20stored%20in%20the%20orders%20table&domain=sql";
+    let (_, context) = account.get(path).await;
+    assert!(context.contains(lesson), "{context}");
+    done().await;
+    let requests = model.requests();
+    let asked: Vec<String> = requests
         .iter()
         .map(|r| r.body["system"].to_string())
         .collect();
-    let lesson = "Dates in the orders table are UTC, never local.";
     assert!(!asked[0].contains(lesson), "{asked:?}");
     assert!(asked[1].contains(lesson), "{asked:?}");
     let (_, stats) = account.get("/elf/stats").await;
