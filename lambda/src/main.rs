@@ -85,5 +85,5 @@ async fn run(begun: Instant) -> Result<(), lambda_runtime::Error> {
             error_message: format!("{e:#}"),
         })
     };
-    lambda_runtime::run(service_fn(answer)).await
+    Box::pin(lambda_runtime::run(service_fn(answer))).await
 }

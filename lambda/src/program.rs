@@ -124,8 +124,8 @@ impl Parts {
                 let missing = "answered a request: this function has no keys of clients; set SANDBOX_KEYS_SECRET";
                 self.api.as_ref().context(missing)?.answer(event).await
             }
-            Asked::Changes(changes) => failures(self.desk()?.changes(changes, until).await),
-            Asked::Wakes(wakes) => failures(self.desk()?.wakes(wakes, until).await),
+            Asked::Changes(changes) => failures(&self.desk()?.changes(changes, until).await),
+            Asked::Wakes(wakes) => failures(&self.desk()?.wakes(wakes, until).await),
             Asked::TaskChanged(Some(job), event) => {
                 self.desk()?.task_changed(job, &event, until).await?;
                 Ok(RawValue::NULL.to_owned())
@@ -167,7 +167,7 @@ async fn desk(
         return Ok(None);
     };
     match settings.wakes.clone() {
-        Some(wakes) => Ok(Some((tasks, wakes))),
+        Some(queue) => Ok(Some((tasks, queue))),
         None => bail!(
             "SANDBOX_FARGATE_CLUSTER is set: set SANDBOX_WAKES to the URL of the queue of wakes, too"
         ),
@@ -182,7 +182,7 @@ fn until(deadline: u64) -> Instant {
 }
 
 /// Those of a batch that have to come again.
-fn failures(again: Vec<String>) -> Result<Box<RawValue>> {
+fn failures(again: &[String]) -> Result<Box<RawValue>> {
     let again = again.iter().map(|id| json!({"itemIdentifier": id}));
     let again: Vec<_> = again.collect();
     Ok(to_raw_value(&json!({"batchItemFailures": again}))?)

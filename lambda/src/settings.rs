@@ -9,6 +9,10 @@ use sandbox_operator::{
 };
 
 /// Every setting.
+#[allow(
+    clippy::doc_markdown,
+    reason = "these texts are shown to people as they stand"
+)]
 #[derive(Clone, Debug, Parser)]
 #[command(name = "bootstrap", no_binary_name = true)]
 pub struct Settings {
