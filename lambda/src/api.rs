@@ -11,6 +11,7 @@ use sandbox_core::{
     spec::BackendName,
 };
 use sandbox_operator::{
+    artifacts::{Artifacts, beside_reports},
     backend::fargate::Watched,
     control::Waker,
     face::{
@@ -47,6 +48,8 @@ const REQUEST: Duration = Duration::from_secs(25);
 const LARGEST: usize = 6 * 1024 * 1024;
 /// Where tenants' files are inside of a task; none are here.
 const WORKSPACE: &str = "/workspace";
+/// Where files of jobs would be that run on this machine.
+const NOWHERE: &str = "/tmp/artifacts";
 
 /// Answers requests.
 pub struct Api(Router);
@@ -71,6 +74,7 @@ impl Api {
         let tools: Arc<dyn Tools> = Arc::new(Limited::new(records.elf.clone(), bounds.clone()));
         // The table's own stream calls for a job that was written.
         let (waker, _) = Waker::new();
+        let artifacts = Artifacts::new(records.store.objects(), beside_reports);
         let door = SeatDoor {
             store: records.store.clone(),
             seats: records.seats.clone(),
@@ -81,14 +85,14 @@ impl Api {
             claimed: Arc::new(|_, _| {}),
             may_claim: true,
             passes: Some(Arc::new(tokens)),
+            artifacts: Some(artifacts.clone()),
             lease: Some(LEASE),
         };
-        let face = Face::new(services(
-            records,
-            (keys, bounds, tools),
-            (settings, watched),
-            waker,
-        ));
+        let services = Services {
+            artifacts: Some(artifacts),
+            ..services(records, (keys, bounds, tools), (settings, watched), waker)
+        };
+        let face = Face::new(services);
         Ok(Self(face.router().merge(router(door))))
     }
 
@@ -132,7 +136,8 @@ fn services(
         events: watch::channel(0).1,
         keys,
         workspace_root: WORKSPACE.into(),
-        artifacts_root: "/tmp/artifacts".into(),
+        artifacts_root: NOWHERE.into(),
+        artifacts: None,
         limits: HttpLimits {
             deadline: settings.jobs.deadline,
             queue: settings.jobs.queue_limit,

@@ -39,6 +39,10 @@ async fn a_change_starts_a_job_a_task_does_it_and_its_log_is_there() {
     );
     let (_, log) = account.get(&format!("/jobs/{id}/logs")).await;
     assert!(log.contains("attempt 1"), "{log}");
+    let (_, files) = account.get(&format!("/jobs/{id}/artifacts")).await;
+    assert!(files.contains("echo.log"), "{files}");
+    let file = account.get(&format!("/jobs/{id}/artifacts/echo.log")).await;
+    assert!(file.0 == 200 && !file.1.is_empty(), "{file:?}");
     let recorded = |job: &Value| job["status"]["conditions"].to_string().contains("Recorded");
     let resource = account.get(&format!("/jobs/{id}?view=resource")).await.1;
     assert!(
