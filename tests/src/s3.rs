@@ -1,4 +1,5 @@
-//! An S3 of a test's own: moto's, in memory, with one bucket. It ends with the value. `scripts/setup s3` fetches it.
+//! An S3 of a test's own: moto's, in memory, with one bucket. It ends with the value. `scripts/setup s3` fetches it. It is
+//! an SQS and a Secrets Manager as well.
 
 use std::{
     fs,

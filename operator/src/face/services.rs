@@ -86,6 +86,9 @@ pub struct HttpLimits {
     pub request_time: Duration,
     /// Further names this server is called by, without port; for the check of `Host`.
     pub hosts: Vec<String>,
+    /// How soon the client of a stream comes again, where a stream ends when all is told that there is; without, it goes
+    /// on until somebody ends it.
+    pub again: Option<Duration>,
 }
 
 impl Default for HttpLimits {
@@ -99,6 +102,7 @@ impl Default for HttpLimits {
             queue: 10_000,
             request_time: Duration::from_secs(30),
             hosts: Vec::new(),
+            again: None,
         }
     }
 }

@@ -131,11 +131,8 @@ impl Seats for DynamoSeats {
     }
 
     async fn discard(&self, uid: &Uid) -> Answer<()> {
-        let job = self.jobs.load(uid).await?;
-        let seat = job.and_then(|j| j.status.and_then(|s| s.seat));
-        if seat.is_some_and(|s| s.stored) {
-            self.results.discard(uid).await?;
-        }
+        // Logs of tasks stand beside reports, also where no report does.
+        self.results.discard(uid).await?;
         self.jobs.forget_seat(uid).await?;
         self.beats().retain(|seat, _| seat.uid != *uid);
         Ok(())

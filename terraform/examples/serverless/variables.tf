@@ -33,7 +33,7 @@ variable "package" {
 variable "package_architecture" {
   description = "The processors that `bootstrap` was built for: `x86_64` or `arm64`."
   type        = string
-  default     = "arm64"
+  default     = "x86_64"
 }
 
 variable "image_tag" {

@@ -12,11 +12,12 @@ locals {
   url       = aws_apigatewayv2_api.this.api_endpoint
 
   records = {
-    SANDBOX_STORE       = "dynamodb://${var.records_table.name}"
-    SANDBOX_ELF         = "dynamodb://${var.memory_table.name}"
-    SANDBOX_OBJECTS     = "s3://${var.bucket.name}"
-    SANDBOX_SEAT_SECRET = aws_secretsmanager_secret.seats.arn
-    SANDBOX_SEAT_DOOR   = local.url
+    SANDBOX_STORE             = "dynamodb://${var.records_table.name}"
+    SANDBOX_ELF               = "dynamodb://${var.memory_table.name}"
+    SANDBOX_OBJECTS           = "s3://${var.bucket.name}"
+    SANDBOX_SEAT_SECRET       = aws_secretsmanager_secret.seats.arn
+    SANDBOX_SEAT_DOOR         = local.url
+    SANDBOX_FARGATE_LOG_GROUP = var.log_group.name
   }
 
   tasks = {
@@ -28,7 +29,6 @@ locals {
     SANDBOX_FARGATE_PUBLIC_ADDRESS  = tostring(var.public_address)
     SANDBOX_FARGATE_SEAT_DOOR       = local.url
     SANDBOX_FARGATE_CAPACITY        = var.capacity
-    SANDBOX_FARGATE_LOG_GROUP       = var.log_group.name
     SANDBOX_FARGATE_EXEC            = tostring(var.exec)
   }
 

@@ -14,7 +14,7 @@ locals {
   ecs  = "arn:${local.partition}:ecs:${local.region}:${local.account}"
   task = "${local.ecs}:task/${var.cluster.name}/*"
 
-  # What both do: the two tables, the bucket, the secret of seats.
+  # What both do: the two tables, the bucket, what runners print.
   shared = concat(
     [
       {
@@ -63,6 +63,12 @@ locals {
         Effect   = "Allow"
         Action   = "s3:ListBucket"
         Resource = var.bucket.arn
+      },
+      {
+        Sid      = "TaskLogs"
+        Effect   = "Allow"
+        Action   = "logs:GetLogEvents"
+        Resource = "${var.log_group.arn}:log-stream:*"
       },
     ],
     [for statement in [{
@@ -136,12 +142,6 @@ locals {
         Action    = "iam:PassRole"
         Resource  = var.task_role_arns
         Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
-      },
-      {
-        Sid      = "TaskLogs"
-        Effect   = "Allow"
-        Action   = "logs:GetLogEvents"
-        Resource = "${var.log_group.arn}:log-stream:*"
       },
       {
         Sid      = "Changes"

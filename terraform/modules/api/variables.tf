@@ -16,7 +16,7 @@ variable "package" {
 variable "architecture" {
   description = "The processors that `bootstrap` was built for: `x86_64` or `arm64`."
   type        = string
-  default     = "arm64"
+  default     = "x86_64"
 
   validation {
     condition     = contains(["x86_64", "arm64"], var.architecture)

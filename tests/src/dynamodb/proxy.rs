@@ -54,6 +54,7 @@ impl Fault {
 struct Plan {
     faults: HashMap<String, VecDeque<Fault>>,
     seen: HashMap<String, usize>,
+    bodies: Vec<(String, String)>,
 }
 
 /// A proxy. It ends with this value.
@@ -109,6 +110,14 @@ impl Proxy {
         plan.faults.clear();
     }
 
+    /// What requests of this operation said, in order.
+    #[must_use]
+    pub fn bodies(&self, operation: &str) -> Vec<String> {
+        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = plan.bodies.iter().filter(|(name, _)| name == operation);
+        of.map(|(_, body)| body.clone()).collect()
+    }
+
     /// How many requests of this operation there were.
     #[must_use]
     pub fn seen(&self, operation: &str) -> usize {
@@ -147,6 +156,8 @@ async fn serve(
         let fault = {
             let mut plan = plan.lock().unwrap_or_else(PoisonError::into_inner);
             *plan.seen.entry(operation.to_owned()).or_default() += 1;
+            let body = String::from_utf8_lossy(&request.body).into_owned();
+            plan.bodies.push((operation.to_owned(), body));
             plan.faults.get_mut(operation).and_then(VecDeque::pop_front)
         };
         let answer = match fault {

@@ -223,6 +223,17 @@ impl Ecs {
         backwards.flat_map(|e| [e.clone(), e.clone()]).collect()
     }
 
+    /// The event of this number, from 0, as soon as there is one.
+    pub async fn event(&self, number: usize) -> Value {
+        let mut changed = self.shared.changed.subscribe();
+        loop {
+            if let Some(event) = self.shared.lock().events.get(number) {
+                return event.clone();
+            }
+            changed.changed().await.unwrap();
+        }
+    }
+
     /// What a task printed.
     pub fn printed(&self, arn: &str) -> String {
         let log = self.shared.lock().of(arn).map(|t| t.log.clone());

@@ -161,6 +161,7 @@ fn begin(shared: &Arc<Shared>, address: SocketAddr, request: &Value) -> Value {
     state.change(&id, |_| {});
     let told = state.of_ref(&id).map(Task::describe);
     drop(state);
+    shared.bump();
     tokio::spawn(run::live(shared.clone(), id, address));
     told.unwrap_or_default()
 }

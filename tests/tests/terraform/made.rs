@@ -189,11 +189,18 @@ fn one_package_makes_two_functions_and_each_is_told_only_what_it_needs() {
         );
         assert_eq!(
             (&it["memory_size"], &it["architectures"]),
-            (&json!(128), &json!(["arm64"]))
+            (&json!(128), &json!(["x86_64"]))
         );
         assert_eq!(it["source_code_hash"], api["source_code_hash"]);
     }
-    let shared = ["ELF", "OBJECTS", "SEAT_DOOR", "SEAT_SECRET", "STORE"];
+    let shared = [
+        "ELF",
+        "FARGATE_LOG_GROUP",
+        "OBJECTS",
+        "SEAT_DOOR",
+        "SEAT_SECRET",
+        "STORE",
+    ];
     let set = |more: &[&str]| -> BTreeSet<String> {
         let all = shared.iter().chain(more);
         all.map(|n| format!("SANDBOX_{n}")).collect()
@@ -203,7 +210,6 @@ fn one_package_makes_two_functions_and_each_is_told_only_what_it_needs() {
         "CAPACITY",
         "CLUSTER",
         "EXEC",
-        "LOG_GROUP",
         "PUBLIC_ADDRESS",
         "SEAT_DOOR",
         "SECURITY_GROUPS",

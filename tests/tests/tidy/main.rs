@@ -111,6 +111,10 @@ fn packages_depend_in_one_direction() {
             "runner",
             &["sandbox-core", "sandbox-elf", "sandbox-operator"],
         ),
+        (
+            "lambda",
+            &["sandbox-core", "sandbox-elf", "sandbox-operator"],
+        ),
     ]);
     for (package, allowed) in allowed {
         let ours = dependencies(package)
@@ -218,6 +222,18 @@ fn a_runners_kinds_do_not_know_the_operator() {
             "{}",
             file.display()
         );
+    }
+}
+
+#[test]
+fn the_program_of_the_functions_knows_no_job_type_and_makes_no_route() {
+    let lambda = root().join("lambda/src");
+    let files = rust_files().into_iter().filter(|f| f.starts_with(&lambda));
+    for file in files {
+        let code = production(&file);
+        for word in ["JobType", "job_type", "AgentFarm", "ClaudeChat", ".route("] {
+            assert!(!code.contains(word), "{} has {word}", file.display());
+        }
     }
 }
 

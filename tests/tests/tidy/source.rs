@@ -15,7 +15,7 @@ pub fn root() -> PathBuf {
 
 /// Every source file of the packages that ship.
 pub fn rust_files() -> Vec<PathBuf> {
-    let packages = ["core", "elf", "operator", "runner"];
+    let packages = ["core", "elf", "lambda", "operator", "runner"];
     let mut found: Vec<PathBuf> = packages
         .iter()
         .flat_map(|p| below(&root().join(p).join("src"), "rs"))
@@ -26,7 +26,14 @@ pub fn rust_files() -> Vec<PathBuf> {
 
 /// The text of every source file, tests included.
 pub fn all_code() -> String {
-    let packages = ["core/src", "elf/src", "operator/src", "runner/src", "tests"];
+    let packages = [
+        "core/src",
+        "elf/src",
+        "lambda/src",
+        "operator/src",
+        "runner/src",
+        "tests",
+    ];
     let files = packages.iter().flat_map(|p| below(&root().join(p), "rs"));
     files.map(|f| fs::read_to_string(f).unwrap()).collect()
 }

@@ -47,7 +47,7 @@ pub struct FargateConfig {
     pub public_address: bool,
     /// Where runners find the seat door: `https://host:port`.
     pub door: String,
-    /// The authority of the door's certificate, in PEM.
+    /// The authority of the door's certificate, in PEM; empty where the authorities of the image know it.
     pub authority: String,
     /// Makes the tokens by which runners pass the door.
     pub tokens: Tokens,

@@ -6,7 +6,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use aws_sdk_cloudwatchlogs::operation::get_log_events::GetLogEventsError;
+use aws_config::SdkConfig;
+use aws_sdk_cloudwatchlogs::{Client, operation::get_log_events::GetLogEventsError};
 use object_store::ObjectStoreExt;
 use sandbox_core::{
     Seat,
@@ -57,46 +58,45 @@ impl Pages {
     }
 }
 
-impl FargateBackend {
-    pub(super) async fn read_log(&self, seat: &Seat, from: u64, limit: u32) -> Answer<LogChunk> {
-        let known = self.cache.of_seat(seat).pop().map(Known::arn);
-        if let Some(stream) = known.and_then(|arn| self.stream_of(&arn)) {
-            return self.piece(seat, &stream, (from, limit)).await;
-        }
-        let path = (self.conf.log_path)(seat);
-        match kept::read(&self.conf.files, &path, (from, limit)).await {
-            Err(none @ PortError::NotFound(_)) => {
-                // Another process of ours may have started it, and it is at work.
-                let there = self.started_by(seat).await.unwrap_or_default();
-                match there.first().and_then(|arn| self.stream_of(arn)) {
-                    Some(stream) => self.piece(seat, &stream, (from, limit)).await,
-                    None => Err(none),
-                }
-            }
-            said => said,
+/// Where tasks print to, and what reads it.
+pub(super) struct Printed {
+    client: Client,
+    /// The log group and the prefix of its streams; nothing is shown without.
+    logs: Option<(String, String)>,
+    container: String,
+    pages: Pages,
+}
+
+impl Printed {
+    pub(super) fn new(aws: &SdkConfig, logs: Option<(String, String)>, container: String) -> Self {
+        Self {
+            client: Client::new(aws),
+            logs,
+            container,
+            pages: Pages::default(),
         }
     }
 
-    async fn piece(
+    /// The stream of a task: the prefix, the container and the task's id, as the `awslogs` driver names it.
+    pub(super) fn stream_of(&self, arn: &str) -> Option<(String, String)> {
+        let (group, prefix) = self.logs.as_ref()?;
+        let id = arn.rsplit('/').next()?;
+        let stream = format!("{prefix}/{}/{id}", self.container);
+        Some((group.clone(), stream))
+    }
+
+    pub(super) async fn piece(
         &self,
         seat: &Seat,
         stream: &(String, String),
         (from, limit): (u64, u32),
     ) -> Answer<LogChunk> {
-        let bytes = self.printed(seat, stream, (from, limit)).await?;
+        let bytes = self.read(seat, stream, (from, limit)).await?;
         Ok(chunk(&bytes, from))
     }
 
-    /// The stream of a task: the prefix, the container and the task's id, as the `awslogs` driver names it.
-    fn stream_of(&self, arn: &str) -> Option<(String, String)> {
-        let (group, prefix) = self.conf.logs.as_ref()?;
-        let id = arn.rsplit('/').next()?;
-        let stream = format!("{prefix}/{}/{id}", self.conf.container);
-        Some((group.clone(), stream))
-    }
-
     /// What was printed from this byte on.
-    async fn printed(
+    async fn read(
         &self,
         seat: &Seat,
         (group, stream): &(String, String),
@@ -106,7 +106,7 @@ impl FargateBackend {
         let mut mark = self.pages.before(seat, from);
         let mut read = Vec::new();
         loop {
-            let request = self.printed.get_log_events().log_group_name(group);
+            let request = self.client.get_log_events().log_group_name(group);
             let request = request.log_stream_name(stream).start_from_head(true);
             let page = request.set_next_token(mark.token.clone()).send().await;
             let page = page.map_err(|e| match e.as_service_error() {
@@ -132,16 +132,38 @@ impl FargateBackend {
             };
         }
     }
+}
+
+impl FargateBackend {
+    pub(super) async fn read_log(&self, seat: &Seat, from: u64, limit: u32) -> Answer<LogChunk> {
+        let known = self.cache.of_seat(seat).pop().map(Known::arn);
+        if let Some(stream) = known.and_then(|arn| self.printed.stream_of(&arn)) {
+            return self.printed.piece(seat, &stream, (from, limit)).await;
+        }
+        let path = (self.conf.log_path)(seat);
+        match kept::read(&self.conf.files, &path, (from, limit)).await {
+            Err(none @ PortError::NotFound(_)) => {
+                // Another process of ours may have started it, and it is at work.
+                let there = self.started_by(seat).await.unwrap_or_default();
+                let first = there.first();
+                match first.and_then(|arn| self.printed.stream_of(arn)) {
+                    Some(stream) => self.printed.piece(seat, &stream, (from, limit)).await,
+                    None => Err(none),
+                }
+            }
+            said => said,
+        }
+    }
 
     /// Keeps what the seat's task printed. A log that cannot be had does not keep the seat.
     pub(super) async fn keep_log(&self, seat: &Seat) {
         let known = self.cache.of_seat(seat).pop().map(Known::arn);
-        let Some(stream) = known.and_then(|arn| self.stream_of(&arn)) else {
+        let Some(stream) = known.and_then(|arn| self.printed.stream_of(&arn)) else {
             return;
         };
-        self.pages.forget(seat);
+        self.printed.pages.forget(seat);
         let kept = async {
-            let bytes = self.printed(seat, &stream, (0, LOG_LIMIT)).await?;
+            let bytes = self.printed.read(seat, &stream, (0, LOG_LIMIT)).await?;
             let put = self
                 .conf
                 .files
@@ -156,6 +178,6 @@ impl FargateBackend {
                 tracing::warn!(%seat, error = %e, "the log of a task stays in CloudWatch alone");
             }
         }
-        self.pages.forget(seat);
+        self.printed.pages.forget(seat);
     }
 }

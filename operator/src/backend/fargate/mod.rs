@@ -11,6 +11,7 @@
 //! | `look`, `sweep` | what ECS tells, of one seat and of all |
 //! | `ending` | stop and reap |
 //! | `logs` | what tasks print, from `CloudWatch` Logs |
+//! | `watched` | tasks that another process of ours starts |
 //!
 //! The runner inside claims, beats and reports at the seat door over TLS, with a token of its seat. A task's role reaches
 //! none of our stores.
@@ -30,6 +31,7 @@ mod size;
 mod sweep;
 mod task;
 mod unset;
+mod watched;
 
 use std::{fmt, time::Duration};
 
@@ -49,6 +51,7 @@ pub use conf::{BURST, DATA, FargateConfig, JOB_TAG, OWNER_TAG, PER_SECOND, TENAN
 pub use price::Prices;
 pub use size::Size;
 pub use unset::Unset;
+pub use watched::Watched;
 
 use super::waits::Waits;
 use crate::control::Waker;
@@ -60,11 +63,10 @@ const NO_SECRETS: &str = "a tenant's secrets do not reach tasks of Fargate, whos
 pub struct FargateBackend {
     conf: FargateConfig,
     client: Client,
-    printed: aws_sdk_cloudwatchlogs::Client,
+    printed: logs::Printed,
     cache: cache::Cache,
     waits: Waits,
     launches: begin::Launches,
-    pages: logs::Pages,
     waker: Waker,
 }
 
@@ -83,11 +85,10 @@ impl FargateBackend {
         conf.check()?;
         Ok(Self {
             client: Client::new(aws),
-            printed: aws_sdk_cloudwatchlogs::Client::new(aws),
+            printed: logs::Printed::new(aws, conf.logs.clone(), conf.container.clone()),
             cache: cache::Cache::default(),
             waits: Waits::default(),
             launches: begin::Launches::new(conf.launches),
-            pages: logs::Pages::default(),
             waker,
             conf,
         })
@@ -129,11 +130,16 @@ impl Backend for FargateBackend {
     }
 
     fn refuses(&self, spec: &AgentJobSpec) -> Vec<Invalid> {
-        let named = !spec::secrets(spec).is_empty();
-        let at = "spec.agentFarm.workspace.git.tokenSecret";
-        named
-            .then(|| Invalid::new(at, NO_SECRETS))
-            .into_iter()
-            .collect()
+        refused(spec)
     }
+}
+
+/// What of a spec no task can have.
+fn refused(spec: &AgentJobSpec) -> Vec<Invalid> {
+    let named = !spec::secrets(spec).is_empty();
+    let at = "spec.agentFarm.workspace.git.tokenSecret";
+    named
+        .then(|| Invalid::new(at, NO_SECRETS))
+        .into_iter()
+        .collect()
 }

@@ -135,15 +135,17 @@ fn overrides(
     let words = runner_words(&brief.seat, DATA, ("task", &conf.door));
     let until = at.checked_add(TOKEN).unwrap_or(Timestamp::MAX);
     let token = conf.tokens.issue(&brief.seat, &brief.tenant, until);
-    let variables = [
-        ("SANDBOX_SEAT_CA", conf.authority.as_str()),
-        ("SANDBOX_SEAT_TOKEN", token.as_str()),
-    ];
-    let variables = variables.map(|(k, v)| KeyValuePair::builder().name(k).value(v).build());
+    // A door that everybody's authorities know needs none of its own.
+    let authority = Some(conf.authority.as_str()).filter(|pem| !pem.is_empty());
+    let authority = authority.map(|pem| ("SANDBOX_SEAT_CA", pem));
+    let variables = authority
+        .into_iter()
+        .chain([("SANDBOX_SEAT_TOKEN", token.as_str())])
+        .map(|(k, v)| KeyValuePair::builder().name(k).value(v).build());
     let container = ContainerOverride::builder()
         .name(&conf.container)
         .set_command(Some(words))
-        .set_environment(Some(variables.into()))
+        .set_environment(Some(variables.collect()))
         .build();
     let disk = launch.disk_gib.and_then(|gib| i32::try_from(gib).ok());
     TaskOverride::builder()

@@ -189,7 +189,7 @@ fn tag(text: &str) -> Result<(String, String), String> {
 pub struct Given {
     /// Where pods reach the seat service.
     pub door: String,
-    /// The authority of the door's certificate, in PEM.
+    /// The authority of the door's certificate, in PEM; empty where the authorities of the image know it.
     pub authority: String,
     /// Makes the tokens of seats.
     pub tokens: Tokens,
@@ -225,13 +225,19 @@ impl FargateSettings {
         FargateBackend::new(&aws, conf, waker).map(Some)
     }
 
+    /// The log group that tasks print to, and the prefix of its streams.
+    #[must_use]
+    pub fn logs(&self) -> Option<(String, String)> {
+        let group = self.log_group.clone();
+        group.map(|group| (group, self.log_prefix.clone()))
+    }
+
     fn conf(
         &self,
         (cluster, region): (String, String),
         given: Given,
     ) -> Result<FargateConfig, String> {
         let defaults = Prices::default();
-        let logs = self.log_group.clone();
         Ok(FargateConfig {
             cluster,
             region,
@@ -253,7 +259,7 @@ impl FargateSettings {
             },
             tags: self.tags.clone(),
             exec: self.exec,
-            logs: logs.map(|group| (group, self.log_prefix.clone())),
+            logs: self.logs(),
             launches: (self.burst, self.launches),
             prepare_within: Duration::from_secs(self.prepare_within),
             orphan_after: given.lease * 2,

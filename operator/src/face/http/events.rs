@@ -1,6 +1,7 @@
 //! What happens, as server-sent events. The number of an event is its id, so that a client that
 //! comes back with `Last-Event-ID` misses nothing and sees nothing twice. What it missed because
-//! the log has forgotten it, it is told by an event `Gap`.
+//! the log has forgotten it, it is told by an event `Gap`. Where nothing can be held open, a stream
+//! ends when all is told that there is, and says when to come again.
 
 use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
@@ -64,8 +65,13 @@ impl Begin {
 
     /// After everything that has happened.
     const fn now(kept: Kept) -> Self {
+        Self::at(kept.newest)
+    }
+
+    /// After this number, and nothing is missing there.
+    const fn at(after: u64) -> Self {
         Self {
-            after: kept.newest,
+            after,
             gap_from: None,
         }
     }
@@ -89,14 +95,11 @@ pub(super) async fn of_job(
     headers: HeaderMap,
 ) -> Told<Response> {
     let job = app.job(&tenant, &id).await?;
-    let kept = app.services.store.kept().await?;
     // A job has few events, so all of them that are kept are given.
     let begin = match last_seen(&headers)?.or(from.since) {
-        Some(asked) => Begin::after(asked, kept, u64::MAX),
-        None => Begin {
-            after: 0,
-            gap_from: None,
-        },
+        Some(asked) if app.services.limits.again.is_some() => Begin::at(asked),
+        Some(asked) => Begin::after(asked, app.services.store.kept().await?, u64::MAX),
+        None => Begin::at(0),
     };
     let uid = job.uid().map_err(|_| Problem::no_job())?;
     stream_of(app, (tenant, Some(uid)), begin)
@@ -110,6 +113,7 @@ pub(super) async fn of_tenant(
 ) -> Told<Response> {
     let kept = app.services.store.kept().await?;
     let begin = match last_seen(&headers)?.or(from.since) {
+        Some(asked) if app.services.limits.again.is_some() => Begin::at(asked),
         Some(asked) => Begin::after(asked, kept, app.services.limits.replay),
         None => Begin::now(kept),
     };
@@ -132,7 +136,9 @@ fn stream_of(app: App, (tenant, uid): (Tenant, Option<Uid>), begin: Begin) -> To
         after: begin.after,
         limit: PAGE,
     };
-    let first = begin.gap_from.map(|from| Ok(gap(from, begin.after)));
+    let again = app.services.limits.again;
+    let first = again.map(|again| Ok(come_again(again, begin.after)));
+    let first = first.or(begin.gap_from.map(|from| Ok(gap(from, begin.after))));
     let follower = Follower {
         _permit: app.stream_permit()?,
         writes: app.services.events.clone(),
@@ -177,13 +183,21 @@ impl Follower {
         Some((Ok(message(&event)), self))
     }
 
-    /// Waits for a write; false when there will be none.
+    /// Waits for a write; false when there will be none, or nobody can wait for it.
     async fn woken(&mut self) -> bool {
+        if self.app.services.limits.again.is_some() {
+            return false;
+        }
         tokio::select! {
             changed = self.writes.changed() => changed.is_ok(),
             () = self.app.closed() => false,
         }
     }
+}
+
+/// When to come again, and after which number: also for a client that was told nothing.
+fn come_again(again: Duration, after: u64) -> Message {
+    Message::default().retry(again).id(after.to_string())
 }
 
 /// Tells a client that it will not get these events, and where it stands now.

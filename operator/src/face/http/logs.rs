@@ -1,4 +1,5 @@
-//! A job's log: a piece of it, or all that comes until the job is over.
+//! A job's log: a piece of it, or all that comes until the job is over. Where nothing can be held open, whoever follows gets
+//! a piece, too, and asks for the next one.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -29,6 +30,8 @@ const STEP: u32 = 64 * 1024;
 /// How soon a followed log is looked at again: it grows without anybody writing to the store.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 const NEXT: HeaderName = HeaderName::from_static("x-next-cursor");
+/// Of which attempt a piece is.
+const ATTEMPT: HeaderName = HeaderName::from_static("x-attempt");
 
 /// Which piece.
 #[derive(Deserialize)]
@@ -49,7 +52,7 @@ pub(super) async fn logs(
 ) -> Told<Response> {
     let job = app.job(&tenant, &id).await?;
     let attempt = attempt(&job, wanted.attempt)?;
-    if wanted.follow {
+    if wanted.follow && app.services.limits.again.is_none() {
         let permit = app.stream_permit()?;
         let place = Place {
             attempt,
@@ -68,8 +71,11 @@ pub(super) async fn logs(
     }
     let limit = wanted.limit.unwrap_or(PIECE).clamp(1, PIECE);
     let chunk = read(&app, &job, (attempt, wanted.cursor), limit).await?;
-    let next = [(NEXT, HeaderValue::from(chunk.next))];
-    Ok((plain(), next, chunk.text).into_response())
+    let place = [
+        (NEXT, HeaderValue::from(chunk.next)),
+        (ATTEMPT, HeaderValue::from(attempt)),
+    ];
+    Ok((plain(), place, chunk.text).into_response())
 }
 
 const fn plain() -> [(HeaderName, &'static str); 1] {

@@ -38,6 +38,16 @@ impl Door {
         Self::with(tools, |handler| handler, body)
     }
 
+    /// The same where nothing can be held open: no session, and each question has its answer at once.
+    #[must_use]
+    pub fn of_memory_at_once(tools: Arc<dyn Tools>, body: usize) -> Self {
+        let desk: Arc<dyn Desk> = Arc::new(AtTheDoor(tools));
+        let config = config(body)
+            .with_legacy_session_mode(false)
+            .with_json_response(true);
+        Self::new(move || Handler::new(Arc::clone(&desk)), config)
+    }
+
     /// The same within another handler, which may answer more.
     pub fn with<H: ServerHandler>(
         tools: Arc<dyn Tools>,
@@ -45,14 +55,17 @@ impl Door {
         body: usize,
     ) -> Self {
         let desk: Arc<dyn Desk> = Arc::new(AtTheDoor(tools));
-        Self::new(move || around(Handler::new(Arc::clone(&desk))), body)
+        Self::new(
+            move || around(Handler::new(Arc::clone(&desk))),
+            config(body),
+        )
     }
 
     /// Any handler. One is made for each session, and for each request of a revision without them.
-    fn new<H: ServerHandler>(handler: impl Fn() -> H + Send + Sync + 'static, body: usize) -> Self {
-        let config = StreamableHttpServerConfig::default()
-            .disable_allowed_hosts()
-            .with_max_request_body_bytes(body);
+    fn new<H: ServerHandler>(
+        handler: impl Fn() -> H + Send + Sync + 'static,
+        config: StreamableHttpServerConfig,
+    ) -> Self {
         let closing = config.cancellation_token.clone();
         let sessions = Arc::new(Bounded::new(Most {
             all: SESSIONS,
@@ -85,6 +98,12 @@ impl Door {
     pub fn close(&self) {
         (self.close)();
     }
+}
+
+fn config(body: usize) -> StreamableHttpServerConfig {
+    StreamableHttpServerConfig::default()
+        .disable_allowed_hosts()
+        .with_max_request_body_bytes(body)
 }
 
 /// Who asks, as the gate has left it in a request.

@@ -69,7 +69,7 @@ async fn known(store: &DynamoStore, row: &Row, key: Option<&str>) -> Answer<Opti
 async fn make(store: &DynamoStore, job: &AgentJob, row: &Row, key: Option<&str>) -> Answer<Made> {
     let mut record = Record::new(job.clone(), row, key, store.by());
     let events = vec![submitted(job)];
-    let ticket = store.feed.begin(0, events.len());
+    let ticket = store.numbers(0, events.len());
     record.tell(&ticket, events);
     let item = record.item(row, &store.large).await?;
     let locks = locks(row, key);

@@ -13,6 +13,7 @@
 //! at which they have to be looked at, with what they wait for. Indexes are read a little late: they say what to look
 //! at, and what is decided is decided by conditional writes of the items.
 
+mod agenda;
 mod calls;
 mod counted;
 mod create;
@@ -21,6 +22,7 @@ mod follow;
 mod keys;
 mod large;
 mod open;
+mod passing;
 mod pools;
 mod read;
 mod record;
@@ -34,6 +36,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use object_store::ObjectStore;
 use sandbox_core::{
     AgentJob, AgentJobStatus, Tenant, Uid,
@@ -43,11 +46,13 @@ use sandbox_core::{
 use sandbox_elf::store::dynamodb::table::{Consumed, Table};
 use uuid::Uuid;
 
+pub use agenda::{Agenda, job_of};
 pub use follow::Follower;
 pub use open::make_table;
+pub use passing::Passing;
 
 use self::{
-    feed::Feed,
+    feed::{Feed, Ticket},
     large::Large,
     pools::Looked,
     record::{Found, Record},
@@ -107,6 +112,14 @@ impl DynamoStore {
     fn by(&self) -> String {
         let fields = Uuid::new_v4();
         format!("{}{:08x}", self.process, fields.as_fields().0)
+    }
+
+    /// Numbers for so many events, higher than this one and than the time: those of several processes stand in the order
+    /// of their clocks.
+    fn numbers(&self, after: u64, many: usize) -> Ticket<'_> {
+        let now = Timestamp::now().as_microsecond();
+        self.feed
+            .begin(after.max(u64::try_from(now).unwrap_or_default()), many)
     }
 
     fn remember(&self, uid: &Uid, record: &Record) {

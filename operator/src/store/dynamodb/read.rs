@@ -49,6 +49,28 @@ pub(super) async fn list(store: &DynamoStore, query: &ListQuery) -> Answer<Page>
     })
 }
 
+/// A tenant's jobs that are not over, and so many that came last.
+pub(super) async fn lately(store: &DynamoStore, tenant: &Tenant, most: u32) -> Answer<Vec<Record>> {
+    let query = ListQuery {
+        tenant: Some(tenant.clone()),
+        limit: most,
+        ..ListQuery::default()
+    };
+    let mut newest = Entries::of(store, &query, None).await?;
+    let (newest, open) = futures::join!(
+        newest.next(store, most.try_into().unwrap_or(ITEMS)),
+        store.open_entries()
+    );
+    let mut wanted = newest?;
+    for (_, pk, sk) in open? {
+        let key = Key { pk, sk };
+        if key.sk == tenant.as_str() && !wanted.contains(&key) {
+            wanted.push(key);
+        }
+    }
+    store.read_all(&wanted).await
+}
+
 /// What every place of the page is smaller than.
 fn below(query: &ListQuery) -> Answer<Option<String>> {
     let after = query.after.as_deref().map(parse_cursor).transpose()?;
@@ -282,7 +304,7 @@ impl DynamoStore {
         self.shards(None).await
     }
 
-    async fn shards(&self, below: Option<String>) -> Answer<Vec<Attributes>> {
+    pub(super) async fn shards(&self, below: Option<String>) -> Answer<Vec<Attributes>> {
         let range = |n| Range {
             index: Some(DUE_INDEX),
             part: (SHARD, keys::shard(n)),

@@ -106,7 +106,7 @@ pub(super) async fn remove(
     let mut record = store.stands(uid, version).await?;
     let row = Row::of(&record.job)?;
     let key = keys::job(uid, &row.tenant);
-    let ticket = store.feed.begin(record.last(), events.len());
+    let ticket = store.numbers(record.last(), events.len());
     let many = events.len();
     record.tell(&ticket, events);
     record.by = store.by();
@@ -202,7 +202,7 @@ impl DynamoStore {
     ) -> Answer<AgentJob> {
         let row = Row::of(&next)?;
         let version = stands.version();
-        let ticket = self.feed.begin(stands.last(), events.len());
+        let ticket = self.numbers(stands.last(), events.len());
         let many = events.len();
         let mut record = Record {
             job: versioned(next, version + 1),

@@ -186,3 +186,24 @@ fn settings_that_cannot_be_right_are_refused_in_words() {
     assert!(wrong(|c| c.subnets.clear()).contains("subnet"));
     assert!(wrong(|c| c.door = "http://x".to_owned()).contains("https"));
 }
+
+#[test]
+fn a_door_that_everybody_knows_needs_no_authority_in_the_launch() {
+    let names = |conf: &FargateConfig| -> Vec<String> {
+        let brief = brief(&json!({}));
+        let launch = frozen(conf, &brief.spec);
+        let all = overrides(conf, &brief, (&launch, Timestamp::UNIX_EPOCH));
+        let variables = all.container_overrides()[0].environment();
+        variables
+            .iter()
+            .filter_map(|v| v.name().map(str::to_owned))
+            .collect()
+    };
+    let own = conf();
+    assert_eq!(names(&own), ["SANDBOX_SEAT_CA", "SANDBOX_SEAT_TOKEN"]);
+    let public = FargateConfig {
+        authority: String::new(),
+        ..own
+    };
+    assert_eq!(names(&public), ["SANDBOX_SEAT_TOKEN"]);
+}

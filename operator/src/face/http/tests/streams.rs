@@ -197,3 +197,51 @@ async fn no_more_is_replayed_than_the_bound() {
     let found = told(&mut heard, 2).await;
     assert_eq!(found, [pair("8", "Gap"), pair("9", "Submitted")]);
 }
+
+#[tokio::test]
+async fn where_nothing_is_held_open_a_stream_ends_and_says_when_and_where_to_go_on() {
+    let world = World::with(|services| services.limits.again = Some(Duration::from_secs(3)));
+    let id = world.echo("x").await;
+    let path = format!("/jobs/{id}/events");
+    let heard = async |last: Option<&str>| {
+        let mut asked = ask("GET", &path);
+        if let Some(last) = last {
+            asked = asked.header("last-event-id", last);
+        }
+        asked.to(&world).await.text
+    };
+    let first = heard(None).await;
+    assert!(first.starts_with("retry: 3000\nid: 0\n\n"), "{first}");
+    assert!(
+        first.ends_with("\n\n") && first.contains("event: Submitted"),
+        "{first}"
+    );
+    assert_eq!(heard(Some("1")).await, "retry: 3000\nid: 1\n\n");
+    world
+        .post(&format!("/jobs/{id}/cancel"), &serde_json::Value::Null)
+        .await;
+    let rest = heard(Some("1")).await;
+    assert!(
+        rest.contains("CancelRequested") && !rest.contains("Submitted"),
+        "{rest}"
+    );
+    // A number of another process, which has written since: nothing is missing there.
+    assert_eq!(heard(Some("99")).await, "retry: 3000\nid: 99\n\n");
+}
+
+#[tokio::test]
+async fn where_nothing_is_held_open_who_follows_a_log_gets_a_piece_and_its_end() {
+    let world = World::with(|services| services.limits.again = Some(Duration::from_secs(3)));
+    let id = world.echo("x").await;
+    let answer = ask("GET", &format!("/jobs/{id}/logs?follow=true"))
+        .to(&world)
+        .await;
+    assert_eq!(
+        (
+            &*answer.text,
+            answer.headers["x-next-cursor"].to_str().unwrap()
+        ),
+        ("", "0")
+    );
+    assert_eq!(answer.headers["x-attempt"], "0");
+}
