@@ -1,5 +1,8 @@
 //! What looks random: long runs of letters and digits that change their kind as often as dice do.
-//! Hexadecimal digests, UUIDs, paths and names in any case style are left alone.
+//! Hexadecimal digests, UUIDs, paths and names in any case style are left alone, and so is base64 that says what it is: a
+//! digest, or a picture.
+
+use super::look::changes;
 
 /// Shortest run with both cases, and without.
 const MIXED: usize = 24;
@@ -14,7 +17,7 @@ pub fn replace(text: &str, mark: impl Fn(&str, &str) -> String) -> String {
         let end = tail.find(|c| !is_run(c)).unwrap_or(tail.len());
         let run = &tail[..end];
         out.push_str(&rest[..start]);
-        if is_random(run) {
+        if is_random(run) && !is_told(&out, run) {
             out.push_str(&mark("high-entropy", run));
         } else {
             out.push_str(run);
@@ -23,6 +26,26 @@ pub fn replace(text: &str, mark: impl Fn(&str, &str) -> String) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// What digests in base64 begin with: those of packages, and those of keys of servers, which stand before them.
+const DIGESTS: &[&str] = &["sha256-", "sha384-", "sha512-"];
+const BEFORE_DIGESTS: &[&str] = &["SHA256:", "h1:"];
+/// How pictures begin in base64: PNG, JPEG, GIF, WebP, and SVG with and without a head.
+const PICTURES: &[&str] = &[
+    "iVBORw0KGgo",
+    "/9j/",
+    "R0lGOD",
+    "UklGR",
+    "PHN2Zy",
+    "PD94bWwg",
+];
+
+/// Whether it says itself that it is no secret.
+fn is_told(before: &str, run: &str) -> bool {
+    let starts = |with: &[&str]| with.iter().any(|w| run.starts_with(w));
+    let follows = BEFORE_DIGESTS.iter().any(|w| before.ends_with(w));
+    starts(DIGESTS) || starts(PICTURES) || follows
 }
 
 const fn is_run(c: char) -> bool {
@@ -35,7 +58,9 @@ pub fn is_random(run: &str) -> bool {
     // Names and paths are many short parts; what is drawn has at least one long one.
     let parts = run.split(['_', '-', '/', '+', '=']);
     let longest = parts.max_by_key(|p| p.len()).unwrap_or_default();
-    is_drawn(longest) || is_base64(run)
+    // A sign of equality ends base64; elsewhere it stands between a name and its value.
+    let mut sides = run.trim_end_matches('=').split('=');
+    is_drawn(longest) || sides.any(is_base64)
 }
 
 /// Base64 with its signs inside: judged without them. So long, it has capitals; a path with a digest
@@ -61,15 +86,4 @@ fn is_drawn(part: &str) -> bool {
         return part.len() >= MIXED && digits >= 2 && changes(part) * 100 >= part.len() * 42;
     }
     part.len() >= ONE_CASE && digits >= 5 && changes(part) * 100 >= part.len() * 26
-}
-
-/// How often the kind of character changes: in what is drawn from 62 characters about six times in
-/// ten, in words joined by capitals about three.
-fn changes(part: &str) -> usize {
-    let kind = |b: u8| (b.is_ascii_uppercase(), b.is_ascii_digit());
-    let bytes = part.as_bytes();
-    bytes
-        .windows(2)
-        .filter(|w| kind(w[0]) != kind(w[1]))
-        .count()
 }

@@ -1,40 +1,50 @@
 //! Takes secrets out of texts, before they are stored and again before they reach a prompt. What is
 //! found becomes `[redacted:<kind>:<hash>]`; the hash is keyed per tenant, so that equal secrets
-//! stay equal and nobody without the key can try guesses. Finds known formats ([`patterns`]),
-//! secret-like names with values, and what looks random ([`entropy`]); it proves nothing.
+//! stay equal and nobody without the key can try guesses. It proves nothing.
+//!
+//! | file | what it finds |
+//! |---|---|
+//! | `patterns` | the formats of those who issue keys |
+//! | `forms` | secrets told by what stands around them, or by more than one part |
+//! | `named` | values under names such as `password` |
+//! | `beside` | keys without a form of their own, beside the name of who issues them |
+//! | `entropy` | what looks random |
+//! | `look` | how a key looks that follows no format |
+//! | `marks` | what stands where a secret was |
 
+mod beside;
 pub mod entropy;
+pub mod forms;
+mod look;
 mod marks;
 mod named;
 pub mod patterns;
 
 use std::sync::LazyLock;
 
-use regex::{Captures, Regex, RegexSet};
+use regex::{Captures, Regex};
 use sha2::{Digest, Sha256};
 
 use crate::text;
-use patterns::{Pattern, TABLE};
+use patterns::Pattern;
 
 /// Longest message of a failure that is kept, in characters.
 pub const MAX_MESSAGE: usize = 160;
 /// Longest text that is looked at, in bytes; what follows is dropped, for it was not looked at.
 const MAX_TEXT: usize = 64 * 1024;
 
-struct Compiled {
-    set: RegexSet,
-    each: Vec<(&'static Pattern, Regex)>,
-}
-
-/// Compiled once. A pattern that does not compile would be left out here; a test compiles each.
-static COMPILED: LazyLock<Compiled> = LazyLock::new(|| {
-    let each: Vec<(&'static Pattern, Regex)> = TABLE
-        .iter()
+/// Compiled once, each for itself: one automaton of them all outgrows its cache, and is several times slower. A pattern
+/// that does not compile would be left out here; a test compiles each.
+static COMPILED: LazyLock<Vec<(&'static Pattern, Regex)>> = LazyLock::new(|| {
+    tables()
         .filter_map(|p| Regex::new(p.regex).ok().map(|r| (p, r)))
-        .collect();
-    let set = RegexSet::new(each.iter().map(|(p, _)| p.regex)).unwrap_or_default();
-    Compiled { set, each }
+        .collect()
 });
+
+/// All formats, in the order in which they are applied.
+fn tables() -> impl Iterator<Item = &'static Pattern> {
+    forms::TABLE.iter().chain(patterns::TABLE)
+}
 
 /// Takes secrets out of texts of one tenant.
 #[derive(Clone)]
@@ -60,13 +70,13 @@ impl Redactor {
     pub fn clean(&self, text: &str) -> String {
         let text = bounded(text);
         let mut clean = text.to_owned();
-        for place in &COMPILED.set.matches(text) {
-            if let Some((pattern, regex)) = COMPILED.each.get(place) {
-                clean = marks::outside(&clean, |piece| self.replace(piece, pattern, regex));
-            }
+        let found = COMPILED.iter().filter(|(_, regex)| regex.is_match(text));
+        for (pattern, regex) in found {
+            clean = marks::outside(&clean, |piece| self.replace(piece, pattern, regex));
         }
         let mark = |kind: &str, secret: &str| self.mark(kind, secret);
         let clean = marks::outside(&clean, |piece| named::replace(piece, mark));
+        let clean = marks::outside(&clean, |piece| beside::replace(piece, mark));
         marks::outside(&clean, |piece| entropy::replace(piece, mark))
     }
 

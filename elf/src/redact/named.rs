@@ -5,26 +5,32 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use super::marks;
+use super::{look, marks};
 
 /// The name, what joins it to its value, and the value.
 const NAMED: &str = r#"(?ix)
     \b ( [a-z0-9_.\-]* (?: passw(?:or)?d | passphrase | pwd | secret | token | credential
         | api[_\-]?key | access[_\-]?key | private[_\-]?key | signing[_\-]?key | encryption[_\-]?key
-        | [_\-]key\b | [a-z]key\b | [_.\-]pass\b )
+        | [_.\-]key\b | [a-z]key\b | [_.\-]pass\b | [_\-]pat\b | [_.\-]api\b )
         [a-z0-9_\-]* )
-    ( ["']? \s* (?: :=|=>|=|: ) \s* ["'`]? )
+    ( ["'\]]{0,2} \s* (?: :=|=>|==?|: ) \s* ["'`]? )
     ( [^\s"'`,;)\]}]{6,} )"#;
 
 /// The name and the value with no more than a space between them.
 const SPOKEN: &str = r#"(?ix)
-    \b ( (?: password | passphrase | secret | token | (?:api|access|secret|private|auth) [\ _\-]? key )
-        (?: \s+ (?: is | was | key | token ) )? \s* [:=]? \s* ["'`]? )
-    ( [a-z0-9+/=_.\-]{16,} )"#;
+    ( (?: password | passphrase | secret | token | (?:api|access|secret|private|auth) [\ _\-]? key )
+        (?: \s+ (?: is | was | key | token ) )? (?: \s* [:=]{1,2} \s* | \s+ ) ["'`]? )
+    ( [a-z0-9+/=_.:\-]{16,} )"#;
+
+/// Any key, with a colon behind it: the word before it says of what.
+const KEYED: &str = r#"(?ix)
+    ( (?: ^ | [^a-z0-9_.\-] ) (?: [a-z]+ \s+ )? key ["']? \s* [:=] \s* ["'`]? )
+    ( [a-z0-9:\-]{20,} )"#;
 
 /// A pattern that does not compile would find nothing; a test finds something with it.
 static REGEX: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(NAMED).ok());
 static SPOKEN_REGEX: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(SPOKEN).ok());
+static KEYED_REGEX: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(KEYED).ok());
 
 /// Words that stand for a value that is not there.
 const NO_VALUE: &[&str] = &[
@@ -63,18 +69,39 @@ const SECRETIVE: &[&str] = &[
     "encryption-key",
 ];
 
+/// Names of keys that are no secrets: those of a map, of a table, and those that are there to be shown.
+const PLAIN: &[&str] = &[
+    "cache",
+    "etag",
+    "foreign",
+    "idempotency",
+    "object",
+    "partition",
+    "primary",
+    "public",
+    "s3",
+    "sort",
+];
+
 /// Replaces what `mark` is given.
 pub fn replace(text: &str, mark: impl Fn(&str, &str) -> String) -> String {
-    marks::outside(&assigned(text, &mark), |piece| spoken(piece, &mark))
+    let text = assigned(text, &mark);
+    let spoken = |piece: &str| behind(piece, SPOKEN_REGEX.as_ref(), (&is_spoken, &mark));
+    let text = marks::outside(&text, spoken);
+    let keyed = |piece: &str| behind(piece, KEYED_REGEX.as_ref(), (&look::is_formless, &mark));
+    marks::outside(&text, keyed)
 }
 
-fn spoken(text: &str, mark: impl Fn(&str, &str) -> String) -> String {
-    let Some(regex) = SPOKEN_REGEX.as_ref() else {
+type How<'a> = (&'a dyn Fn(&str) -> bool, &'a dyn Fn(&str, &str) -> String);
+
+/// Replaces values behind their names, where they look like secrets.
+fn behind(text: &str, regex: Option<&Regex>, (is_secret, mark): How<'_>) -> String {
+    let Some(regex) = regex else {
         return text.to_owned();
     };
     let one = |found: &Captures<'_>| -> String {
         let (before, value) = (&found[1], &found[2]);
-        if !is_key(value) {
+        if is_plain(before) || !is_secret(value) {
             return found[0].to_owned();
         }
         format!("{before}{}", mark("named-secret", value))
@@ -82,11 +109,21 @@ fn spoken(text: &str, mark: impl Fn(&str, &str) -> String) -> String {
     regex.replace_all(text, one).into_owned()
 }
 
+fn is_plain(name: &str) -> bool {
+    let name = name.to_lowercase();
+    PLAIN.iter().any(|word| name.contains(word))
+}
+
+fn is_spoken(value: &str) -> bool {
+    is_key(value) && !value.contains("://")
+}
+
 /// Sixteen letters and more, with digits among them: no word, and no name of a file.
 fn is_key(value: &str) -> bool {
     let digits = value.bytes().filter(u8::is_ascii_digit).count();
     let letters = value.bytes().filter(u8::is_ascii_alphabetic).count();
-    value.len() >= 16 && digits >= 3 && letters >= 3 && !value.starts_with(['/', '.'])
+    let mixed = value.len() >= 16 && digits >= 3 && letters >= 3;
+    (mixed || look::is_formless(value)) && !value.starts_with(['/', '.'])
 }
 
 fn assigned(text: &str, mark: impl Fn(&str, &str) -> String) -> String {
@@ -106,24 +143,39 @@ fn assigned(text: &str, mark: impl Fn(&str, &str) -> String) -> String {
     regex.replace_all(text, one).into_owned()
 }
 
+/// A time, a number or a size of what the name speaks of.
+fn is_measure(name: &str, value: &str) -> bool {
+    let name = name.to_lowercase();
+    let ends = ["_at", "_in", "_ttl", "_count", "_limit", "_length", "_size"];
+    let first = value.split(|c: char| !c.is_ascii_alphanumeric()).next();
+    let number = first.is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
+    number && ends.iter().any(|end| name.ends_with(end))
+}
+
 /// Whether it is a value: not a reference, not a place holder, and with a colon, which prose has
 /// too, only what is no word.
 fn is_value(name: &str, join: &str, value: &str) -> bool {
     let lower = value.to_lowercase();
     let name_says_little = !SECRETIVE.iter().any(|w| name.to_lowercase().contains(w));
     if name_says_little {
-        let typed = name.to_lowercase().ends_with("pass") && is_odd(&lower);
-        return (typed || is_key(value)) && !is_reference(value);
+        let password = name.to_lowercase().ends_with("pass");
+        let typed = password && (is_odd(&lower) || is_exported(name, join));
+        return (typed || is_key(value) && !is_plain(name)) && !is_reference(value);
+    }
+    if look::is_hex(value, 32) && !is_plain(name) {
+        return true;
     }
     let bare = lower.trim_end_matches(['.', '!', '?', ':']);
-    if is_reference(value) || NO_VALUE.contains(&bare) || repeats_name(name, bare) {
+    let says_nothing = NO_VALUE.contains(&bare) || is_measure(name, value);
+    if is_reference(value) || says_nothing || repeats_name(name, bare) {
         return false;
-    }
-    if value.len() < 8 {
-        return is_odd(&lower);
     }
     let assigned = join.contains('=') && !join.contains("=>");
     let quoted = join.ends_with(['"', '\'']);
+    if value.len() < 8 {
+        let password = name.to_lowercase().contains("pass");
+        return is_odd(&lower) || password && (assigned || quoted) && is_disguised(&lower);
+    }
     if assigned && !join.contains(' ') || quoted {
         return !is_identifier_path(bare);
     }
@@ -167,6 +219,18 @@ fn is_identifier_path(value: &str) -> bool {
             && part.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
     };
     value.contains('.') && value.split('.').all(name)
+}
+
+/// A variable of the environment as shells and files of settings write it.
+fn is_exported(name: &str, join: &str) -> bool {
+    let capital = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+    join == "=" && name.contains('_') && name.bytes().all(capital)
+}
+
+/// A digit inside of a word: behind one it is a number, as in names and examples.
+fn is_disguised(value: &str) -> bool {
+    let word = value.trim_end_matches(|c: char| c.is_ascii_digit());
+    word.starts_with(|c: char| c.is_ascii_alphabetic()) && word.bytes().any(|b| b.is_ascii_digit())
 }
 
 /// No word and no name: with a digit among letters, or with signs that words do not have.

@@ -17,7 +17,7 @@ const fn any(_: &str) -> bool {
 }
 
 /// Letters and digits: words joined by dashes have no digit, or no letter.
-fn mixed(secret: &str) -> bool {
+pub(super) fn mixed(secret: &str) -> bool {
     secret.bytes().any(|b| b.is_ascii_digit()) && secret.bytes().any(|b| b.is_ascii_alphabetic())
 }
 
@@ -29,7 +29,7 @@ fn random(secret: &str) -> bool {
 }
 
 /// Letters with a digit, or in both cases: of 20 that are drawn, one time in thirty none is a digit.
-fn drawn(secret: &str) -> bool {
+pub(super) fn drawn(secret: &str) -> bool {
     let both = secret.bytes().any(|b| b.is_ascii_uppercase())
         && secret.bytes().any(|b| b.is_ascii_lowercase());
     both || mixed(secret)
@@ -43,7 +43,7 @@ fn credential(secret: &str) -> bool {
 }
 
 /// A password, not the place of one: `user:password@host` and `${NAME}` in examples are kept.
-fn no_placeholder(secret: &str) -> bool {
+pub(super) fn no_placeholder(secret: &str) -> bool {
     let lower = secret.to_lowercase();
     let dummy = [
         "password", "pass", "pw", "pwd", "secret", "token", "xxx", "xxxx",
@@ -53,7 +53,7 @@ fn no_placeholder(secret: &str) -> bool {
 }
 
 /// Not a checksum, and not the number of something, with what it is before it.
-fn no_digest(secret: &str) -> bool {
+pub(super) fn no_digest(secret: &str) -> bool {
     let known = [
         "sha", "md5", "commit", "rev", "blob", "tree", "build", "id", "hash", "digest", "checksum",
         "etag", "run", "job", "req", "trace", "span", "uuid", "img", "image", "layer", "cache",
@@ -63,11 +63,15 @@ fn no_digest(secret: &str) -> bool {
     mixed(secret) && !known.iter().any(|word| lower.starts_with(word))
 }
 
-const fn p(kind: &'static str, regex: &'static str) -> Pattern {
+pub(super) const fn p(kind: &'static str, regex: &'static str) -> Pattern {
     with(kind, regex, any)
 }
 
-const fn with(kind: &'static str, regex: &'static str, holds: fn(&str) -> bool) -> Pattern {
+pub(super) const fn with(
+    kind: &'static str,
+    regex: &'static str,
+    holds: fn(&str) -> bool,
+) -> Pattern {
     Pattern { kind, regex, holds }
 }
 
@@ -85,7 +89,7 @@ pub const TABLE: &[Pattern] = &[
     ),
     with(
         "url-token",
-        r"\b[a-zA-Z][a-zA-Z0-9+.\-]*://([^\s/:@?#]{20,})@",
+        r"\b[a-zA-Z][a-zA-Z0-9+.\-]*://([^\s/:@?#]{20,}):?@",
         mixed,
     ),
     p(
@@ -266,7 +270,7 @@ pub const TABLE: &[Pattern] = &[
     p("linear-key", r"\blin_(?:api|oauth)_[A-Za-z0-9]{32,}"),
     p(
         "notion-token",
-        r"\b(?:secret_[A-Za-z0-9]{43}|ntn_[A-Za-z0-9]{40,})",
+        r"\b(?:secret_[A-Za-z0-9]{43,}|ntn_[A-Za-z0-9]{40,})",
     ),
     p("newrelic-key", r"\bNRAK-[A-Z0-9]{27}"),
     p(
@@ -378,7 +382,7 @@ pub const TABLE: &[Pattern] = &[
     ),
     with(
         "prefixed-key",
-        r"\b[a-z]{2,8}_(?:live|test|prod|sandbox|pat|key|secret|token)_[A-Za-z0-9]{16,}",
+        r"\b[a-z]{2,8}_(?:live|test|prod|sandbox|pat|key|secret|token)_[A-Za-z0-9]{14,}",
         random,
     ),
     with(

@@ -2,6 +2,7 @@
 //! announcements with which they made their tokens recognizable. A row is a name and the parts that
 //! stand one after the other.
 
+use super::Format;
 use super::chance::{
     ALNUM, ALPHA, BASE32, BASE64, BECH32, Chance, DIGIT, HEX, LOWER, LOWNUM, PASSWORD, UPNUM,
     URL64, base64,
@@ -24,7 +25,7 @@ pub enum Part {
 use Part::{Is, Made, One, Open, Secret};
 
 /// The formats.
-pub const FORMATS: &[(&str, &[Part])] = &[
+pub const FORMATS: &[Format] = &[
     // Clouds.
     (
         "aws access key id",

@@ -3,17 +3,31 @@
 //! | file | what it is |
 //! |---|---|
 //! | `formats` | what secrets look like |
+//! | `beside` | what those look like that are told by what stands around them |
+//! | `harmless` | what looks like a secret and is none |
 //! | `chance` | the numbers and alphabets they are made of |
 //! | `published` | the samples of somebody else's scanner |
+//! | `left_out` | which of them are no secrets, and why |
 
+pub mod beside;
 pub mod chance;
 pub mod formats;
+pub mod harmless;
+mod left_out;
 pub mod published;
 
 use sandbox_elf::redact::Redactor;
 
 use chance::Chance;
-use formats::{FORMATS, Part};
+use formats::Part;
+
+/// A format: its name, and the parts that stand one after the other.
+pub type Format = (&'static str, &'static [Part]);
+
+/// All formats.
+pub fn formats() -> impl Iterator<Item = &'static Format> {
+    formats::FORMATS.iter().chain(beside::FORMATS)
+}
 
 /// What stands around a secret. Nothing here says that one follows.
 const AROUND: &[&str] = &[
@@ -77,16 +91,36 @@ impl Found {
 }
 
 impl Sample {
-    /// Whether eight letters in a row of something secret are still there, or all of what is shorter.
+    /// Whether eight letters in a row of something secret are still there, or all of what is shorter. What the text
+    /// says beside it as well, such as a vendor's name in front of its key, and the marks themselves, tell nothing.
     #[must_use]
     pub fn stays_in(&self, clean: &str) -> bool {
-        let stays = |secret: &String| {
-            let letters: Vec<char> = secret.chars().collect();
-            let mut runs = letters.windows(letters.len().clamp(1, 8));
-            runs.any(|run| clean.contains(&run.iter().collect::<String>()))
-        };
-        self.secrets.iter().any(stays)
+        let clean = without_marks(clean);
+        self.secrets.iter().any(|s| self.keeps(s, &clean))
     }
+
+    fn keeps(&self, secret: &str, clean: &str) -> bool {
+        let around = self.text.replace(secret, "\n");
+        let letters: Vec<char> = secret.chars().collect();
+        let runs = letters.windows(letters.len().clamp(1, 8));
+        let mut own = runs
+            .map(|run| run.iter().collect::<String>())
+            .filter(|run| !around.contains(run))
+            .peekable();
+        if own.peek().is_none() {
+            return clean.contains(secret);
+        }
+        own.any(|run| clean.contains(&run))
+    }
+}
+
+fn without_marks(clean: &str) -> String {
+    let mut pieces = clean.split("[redacted:");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |out, piece| {
+        let behind = piece.split_once(']').map_or("", |(_, rest)| rest);
+        out + "\n" + behind
+    })
 }
 
 /// Real texts without secrets that memory changed, of all of these.
@@ -107,7 +141,7 @@ pub fn held_back(texts: &[String]) -> Vec<(&String, &'static str)> {
 /// The samples of a format.
 #[must_use]
 pub fn samples(number: usize, count: usize) -> Vec<Sample> {
-    let parts = FORMATS.get(number).map_or(&[][..], |(_, parts)| parts);
+    let parts = formats().nth(number).map_or(&[][..], |(_, parts)| parts);
     let mut by = Chance::new(1_000 + number as u64);
     (0..count).map(|_| sample(parts, &mut by)).collect()
 }
@@ -115,7 +149,7 @@ pub fn samples(number: usize, count: usize) -> Vec<Sample> {
 /// What memory finds of each format.
 #[must_use]
 pub fn by_format(count: usize) -> Vec<Found> {
-    let each = FORMATS.iter().enumerate();
+    let each = formats().enumerate();
     each.map(|(number, (name, _))| Found::among(name, &samples(number, count)))
         .collect()
 }

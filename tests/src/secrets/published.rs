@@ -2,17 +2,21 @@
 //! 1.112.0 of the package `kingfisher-bin` (Apache-2.0). They are asked of the program when this runs,
 //! and are nowhere kept.
 //!
-//! Left out are rules that the scanner does not report itself (`visible: false`: names and numbers of accounts, which
+//! What of a sample is the secret, and which are none, `left_out` says. Left out are also rules that the scanner does not report itself (`visible: false`: names and numbers of accounts, which
 //! others of its rules need beside a secret), samples that its own pattern does not find with this engine of regular expressions,
 //! so that nobody can say which part is the secret, and secrets under six letters.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, ensure};
 use regex::Regex;
 use serde::Deserialize;
 
-use super::Sample;
+use super::{Sample, left_out};
+use crate::cache;
 
 #[derive(Deserialize)]
 struct Rule {
@@ -33,6 +37,24 @@ pub struct Published {
     pub not_reported: usize,
     /// Samples of which nobody can say what the secret is.
     pub not_found: usize,
+    /// Samples that hold no secret, with the reason.
+    pub left_out: Vec<(String, &'static str)>,
+}
+
+/// The scanner's program, as `scripts/setup` fetches it.
+///
+/// # Errors
+/// It is not there.
+pub fn scanner() -> Result<PathBuf> {
+    cache::part("kingfisher", "kingfisher/bin/kingfisher")
+}
+
+/// The program ruff, whose explanations are real texts without secrets.
+///
+/// # Errors
+/// It is not there.
+pub fn linter() -> Result<PathBuf> {
+    cache::part("ruff", "bin/ruff")
 }
 
 /// Asks the scanner for its rules.
@@ -56,16 +78,7 @@ pub fn published(scanner: &Path) -> Result<Published> {
             seen.not_reported += 1;
             continue;
         }
-        let given = rule.examples.len();
-        let samples: Vec<Sample> = Regex::new(&rule.pattern)
-            .map(|regex| {
-                rule.examples
-                    .iter()
-                    .filter_map(|e| sample(&regex, e))
-                    .collect()
-            })
-            .unwrap_or_default();
-        seen.not_found += given - samples.len();
+        let samples = seen.samples(&rule);
         if !samples.is_empty() {
             seen.rules.push((rule.id, samples));
         }
@@ -73,16 +86,40 @@ pub fn published(scanner: &Path) -> Result<Published> {
     Ok(seen)
 }
 
-/// The secret is the group named so, else the last, for names and hosts stand before it, else all that was found.
-fn sample(regex: &Regex, text: &str) -> Option<Sample> {
+impl Published {
+    /// The samples of a rule that hold a secret; the others are counted.
+    fn samples(&mut self, rule: &Rule) -> Vec<Sample> {
+        let regex = Regex::new(&rule.pattern).ok();
+        let mut samples = Vec::new();
+        for text in &rule.examples {
+            let found = regex.as_ref().and_then(|r| secret(r, &rule.id, text));
+            match found {
+                None => self.not_found += 1,
+                Some(secret) => match left_out::reason(&rule.id, text, secret) {
+                    Some(why) => self.left_out.push((rule.id.clone(), why)),
+                    None => samples.push(Sample {
+                        text: text.clone(),
+                        secrets: vec![secret.to_owned()],
+                    }),
+                },
+            }
+        }
+        samples
+    }
+}
+
+/// What stands behind the words that [`left_out`] has for this rule; else the group named so, else the last, for names and
+/// hosts stand before it, else all that was found.
+fn secret<'a>(regex: &Regex, rule: &str, text: &'a str) -> Option<&'a str> {
     let found = regex.captures(text)?;
+    if let Some(words) = left_out::behind(rule) {
+        let (_, rest) = text.split_once(words)?;
+        return rest.split(['"', '\'', ',', '&', ' ', '@', '\n']).next();
+    }
     let named = found.name("TOKEN").or_else(|| found.name("token"));
     let secret = named.or_else(|| found.iter().flatten().last())?;
     let secret = of_address(secret.as_str().trim());
-    (secret.len() >= 6).then(|| Sample {
-        text: text.to_owned(),
-        secrets: vec![secret.to_owned()],
-    })
+    (secret.len() >= 6).then_some(secret)
 }
 
 /// Of an address the password, else its last part: the host may stay.
@@ -91,7 +128,14 @@ fn of_address(secret: &str) -> &str {
         return secret;
     };
     match rest.rsplit_once('@') {
-        Some((user, _)) => user.split_once(':').map_or(user, |(_, password)| password),
-        None => rest.rsplit(['/', '=']).next().unwrap_or(rest),
+        Some((user, _)) if !user.contains('/') || user.contains(':') => {
+            user.split_once(':').map_or(user, |(_, password)| password)
+        }
+        Some((path, _)) => last(path),
+        None => last(rest),
     }
+}
+
+fn last(path: &str) -> &str {
+    path.rsplit(['/', '=']).next().unwrap_or(path)
 }
