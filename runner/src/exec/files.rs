@@ -1,7 +1,12 @@
 //! The files that work leaves, sent to a control plane elsewhere before the report: nothing of the place is left after
 //! it. What cannot be sent is said in the log, and is no failure of the work.
 
-use std::{io, path::Path, sync::atomic::Ordering, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+    time::Duration,
+};
 
 use super::{
     lease::LAST,
