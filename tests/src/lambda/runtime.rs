@@ -62,7 +62,7 @@ impl Drop for Function {
 }
 
 impl Function {
-    /// The program with these variables, just started.
+    /// The program with these variables, just started: the built one, or the one that `BOOTSTRAP` among them names.
     pub async fn start(name: &str, env: &BTreeMap<String, String>) -> Self {
         let (events, queue) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
@@ -130,9 +130,10 @@ impl Function {
 /// Killed when whoever began it is gone.
 fn command(name: &str, api: SocketAddr, env: &BTreeMap<String, String>) -> Command {
     let mut command = Command::new("setpriv");
+    let named = env.get("BOOTSTRAP").map(PathBuf::from);
     command
         .args(["--pdeathsig", "KILL", "--"])
-        .arg(built("bootstrap"))
+        .arg(named.unwrap_or_else(|| built("bootstrap")))
         .env_clear()
         .env("PATH", std::env::var("PATH").unwrap_or_default())
         .env("AWS_LAMBDA_RUNTIME_API", api.to_string())
