@@ -564,6 +564,7 @@ fn door(ports: &Ports, waker: &Waker, lease: Duration) -> SeatDoor {
         may_claim: true,
         passes: None,
         lease: Some(lease),
+        checks: Arc::default(),
     }
 }
 

@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     backend::pod::AUDIENCE,
+    checks::Checks,
     counts::Reconciles,
     face::{
         Faced, HttpLimits, Services,
@@ -56,6 +57,7 @@ pub(super) struct Replica {
     pub(super) elf: Arc<Elf>,
     pub(super) jobs: Jobs,
     pub(super) bounds: Arc<Bounds>,
+    pub(super) checks: Arc<Checks>,
     pub(super) leads: Gauge,
     pub(super) reconciles: Arc<Reconciles>,
 }
@@ -216,6 +218,7 @@ impl Replica {
             may_claim: true,
             passes,
             lease: Some(LEASE),
+            checks: self.checks.clone(),
         }
     }
 

@@ -98,6 +98,7 @@ impl Node {
             may_claim: true,
             passes: None,
             lease: None,
+            checks: Arc::default(),
         };
         let backends = Arc::new(BTreeMap::from([(BackendName::Vps, place)]));
         Self {

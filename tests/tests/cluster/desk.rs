@@ -183,6 +183,7 @@ fn door(ports: &Ports, waker: Waker, passes: Arc<dyn Passes>, lease: Duration) -
         may_claim: true,
         passes: Some(passes),
         lease: Some(lease),
+        checks: Arc::default(),
     }
 }
 
