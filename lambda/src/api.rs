@@ -87,6 +87,7 @@ impl Api {
             passes: Some(Arc::new(tokens)),
             artifacts: Some(artifacts.clone()),
             lease: Some(LEASE),
+            checks: Arc::default(),
         };
         let services = Services {
             artifacts: Some(artifacts),

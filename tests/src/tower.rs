@@ -565,6 +565,7 @@ fn door(ports: &Ports, waker: &Waker, lease: Duration) -> SeatDoor {
         artifacts: None,
         passes: None,
         lease: Some(lease),
+        checks: Arc::default(),
     }
 }
 

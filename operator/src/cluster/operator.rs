@@ -82,6 +82,7 @@ pub async fn run(
 ) -> Result<()> {
     // Somebody may have chosen a provider already; theirs is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let checks = Arc::new(settings.jobs.checks()?);
     let listeners = Listeners::open(&settings.doors)?;
     let way = Way::open(&settings).await?;
     let tls = way.tls(&settings.doors).await?;
@@ -96,6 +97,7 @@ pub async fn run(
         elf,
         jobs,
         bounds: Arc::default(),
+        checks,
         leads: Gauge::default(),
         reconciles: Arc::default(),
     };

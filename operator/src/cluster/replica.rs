@@ -28,6 +28,7 @@ use super::{
 use crate::{
     artifacts::{Artifacts, beside_reports},
     backend::pod::AUDIENCE,
+    checks::Checks,
     counts::Reconciles,
     face::{
         Faced, HttpLimits, Services,
@@ -57,6 +58,7 @@ pub(super) struct Replica {
     pub(super) elf: Arc<Elf>,
     pub(super) jobs: Jobs,
     pub(super) bounds: Arc<Bounds>,
+    pub(super) checks: Arc<Checks>,
     pub(super) leads: Gauge,
     pub(super) reconciles: Arc<Reconciles>,
 }
@@ -219,6 +221,7 @@ impl Replica {
             passes,
             artifacts: Some(Artifacts::new(self.jobs.files.clone(), beside_reports)),
             lease: Some(LEASE),
+            checks: self.checks.clone(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::EnvVar;
 
-use crate::{backend::fargate::settings::FargateSettings, lead::Terms};
+use crate::{backend::fargate::settings::FargateSettings, checks::Checks, lead::Terms};
 
 /// What the operator is told.
 #[allow(
@@ -230,6 +230,22 @@ pub struct JobSettings {
         env = "SANDBOX_CONCURRENCY"
     )]
     pub concurrency: u16,
+    /// A file of the checks by which farms' work is judged in pods and tasks, as sandbox serve has it
+    #[arg(long, value_name = "FILE", env = "SANDBOX_CHECKS_FILE")]
+    pub checks_file: Option<PathBuf>,
+}
+
+impl JobSettings {
+    /// The checks of the file; none without one.
+    ///
+    /// # Errors
+    /// What is wrong with the file, and in which line.
+    pub fn checks(&self) -> Result<Checks> {
+        let read = self.checks_file.as_deref().map(Checks::read);
+        read.transpose()
+            .map(Option::unwrap_or_default)
+            .map_err(anyhow::Error::msg)
+    }
 }
 
 /// How long finished jobs stay.

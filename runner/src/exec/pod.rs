@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     config::{Sources, number, pairs},
-    kind::Work,
+    kind::{Work, checks::Checks},
     settings::Settings,
 };
 
@@ -50,6 +50,7 @@ pub(super) struct Begun {
     brief: Brief,
     left: Duration,
     rent: Option<Rent>,
+    checks: Checks,
 }
 
 /// A pod or a task of ECS.
@@ -145,6 +146,7 @@ async fn ask(node: Node, claim: Claim, around: Option<Around>) -> Result<Begun, 
         around,
         brief: told.brief,
         left: Duration::from_millis(told.left_ms),
+        checks: told.checks.unwrap_or_default(),
         rent: told.usd_per_hour.map(|per_hour| Rent { since, per_hour }),
     })
 }
@@ -211,6 +213,7 @@ fn settings(args: &Args, begun: &Begun, around: &Around) -> Result<Settings> {
         model_url: sources.get("ANTHROPIC_BASE_URL").map(str::to_owned),
         model_key_file: hide("ANTHROPIC_API_KEY", &secrets.join(".model-key"))?,
         agent_token_file: hide("SANDBOX_AGENT_TOKEN", &secrets.join(".agent-token"))?,
+        checks: begun.checks.clone(),
         prices_file: sources.get("SANDBOX_PRICES_FILE").map(PathBuf::from),
         dbt_command: words("SANDBOX_DBT_COMMAND", "dbt"),
         agent_command: words("SANDBOX_AGENT_COMMAND", "claude"),

@@ -166,6 +166,7 @@ pub(super) struct Node {
     pub(super) elf: Arc<sandbox_elf::Elf>,
     pub(super) tools: Arc<dyn Tools>,
     pub(super) bounds: Arc<Bounds>,
+    checks: Arc<Checks>,
     pub(super) reconciles: Arc<Reconciles>,
     /// What the store counts of itself.
     pub(super) counted: Option<Counted>,
@@ -227,6 +228,7 @@ async fn open(config: &ServeConfig, run: &Path, settings: &Settings) -> Result<N
         waker,
         tools: Arc::new(Limited::new(elf.clone(), bounds.clone())),
         bounds,
+        checks: Arc::new(settings.checks.clone()),
         reconciles: Arc::default(),
         counted,
         elf,
@@ -283,6 +285,7 @@ impl Node {
             passes: None,
             artifacts: None,
             lease: None,
+            checks: self.checks.clone(),
         }
     }
 

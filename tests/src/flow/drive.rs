@@ -99,6 +99,7 @@ impl Node {
             artifacts: None,
             passes: None,
             lease: None,
+            checks: Arc::default(),
         };
         let backends = Arc::new(BTreeMap::from([(BackendName::Vps, place)]));
         Self {

@@ -43,6 +43,7 @@ fn every_argument_of_the_chart_is_a_flag_of_the_program() {
         "seat.names={seats.example.org}",
         "pods.images={one,registry/team/*}",
         "pods.imagePullSecrets={pull}",
+        "jobs.checks.stack.rust[0].name=test,jobs.checks.stack.rust[0].argv={cargo,test}",
         "pods.env[0].name=ANTHROPIC_BASE_URL,pods.env[0].value=http://models",
     ];
     let file = [&most[..], &["api.auth.existingSecret=k"]].concat();

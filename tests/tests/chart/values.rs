@@ -1,5 +1,6 @@
 //! What values make of the chart, and which are refused before anything is installed.
 
+use sandbox_operator::checks::Checks;
 use sandbox_tests::helm::{chart, helm, refusal, rendered};
 use serde_json::{Value, json};
 
@@ -26,6 +27,19 @@ fn a_value_that_is_wrong_is_refused_with_its_name() {
         (&["jobs.deadline=soon"], "/jobs/deadline"),
         (&["jobs.slots=0"], "/jobs/slots"),
         (&["jobs.ttlAfterFinished=forever"], "/jobs/ttlAfterFinished"),
+        (
+            &["jobs.checks.stack.rust[0].name=test"],
+            "/jobs/checks/stack/rust/0",
+        ),
+        (
+            &["jobs.checks.stack.rust[0].name=a b,jobs.checks.stack.rust[0].argv={true}"],
+            "/jobs/checks/stack/rust/0/name",
+        ),
+        (
+            &["jobs.checks.stack.rust[0].name=a,jobs.checks.stack.rust[0].argv=make test"],
+            "/jobs/checks/stack/rust/0/argv",
+        ),
+        (&["jobs.checks.shell=true"], "/jobs/checks"),
         (&["image.digest=latest"], "/image/digest"),
         (&["image.repository=a:b"], "/image/repository"),
         (&["image.pullPolicy=Sometimes"], "/image/pullPolicy"),
@@ -63,6 +77,51 @@ fn a_value_that_is_wrong_is_refused_with_its_name() {
         let said = refusal("sandbox", values);
         assert!(said.contains(*named), "{values:?}: {said}");
     }
+}
+
+#[test]
+fn checks_stand_in_a_config_map_that_the_program_reads_as_serve_reads_its_file() {
+    let values = [
+        "jobs.checks.env.CARGO_HOME=/srv/cargo",
+        "jobs.checks.stack.rust[0].name=test",
+        "jobs.checks.stack.rust[0].argv={cargo,test,--locked}",
+        "jobs.checks.stack.rust[0].limit=20m",
+        "jobs.checks.stack.rust[0].required=true",
+        "jobs.checks.stack.default[0].name=check",
+        "jobs.checks.stack.default[0].argv={./check.sh}",
+    ];
+    let objects = rendered("sandbox", &values);
+    let map = of(&objects, "ConfigMap")
+        .into_iter()
+        .find(|o| o["data"]["checks.toml"].is_string())
+        .unwrap();
+    let checks = Checks::parse(map["data"]["checks.toml"].as_str().unwrap()).unwrap();
+    assert_eq!(checks.known(), "default, rust");
+    let [test] = checks.of(Some("rust")).unwrap() else {
+        panic!("one check: {checks:?}");
+    };
+    assert_eq!(test.argv, ["cargo", "test", "--locked"]);
+    assert!(test.required && test.limit.as_mins() == 20 && checks.env.len() == 1);
+    let pod = &of(&objects, "Deployment")[0]["spec"]["template"];
+    let volumes = pod["spec"]["volumes"].to_string();
+    let name = map["metadata"]["name"].as_str().unwrap();
+    assert!(
+        volumes.contains(&format!(r#"{{"name":"{name}"}}"#)),
+        "{volumes}"
+    );
+    let args = pod["spec"]["containers"][0]["args"].to_string();
+    assert!(
+        args.contains("--checks-file=/etc/sandbox/checks/checks.toml"),
+        "{args}"
+    );
+    // Without, there is nothing of it; with others, the pods begin anew.
+    let sum = |values: &[&str]| {
+        let objects = rendered("sandbox", values);
+        let pod = &of(&objects, "Deployment")[0]["spec"]["template"];
+        pod["metadata"]["annotations"]["checksum/checks"].clone()
+    };
+    assert_eq!(sum(&[]), Value::Null);
+    assert_ne!(sum(&values), sum(&values[1..]));
 }
 
 #[test]

@@ -184,6 +184,7 @@ fn door(ports: &Ports, waker: Waker, passes: Arc<dyn Passes>, lease: Duration) -
         artifacts: None,
         passes: Some(passes),
         lease: Some(lease),
+        checks: Arc::default(),
     }
 }
 

@@ -28,7 +28,7 @@ use sandbox_core::{
 use sandbox_elf::tools::{Answer, Ask, Asker};
 use serde::{Deserialize, Serialize};
 
-use crate::{artifacts::Artifacts, control::Waker, face::mcp::Tools};
+use crate::{artifacts::Artifacts, checks::Checks, control::Waker, face::mcp::Tools};
 
 pub use pass::{Ours, Pass, Passes, Whom};
 pub use review::Reviews;
@@ -74,6 +74,8 @@ pub struct SeatDoor {
     pub artifacts: Option<Artifacts>,
     /// How long a runner may work on without being heard; no lease where it shares a machine with us.
     pub lease: Option<Duration>,
+    /// By what farms' work is judged in places that have no file of ours.
+    pub checks: Arc<Checks>,
 }
 
 /// A message of the claimant.
@@ -181,6 +183,9 @@ pub struct Told {
     /// What an hour in its place costs, besides what it spends; nothing when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usd_per_hour: Option<Usd>,
+    /// How the work of a farm is judged; nothing where nobody named checks, or there is no work to judge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<Checks>,
 }
 
 /// The brief of the frozen attempt. Its times are told as spans too: clocks elsewhere differ from ours.
@@ -210,7 +215,14 @@ async fn brief(
         left_ms: left_ms(&door, &job),
         lease_ms: door.lease.map(millis),
         usd_per_hour: capacity.map(|c| c.usd_per_hour),
+        checks: checks(&door, &job),
     }))
+}
+
+/// What the server says, and nothing that the job could: only farms have work to judge.
+fn checks(door: &SeatDoor, job: &AgentJob) -> Option<Checks> {
+    let judged = job.spec.agent_farm.is_some() && !door.checks.stack.is_empty();
+    judged.then(|| door.checks.as_ref().clone())
 }
 
 fn millis(span: Duration) -> u64 {

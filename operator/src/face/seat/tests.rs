@@ -43,14 +43,14 @@ impl Passes for Readable {
     }
 }
 
-fn job(uid: &str) -> AgentJob {
+fn job(uid: &str, spec: &Value) -> AgentJob {
     let job = json!({
         "apiVersion": "multiagent.dev/v1alpha1", "kind": "AgentJob",
         "metadata": {
             "name": format!("job-{uid}"), "namespace": "team-a", "uid": uid,
             "creationTimestamp": "2026-01-01T00:00:00Z",
         },
-        "spec": {"type": "echo", "echo": {"message": "hi"}, "deadline": "720h"},
+        "spec": spec,
     });
     let mut job: AgentJob = serde_json::from_value(job).unwrap();
     let now = Timestamp::now();
@@ -70,9 +70,14 @@ fn job(uid: &str) -> AgentJob {
 }
 
 async fn door() -> (Router, Arc<dyn Seats>) {
+    let echo = json!({"type": "echo", "echo": {"message": "hi"}, "deadline": "720h"});
+    door_of(echo, Checks::default()).await
+}
+
+async fn door_of(spec: Value, checks: Checks) -> (Router, Arc<dyn Seats>) {
     let store = MemoryStore::default();
     for uid in [UID, OTHER] {
-        store.create(job(uid), None).await.unwrap();
+        store.create(job(uid, &spec), None).await.unwrap();
     }
     let seats: Arc<dyn Seats> = Arc::new(MemorySeats::default());
     let door = SeatDoor {
@@ -87,6 +92,7 @@ async fn door() -> (Router, Arc<dyn Seats>) {
         artifacts: Some(Artifacts::new(Arc::new(InMemory::new()), by_tenant)),
         passes: Some(Arc::new(Ours::or(own(), Arc::new(Readable)))),
         lease: Some(Duration::from_mins(10)),
+        checks: Arc::new(checks),
     };
     (router(door), seats)
 }
@@ -162,6 +168,29 @@ async fn the_claimant_is_told_its_brief_its_time_and_its_lease() {
     assert!(told.left_ms > 3_600_000, "{}", told.left_ms);
     let forged = json!({"nonce": "other", "body": null});
     assert_eq!(call(&door, "brief", Some(&mine), &forged).await.0, 403);
+}
+
+#[tokio::test]
+async fn a_farm_is_told_the_servers_checks_and_other_jobs_are_not() {
+    let checks =
+        Checks::parse("[[stack.default]]\nname = 'test'\nargv = ['make', 'test']").unwrap();
+    let farm = json!({"type": "agent_farm", "deadline": "720h",
+        "agentFarm": {"task": "mend it", "workspace": {"git": {"url": "https://example.org/a.git"}}}});
+    let echo = json!({"type": "echo", "echo": {"message": "hi"}, "deadline": "720h"});
+    for (spec, told, of) in [
+        (farm.clone(), Some(&checks), &checks),
+        (echo, None, &checks),
+        (farm, None, &Checks::default()),
+    ] {
+        let (door, _) = door_of(spec, of.clone()).await;
+        let mine = token("team-a", UID, "u-1");
+        call(&door, "claim", Some(&mine), &claim_of("u-1")).await;
+        let signed = json!({"nonce": "n", "body": null});
+        let (status, words) = call(&door, "brief", Some(&mine), &signed).await;
+        assert_eq!(status, 200, "{words}");
+        let heard: super::Told = serde_json::from_str(&words).unwrap();
+        assert_eq!(heard.checks.as_ref(), told);
+    }
 }
 
 #[tokio::test]
