@@ -10,7 +10,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{exec::door::DoorSettings, kind::checks::Checks};
+pub use sandbox_operator::checks::{Check, Checks, DEFAULT};
+
+use crate::exec::door::DoorSettings;
 
 const FILE: &str = "runner.json";
 

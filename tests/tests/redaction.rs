@@ -43,7 +43,7 @@ fn what_only_looks_like_a_secret_stays_as_it_is() {
     let (names, texts): (Vec<_>, Vec<_>) = harmless::texts(60).into_iter().unzip();
     assert!(texts.len() >= 1_000, "{}", texts.len());
     let changed = spoiled(&texts);
-    assert!(changed.is_empty(), "{:?} of {names:?}", changed);
+    assert!(changed.is_empty(), "{changed:?} of {names:?}");
 }
 
 #[test]

@@ -48,9 +48,8 @@ use super::{
 };
 use crate::{
     config::{ServeConfig, agent_login_file, number, pairs, switch},
-    kind::checks::Checks,
     model::price::Prices,
-    settings::Settings,
+    settings::{Checks, Settings},
 };
 
 /// How long a runner may take to end after it was asked to.
@@ -187,10 +186,6 @@ async fn open(config: &ServeConfig, run: &Path, settings: &Settings) -> Result<N
     } = stores::open(config).await?;
     let (store, writes) = Announcing::new(store);
     let bell = store.bell();
-    let seats: Arc<dyn Seats> = Arc::new(
-        FileSeats::new(config.data_dir.join("seats"))
-            .with_artifacts(config.data_dir.join("artifacts")),
-    );
     let memory: Arc<dyn Memory> = elf.clone();
     let (waker, calls) = Waker::new();
     let mut backends: BTreeMap<BackendName, Arc<dyn Backend>> = BTreeMap::new();
@@ -216,7 +211,7 @@ async fn open(config: &ServeConfig, run: &Path, settings: &Settings) -> Result<N
     };
     let ports = Ports {
         store,
-        seats,
+        seats: seats(config),
         backends: Arc::new(backends),
         memory,
     };
@@ -238,6 +233,11 @@ async fn open(config: &ServeConfig, run: &Path, settings: &Settings) -> Result<N
         sites,
         calls: Some(calls),
     })
+}
+
+fn seats(config: &ServeConfig) -> Arc<dyn Seats> {
+    let seats = FileSeats::new(config.data_dir.join("seats"));
+    Arc::new(seats.with_artifacts(config.data_dir.join("artifacts")))
 }
 
 async fn vps(config: &ServeConfig, run: &Path) -> Result<VpsBackend> {

@@ -1,5 +1,5 @@
 //! Checks: commands by which the server judges what agents made of a repository, such as its build,
-//! its lint and its tests. They stand in a file of the server and in no job; what it says, the operator's library reads.
+//! its lint and its tests. They stand in a file of the server and in no job; the settings have what it says.
 //!
 //! | file | what it is |
 //! |---|---|
@@ -9,6 +9,6 @@
 mod run;
 mod verdict;
 
+pub use crate::settings::{Check, Checks, DEFAULT};
 pub use run::{Ran, Room};
-pub use sandbox_operator::checks::{Check, Checks, DEFAULT};
 pub use verdict::{Seen, Verdict, grade, rejected, withheld};
