@@ -216,12 +216,17 @@ async fn what_the_api_does_not_take_is_refused() {
 async fn a_task_that_is_stopped_is_asked_first_and_killed_when_its_time_is_over() {
     let (ecs, client) = double().await;
     let polite = arn(&run(&client, "a", "sleep 60").send().await.unwrap());
-    let deaf = arn(
-        &run(&client, "b", "trap '' TERM; while :; do sleep 0.05; done")
-            .send()
-            .await
-            .unwrap(),
+    let folder = tempfile::tempdir().unwrap();
+    let hears_nothing = folder.path().join("hears-nothing");
+    let words = format!(
+        "trap '' TERM; touch {}; while :; do sleep 0.05; done",
+        hears_nothing.display()
     );
+    let deaf = arn(&run(&client, "b", &words).send().await.unwrap());
+    // A task runs before its first word is read.
+    while !hears_nothing.exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     for one in [&polite, &deaf] {
         ecs.until(one, "RUNNING").await;
         client
