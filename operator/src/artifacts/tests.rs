@@ -87,7 +87,6 @@ async fn nothing_leads_to_the_files_of_another() {
         for path in [
             "../secret",
             "../../team-b/x",
-            "/secret",
             "a/../../secret",
             "",
             "a//b",
