@@ -1,6 +1,6 @@
 //! Each row of the table of causes, made to happen.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kube::api::EvictParams;
 use sandbox_core::{
@@ -16,6 +16,9 @@ use sandbox_tests::contract::{
     pod::{Pods, WORK},
 };
 use serde_json::json;
+
+/// The longest that a log may take to be there.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How the seat's pod ended, once it has: code, signal, class and words.
 async fn end(pods: &Pods, seat: &Seat) -> (Option<i32>, Option<i32>, Option<FailureClass>, String) {
@@ -419,13 +422,26 @@ async fn a_pod_that_is_deleted_by_force_is_not_taken_for_dead() {
     );
 }
 
+/// Waits until the log is this: the kubelet tells of a container, and what it printed, a moment after it runs.
+async fn has_printed(pods: &Pods, seat: &Seat, wanted: &str) {
+    let from = Instant::now();
+    loop {
+        match pods.backend.logs(seat, 0, 1024).await {
+            Ok(all) if all.text == wanted => return,
+            Ok(_) | Err(PortError::NotFound(_)) => {}
+            Err(e) => panic!("{e}"),
+        }
+        assert!(from.elapsed() < PATIENCE, "never printed {wanted:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_log_can_be_read_from_any_place_and_after_the_pod_is_removed() {
     let pods = Pods::new("say up; say second; exec sleep 600").await;
     let brief = pods.launch(&json!({})).await;
     pods.up(&brief.seat).await;
-    let all = pods.backend.logs(&brief.seat, 0, 1024).await.unwrap();
-    assert_eq!(all.text, "up\nsecond\n");
+    has_printed(&pods, &brief.seat, "up\nsecond\n").await;
     let rest = pods.backend.logs(&brief.seat, 3, 1024).await.unwrap();
     assert_eq!((rest.text.as_str(), rest.next), ("second\n", 10));
     pods.backend.reap(&brief.seat).await.unwrap();
