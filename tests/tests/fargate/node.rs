@@ -1,6 +1,6 @@
 //! A node alone, `sandbox serve`, whose jobs run as tasks: the real program, its door over TLS, the real runner.
 
-use std::net::TcpListener;
+use std::{fs, net::TcpListener, path::Path, process::Command};
 
 use rustix::process::Signal;
 use sandbox_tests::{
@@ -10,7 +10,12 @@ use sandbox_tests::{
 use serde_json::{Value, json};
 
 async fn node() -> (Ecs, Node) {
-    let ecs = Ecs::start(Options::of(built("sandbox"))).await;
+    node_with(Options::of(built("sandbox")), &[]).await
+}
+
+/// A node with these settings more, and tasks that are run so.
+async fn node_with(options: Options, more: &[(&str, &str)]) -> (Ecs, Node) {
+    let ecs = Ecs::start(options).await;
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = free.local_addr().unwrap().port();
     drop(free);
@@ -19,7 +24,7 @@ async fn node() -> (Ecs, Node) {
         format!("https://localhost:{port}"),
     );
     let endpoint = ecs.endpoint();
-    let node = Node::start(&[
+    let usual = [
         ("AWS_ENDPOINT_URL", endpoint.as_str()),
         ("AWS_REGION", REGION),
         ("AWS_ACCESS_KEY_ID", "key"),
@@ -30,7 +35,8 @@ async fn node() -> (Ecs, Node) {
         ("SANDBOX_FARGATE_LOG_GROUP", LOG_GROUP),
         ("SANDBOX_FARGATE_SEAT_DOOR", door.as_str()),
         ("SANDBOX_SEAT_LISTEN", listen.as_str()),
-    ]);
+    ];
+    let node = Node::start(&[&usual[..], more].concat());
     (ecs, node)
 }
 
@@ -81,5 +87,63 @@ async fn a_node_without_a_cluster_of_ecs_refuses_and_says_what_to_set() {
     assert!(
         said.to_string().contains("SANDBOX_FARGATE_CLUSTER"),
         "{said}"
+    );
+}
+
+/// A repository with the file `a`, which is good, to be cloned by HTTP; it is served as long as the test's runtime runs.
+async fn repository(folder: &Path) -> String {
+    let script = "git init -q -b main one && cd one && echo good >a && git add a \
+        && git -c user.name=t -c user.email=t@t.invalid commit -q -m First \
+        && cd .. && git clone -q --bare one bare && git -C bare update-server-info";
+    let made = Command::new("sh")
+        .args(["-ec", script])
+        .current_dir(folder)
+        .status();
+    assert!(made.unwrap().success());
+    let bare = folder.join("bare");
+    let app = axum::Router::new().fallback(async move |url: axum::http::Uri| {
+        let file = fs::read(bare.join(url.path().trim_start_matches('/')));
+        file.map_err(|_| axum::http::StatusCode::NOT_FOUND)
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_farm_in_a_task_is_judged_by_the_checks_of_the_node() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let checks = file(
+        "checks.toml",
+        "[[stack.default]]\nname = 'test'\nargv = ['grep', '-q', 'good', 'a']\n",
+    );
+    let breaks = file(
+        "scenario.yaml",
+        "- steps: [{bash: 'echo bad >a; git commit -q -a -m Break'}, {say: Done.}]\n",
+    );
+    let mut options = Options::of(built("sandbox"));
+    let agent = built("scripted-agent");
+    let agent = format!("env SCRIPTED_AGENT_SCENARIO={breaks} {}", agent.display());
+    options
+        .env
+        .insert("SANDBOX_AGENT_COMMAND".to_owned(), agent);
+    let (_ecs, node) = node_with(options, &[("SANDBOX_CHECKS_FILE", &checks)]).await;
+    let git = json!({"url": repository(folder.path()).await, "ref": "main"});
+    let farm = json!({"task": "Change a.", "agents": 1, "workspace": {"git": git}});
+    let spec = json!({"type": "agent_farm", "backend": {"name": "fargate"}, "agentFarm": farm});
+    let id = node.submit_spec(spec).await;
+    let job = node.ended(&id).await;
+    let told = &job["result"]["checks"][0];
+    assert_eq!(
+        (&told["name"], &told["before"], &told["after"]),
+        (&json!("test"), &json!("passed"), &json!("failed")),
+        "{job:#}\n{}",
+        node.get(&format!("/jobs/{id}/logs")).await.1
     );
 }
