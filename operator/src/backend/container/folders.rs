@@ -115,11 +115,27 @@ fn may_write(at: &fs::Metadata, user: User) -> bool {
     bits & 0o3 == 0o3
 }
 
-/// Copies, because the originals are for our own user only and a container is to see no others.
+/// Copies, because the originals are for our own user only and a container is to see no others. What another launch of
+/// the seat has put there stays: a container may see it already.
 fn put_secrets(conf: &ContainerConfig, brief: &Brief) -> io::Result<()> {
     let at = secrets(conf, &brief.seat);
-    forget(conf, &brief.seat)?;
-    folder(&at, conf.user, 0o700)?;
+    if at.exists() {
+        return Ok(());
+    }
+    let whole = at.with_extension(uuid::Uuid::new_v4().simple().to_string());
+    let put = fill(conf, brief, &whole).and_then(|()| fs::rename(&whole, &at));
+    match put {
+        Ok(()) => Ok(()),
+        Err(e) => {
+            let _ = fs::remove_dir_all(&whole);
+            if at.exists() { Ok(()) } else { Err(e) }
+        }
+    }
+}
+
+/// Puts the copies into this folder.
+fn fill(conf: &ContainerConfig, brief: &Brief, at: &Path) -> io::Result<()> {
+    folder(at, conf.user, 0o700)?;
     let beneath = |path: &str| Path::new(path).file_name().map(|name| at.join(name));
     let ours = [
         (&conf.model_key, beneath(inside::MODEL_KEY)),
