@@ -80,12 +80,8 @@ pub async fn reconcile(
     round: &Round<'_>,
 ) -> Result<Rest, ReconcileError> {
     let mut answers = Vec::new();
-    for round_no in 0..MAX_ROUNDS {
+    for _ in 0..MAX_ROUNDS {
         let Some(job) = ports.store.load(uid).await? else {
-            if round_no == 0 {
-                // Somebody else removed it, who need not have known of its seats.
-                ports.seats.discard(uid).await?;
-            }
             return Ok(Rest::default());
         };
         let limits = admit(ports, &job, round.limits).await?;

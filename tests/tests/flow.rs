@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use sandbox_core::{
-    AgentJob, Brief, Claim, Outcome, Register, Seat,
+    AgentJob, Brief, Claim, Outcome, Seat,
     plan::Reason,
     port::{Answer, Backend, Change, LogChunk, Look, PortError, Write},
     reconcile::{Ports, Rest, Round, reconcile},
@@ -151,31 +151,6 @@ impl Backend for SlowToLaunch {
     async fn logs(&self, seat: &Seat, from: u64, limit: u32) -> Answer<LogChunk> {
         self.place.logs(seat, from, limit).await
     }
-}
-
-#[tokio::test]
-async fn the_seats_of_a_job_that_somebody_else_removed_are_forgotten() {
-    let node = Node::with_a_launched_job().await;
-    let seat = node.job().await.seat().unwrap();
-    let claim = Claim {
-        nonce: "n".to_owned(),
-        instance: "one".to_owned(),
-        at: node.world.now(),
-    };
-    node.ports.seats.claim(&seat, claim).await.unwrap();
-    let write = Write::Remove {
-        uid: node.world.uid(),
-        version: node.job().await.version(),
-    };
-    let change = Change {
-        write,
-        holds: None,
-        events: Vec::new(),
-    };
-    node.ports.store.commit(change).await.unwrap();
-    assert_eq!(node.reconcile().await, Rest::default());
-    let stands = node.ports.seats.read(&seat).await.unwrap();
-    assert_eq!(stands.register, Register::Open);
 }
 
 #[tokio::test]

@@ -5,11 +5,12 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use prometheus_client::metrics::gauge::Gauge;
 use sandbox_core::{
+    Uid,
     plan::{Limits, Sites},
     port::{Answer, Store},
     reconcile::Ports,
 };
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::{
     hosts::{Listening, RunnerHosts},
@@ -69,6 +70,8 @@ impl Leader {
         let store: Arc<dyn Store> = Arc::new(Led::new(self.ports.store.clone(), term.clone()));
         let swept = sweep::run(store.clone(), self.limits.ttl, waker.clone());
         let called = self.call_waiting(&waker);
+        let (gone, left) = mpsc::unbounded_channel();
+        let forgot = self.forget(left);
         // Looks under way are finished when the term is over; nobody needs machines for long then.
         let heard = async {
             self.hosts.lead(&self.listening, term).await;
@@ -84,7 +87,12 @@ impl Leader {
             hosts: self.machines.watch(),
             clock: Timestamp::now,
             concurrency: self.concurrency,
-            at_rest: Arc::new(|_, _| {}),
+            at_rest: Arc::new(move |uid, rest| {
+                if rest.reason.is_none() {
+                    // Nobody hears it where the term is over; then the next leader's list lacks the job, too.
+                    let _ = gone.send(uid.clone());
+                }
+            }),
             counts: self.reconciles.clone(),
         };
         tokio::select! {
@@ -92,6 +100,17 @@ impl Leader {
             () = swept => Ok(()),
             () = heard => Ok(()),
             () = called => Ok(()),
+            () = forgot => Ok(()),
+        }
+    }
+
+    /// Forgets what the seats of jobs left whose objects are gone: whoever removes one that is over by hand asks nobody. The
+    /// register of a seat goes with the object itself.
+    async fn forget(&self, mut gone: mpsc::UnboundedReceiver<Uid>) {
+        while let Some(uid) = gone.recv().await {
+            if let Err(e) = self.ports.seats.discard(&uid).await {
+                tracing::warn!(job = %uid, error = %e, "what a job left that is gone stays");
+            }
         }
     }
 

@@ -5,7 +5,10 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, ErrorKind, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown},
+    },
     path::Path,
 };
 
@@ -44,7 +47,25 @@ pub(super) fn prepare(conf: &ContainerConfig, brief: &Brief) -> Answer<()> {
 
 /// Takes away what only the container needed.
 pub(super) fn forget(conf: &ContainerConfig, seat: &Seat) -> io::Result<()> {
-    match fs::remove_dir_all(secrets(conf, seat)) {
+    let at = secrets(conf, seat);
+    remove(&at)?;
+    // What a launch was putting together when it was killed.
+    let begun = at.file_name().map(|name| [name.as_bytes(), b"."].concat());
+    let beside = at.parent().map(fs::read_dir);
+    let (Some(begun), Some(Ok(beside))) = (begun, beside) else {
+        return Ok(());
+    };
+    for entry in beside {
+        let entry = entry?;
+        if entry.file_name().as_bytes().starts_with(&begun) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
         done => done,
     }
@@ -127,7 +148,7 @@ fn put_secrets(conf: &ContainerConfig, brief: &Brief) -> io::Result<()> {
     match put {
         Ok(()) => Ok(()),
         Err(e) => {
-            let _ = fs::remove_dir_all(&whole);
+            remove(&whole)?;
             if at.exists() { Ok(()) } else { Err(e) }
         }
     }

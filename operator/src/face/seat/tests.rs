@@ -17,7 +17,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::{
     artifacts::{LARGEST, by_tenant},
-    seats::memory::MemorySeats,
+    seats::{REPORT_LIMIT, files::FileSeats, memory::MemorySeats},
     store::memory::MemoryStore,
     tokens::Tokens,
 };
@@ -75,11 +75,15 @@ async fn door() -> (Router, Arc<dyn Seats>) {
 }
 
 async fn door_of(spec: Value, checks: Checks) -> (Router, Arc<dyn Seats>) {
+    let seats: Arc<dyn Seats> = Arc::new(MemorySeats::default());
+    (door_over(&seats, spec, checks).await, seats)
+}
+
+async fn door_over(seats: &Arc<dyn Seats>, spec: Value, checks: Checks) -> Router {
     let store = MemoryStore::default();
     for uid in [UID, OTHER] {
         store.create(job(uid, &spec), None).await.unwrap();
     }
-    let seats: Arc<dyn Seats> = Arc::new(MemorySeats::default());
     let door = SeatDoor {
         store: Arc::new(store),
         seats: seats.clone(),
@@ -94,7 +98,7 @@ async fn door_of(spec: Value, checks: Checks) -> (Router, Arc<dyn Seats>) {
         lease: Some(Duration::from_mins(10)),
         checks: Arc::new(checks),
     };
-    (router(door), seats)
+    router(door)
 }
 
 /// What makes the tokens that no API server knows.
@@ -200,6 +204,26 @@ async fn a_message_that_is_too_large_for_what_it_says_is_not_read() {
     let mut claim = claim_of("u-1");
     claim["nonce"] = json!("n".repeat(WORD));
     assert_eq!(call(&door, "claim", Some(&mine), &claim).await.0, 413);
+}
+
+#[tokio::test]
+async fn a_report_that_is_too_large_to_be_kept_is_no_reason_to_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let seats: Arc<dyn Seats> = Arc::new(FileSeats::new(folder.path()));
+    let echo = json!({"type": "echo", "echo": {"message": "hi"}});
+    let door = door_over(&seats, echo, Checks::default()).await;
+    let mine = token("team-a", UID, "u-1");
+    call(&door, "claim", Some(&mine), &claim_of("u-1")).await;
+    let report = |result: &str| {
+        json!({"nonce": "n", "body": {
+            "outcome": "Succeeded", "result": result,
+            "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:00Z",
+        }})
+    };
+    let large = report(&"x".repeat(REPORT_LIMIT));
+    assert_eq!(call(&door, "report", Some(&mine), &large).await.0, 413);
+    let small = report("without");
+    assert_eq!(call(&door, "report", Some(&mine), &small).await.0, 200);
 }
 
 #[tokio::test]
