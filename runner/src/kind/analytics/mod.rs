@@ -1,11 +1,13 @@
 //! `analytics`: shows a model files of a repository, asks once, and writes what it answers.
 //!
 //! It reads only beneath `<tenant's root>/<repo>` and writes only beneath
-//! `<repo>/_agent_output/<job id>`: the model chooses names, never places. An answer that is not
+//! `<repo>/_agent_output/<job id>` and among the job's artifacts: the model chooses names, never places. An answer that is not
 //! what was agreed is refused before anything is written.
 
 mod blocks;
 mod prompt;
+
+use std::{fmt, fs};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -69,7 +71,7 @@ impl Kind for Analytics {
         };
         let answer = ask(work, &question).await?;
         let (written, failure) = match blocks::parse(&answer.text) {
-            Ok(blocks) => (repo.write(&blocks, &answer.text)?, None),
+            Ok(blocks) => (repo.write(work, &blocks, &answer.text)?, None),
             Err(text) => (Vec::new(), Some(rejected(&text, &answer))),
         };
         Ok(Done {
@@ -132,22 +134,19 @@ impl<'a> Repo<'a> {
         })
     }
 
-    /// Writes the blocks and the whole answer; gives their names.
-    fn write(&self, blocks: &[Block], answer: &str) -> Result<Vec<String>, Failure> {
-        let folder = self.output.parse().and_then(|path| self.folder.make(&path));
-        let folder = folder.map_err(|e| unwritten(&e))?;
-        let mut written = Vec::new();
-        for block in blocks {
-            let put = folder.write(&block.path, block.text.as_bytes());
-            put.map_err(|e| unwritten(&e))?;
-            written.push(block.path.to_string());
+    /// Writes the blocks and the whole answer beside the repository, and to the job's artifacts, which outlast a place that
+    /// ends with its attempt; gives their names.
+    fn write(&self, work: &Work, blocks: &[Block], answer: &str) -> Result<Vec<String>, Failure> {
+        let beside = self.output.parse().and_then(|path| self.folder.make(&path));
+        let beside = beside.map_err(|e| unwritten(&e))?;
+        let kept = work.artifacts();
+        let kept = fs::create_dir_all(&kept).and_then(|()| Folder::open(&kept));
+        let kept = kept.map_err(|e| unwritten(&e))?;
+        for folder in [&beside, &kept] {
+            fill(folder, blocks, answer).map_err(|e| unwritten(&e))?;
         }
-        let analysis = ANALYSIS
-            .parse()
-            .and_then(|path| folder.write(&path, answer.as_bytes()));
-        analysis.map_err(|e| unwritten(&e))?;
-        written.push(ANALYSIS.to_owned());
-        Ok(written)
+        let names = blocks.iter().map(|b| b.path.to_string());
+        Ok(names.chain([ANALYSIS.to_owned()]).collect())
     }
 
     fn result(&self, work: &Work, answer: &Answer, files: (&[Shown], &[String])) -> Value {
@@ -168,6 +167,13 @@ impl<'a> Repo<'a> {
     }
 }
 
+fn fill(folder: &Folder, blocks: &[Block], answer: &str) -> Result<(), PlaceError> {
+    for block in blocks {
+        folder.write(&block.path, block.text.as_bytes())?;
+    }
+    folder.write(&ANALYSIS.parse()?, answer.as_bytes())
+}
+
 fn spec(work: &Work) -> Result<&AnalyticsSpec, Failure> {
     work.brief.spec.analytics.as_ref().ok_or_else(|| {
         let text = "read the brief: spec.analytics is missing; submit the job again";
@@ -186,8 +192,10 @@ fn refused(field: &str, error: &PlaceError) -> Failure {
     Failure::new(class, format!("opened {field}: {error}; {remedy}"))
 }
 
-fn unwritten(error: &PlaceError) -> Failure {
-    let text = format!("wrote the answer's files: {error}; look at the disk and at {OUTPUT}");
+fn unwritten(error: &dyn fmt::Display) -> Failure {
+    let text = format!(
+        "wrote the answer's files: {error}; look at the disk, at {OUTPUT} and at the artifacts"
+    );
     Failure::new(FailureClass::Infrastructure, text)
 }
 

@@ -36,7 +36,7 @@ async fn answered(place: Place, text: &str) -> (Place, Server, Result<Done, Fail
 }
 
 #[tokio::test]
-async fn files_of_the_answer_stand_in_the_jobs_own_output_folder() {
+async fn files_of_the_answer_stand_in_the_jobs_own_output_folder_and_among_its_artifacts() {
     let place = with_files(job("repo", &["models/a.sql", "./readme.md"]));
     let (place, server, done) = answered(place, GOOD).await;
     let done = done.unwrap();
@@ -44,6 +44,9 @@ async fn files_of_the_answer_stand_in_the_jobs_own_output_folder() {
     let text = |name: &str| fs::read_to_string(place.repo(&output).join(name)).unwrap();
     assert_eq!(text("models/revenue.sql"), "select 1\n");
     assert_eq!(text("analysis.md"), GOOD);
+    let kept = |name: &str| fs::read_to_string(place.work.artifacts().join(name)).unwrap();
+    assert_eq!(kept("models/revenue.sql"), "select 1\n");
+    assert_eq!(kept("analysis.md"), GOOD);
     assert_eq!(
         done.result["files_read"],
         json!(["models/a.sql", "readme.md"])
