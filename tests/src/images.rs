@@ -11,6 +11,7 @@ use std::{
     fs::{self, File},
     hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use rustix::fs::{FlockOperation, flock};
@@ -25,8 +26,12 @@ use crate::{
 pub const SCRIPTED: &str = "multi-agent-sandbox/scripted-pod:test";
 /// The runner's image as people build it, with the real terminal agent in its place.
 pub const AGENTS: &str = "multi-agent-sandbox/runner-of-tests:claude";
+/// The runner's image with all that jobs of every kind need: the real terminal agent, dbt, and files of the tenant.
+pub const EVERYTHING: &str = "multi-agent-sandbox/runner-of-tests:everything";
 /// What makes a script of a runner.
 const SCRIPT: &str = "RUN printf '#!/bin/sh\\n%s\\n' 'exec \"$(echo /workspace/*)/runner\" \"$@\"' >/usr/local/bin/sandbox";
+/// Where a task looks for files of the tenant `team-a`.
+const TASK_FILES: &str = "/home/sandbox/seat/workspace/team-a/";
 /// Where the runner's Dockerfile puts the agent that it fetches.
 const AGENT: &str = "COPY claude /usr/local/bin/claude";
 
@@ -53,6 +58,43 @@ pub fn installation() -> PathBuf {
         let claude = part("claude", "node_modules/.bin/claude").unwrap();
         engine.image(AGENTS, &lines, &[(&claude, "claude")]);
     })
+}
+
+/// An image of tasks with these files of the tenant `team-a`, as an account has it where jobs need more than a repository
+/// to clone; in the shared engine.
+pub fn everything(files: &Path) -> &'static Engine {
+    let engine = Engine::shared();
+    let folder = tempfile::tempdir().unwrap();
+    let packed = |from: &Path, name: &str| {
+        let to = folder.path().join(name);
+        let words = [
+            "-C",
+            from.to_str().unwrap(),
+            "-cf",
+            to.to_str().unwrap(),
+            ".",
+        ];
+        let done = Command::new("tar").args(words).status();
+        assert!(done.unwrap().success(), "{} was not packed", from.display());
+        to
+    };
+    let dbt = packed(&part("dbt", "").unwrap(), "dbt.tar");
+    let files = packed(files, "files.tar");
+    let claude = part("claude", "node_modules/.bin/claude").unwrap();
+    let lines = format!(
+        "FROM {IMAGE}\nUSER 0\nRUN apt-get update -q && apt-get install -y -q --no-install-recommends python3\n\
+         {AGENT}\nADD dbt.tar /opt/dbt/\nADD files.tar {TASK_FILES}\n\
+         RUN printf '#!/bin/sh\\n%s\\n' 'PYTHONPATH=/opt/dbt exec python3 /opt/dbt/bin/dbt \"$@\"' >/usr/local/bin/dbt \\\n \
+         && chmod 755 /usr/local/bin/dbt && chown -R 10001:10001 /home/sandbox/seat\n\
+         USER 10001:10001\n"
+    );
+    let all = [
+        (claude.as_path(), "claude"),
+        (&dbt, "dbt.tar"),
+        (&files, "files.tar"),
+    ];
+    engine.image(EVERYTHING, &lines, &all);
+    engine
 }
 
 /// The file with these images; where it is of other programs, it is made anew, by whoever comes first.

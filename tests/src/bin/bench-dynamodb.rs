@@ -7,17 +7,18 @@ use std::{sync::Arc, time::Instant};
 
 use anyhow::{Error, Result};
 use clap::Parser;
-use jiff::Timestamp;
 use sandbox_core::{
     Seat, Tenant,
     port::{Memory, RecallQuery},
 };
 use sandbox_elf::{
-    Elf, RuleKind,
-    entry::{Entry, Row, RuleAdded, Source, VERSION},
+    Elf,
     store::dynamodb::{DynamoLedger, DynamoSettings},
 };
-use sandbox_tests::{dynamodb::DynamoServer, made::fill};
+use sandbox_tests::{
+    dynamodb::DynamoServer,
+    made::{fill, row},
+};
 use uuid::Uuid;
 
 /// Measures a cold start of memory on `DynamoDB` Local
@@ -30,8 +31,6 @@ struct Args {
 
 /// Rules of one write: about as many as the ends of a few jobs have.
 const AT_ONCE: u64 = 10;
-const WORDS: u64 = 29;
-const VOCABULARY: u64 = 4_000;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -43,7 +42,7 @@ async fn main() -> Result<()> {
             ..server.table().await?
         };
         let ledger = DynamoLedger::open(&with).await?;
-        fill(&ledger, (rules, AT_ONCE), row).await?;
+        fill(&ledger, (&Tenant::default_tenant(), rules, AT_ONCE), row).await?;
         ledger.rest().await;
         let kept = ledger.keep_snapshot(&Tenant::default_tenant()).await;
         kept.map_err(Error::msg)?;
@@ -55,32 +54,6 @@ async fn main() -> Result<()> {
         cold(rules, "the table alone", &without).await?;
     }
     Ok(())
-}
-
-fn row(seq: u64) -> Row {
-    // A different sequence of words for each, the first of the vocabulary more often than the last.
-    let word = |n: u64| (seq * WORDS + n).wrapping_mul(6_364_136_223_846_793_005) >> 40;
-    let words = (0..WORDS).map(|n| {
-        let (a, b) = (word(2 * n) % VOCABULARY, word(2 * n + 1) % VOCABULARY);
-        format!("w{}", a * b / VOCABULARY)
-    });
-    let text = words.collect::<Vec<_>>().join(" ");
-    let domain = format!("domain-{}", seq % 10);
-    let added = RuleAdded {
-        files: vec![format!("src/m{}/f{}.rs", seq % 50, seq % 1_000)],
-        ..RuleAdded::new(
-            RuleKind::Heuristic,
-            None,
-            (domain, text),
-            Source::agent(None),
-        )
-    };
-    Row {
-        v: VERSION,
-        seq,
-        at: Timestamp::UNIX_EPOCH,
-        entry: Entry::RuleAdded(Box::new(added)),
-    }
 }
 
 async fn cold(rules: u64, what: &str, settings: &DynamoSettings) -> Result<()> {

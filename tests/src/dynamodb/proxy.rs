@@ -1,14 +1,16 @@
-//! What stands between a ledger and DynamoDB in tests: it loses requests and answers, and says what DynamoDB says when
-//! it is not well. Everything else it passes on.
+//! What stands between a program and DynamoDB, or another service of AWS, in tests: it loses requests and answers, and says
+//! what the service says when it is not well. Everything else it passes on. It counts what is asked and the units of it.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     fmt::Write as _,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use anyhow::{Context, Result};
+use axum::body::Bytes;
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
@@ -50,11 +52,48 @@ impl Fault {
     }
 }
 
+/// Says of a request of this operation how it goes wrong, if it does.
+pub type Roll = Box<dyn Fn(&str) -> Option<Fault> + Send>;
+
+/// What DynamoDB says that requests have cost, by operation and table.
+pub type Units = BTreeMap<(String, String), f64>;
+
 #[derive(Default)]
 struct Plan {
     faults: HashMap<String, VecDeque<Fault>>,
-    seen: HashMap<String, usize>,
+    roll: Option<Roll>,
+    seen: BTreeMap<String, usize>,
+    units: Units,
     bodies: Vec<(String, String)>,
+}
+
+impl Plan {
+    /// Notes a request, and how it goes wrong. Where everything may, what was said is not kept.
+    fn meet(&mut self, operation: &str, body: &[u8]) -> Option<Fault> {
+        *self.seen.entry(operation.to_owned()).or_default() += 1;
+        if let Some(roll) = &self.roll {
+            return roll(operation);
+        }
+        let body = String::from_utf8_lossy(body).into_owned();
+        self.bodies.push((operation.to_owned(), body));
+        self.faults.get_mut(operation).and_then(VecDeque::pop_front)
+    }
+
+    fn note(&mut self, operation: &str, answer: &[u8]) {
+        let said: Value = serde_json::from_slice(answer).unwrap_or_default();
+        let consumed = &said["ConsumedCapacity"];
+        let all = consumed
+            .as_array()
+            .map_or(std::slice::from_ref(consumed), Vec::as_slice);
+        for one in all {
+            if let (Some(units), Some(table)) =
+                (one["CapacityUnits"].as_f64(), one["TableName"].as_str())
+            {
+                let key = (operation.to_owned(), table.to_owned());
+                *self.units.entry(key).or_default() += units;
+            }
+        }
+    }
 }
 
 /// A proxy. It ends with this value.
@@ -104,6 +143,19 @@ impl Proxy {
         planned.extend(faults);
     }
 
+    /// From now on each request goes wrong as this says; what is said is kept no more.
+    pub fn roll(&self, roll: Roll) {
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        plan.roll = Some(roll);
+    }
+
+    /// How often each operation was asked for, and the units of it.
+    #[must_use]
+    pub fn counts(&self) -> (BTreeMap<String, usize>, Units) {
+        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        (plan.seen.clone(), plan.units.clone())
+    }
+
     /// Forgets what was to happen.
     pub fn heal(&self) {
         let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
@@ -133,11 +185,20 @@ impl Drop for Proxy {
 }
 
 struct Request {
+    method: String,
+    path: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
 impl Request {
+    /// The action that is asked for, or the method where the protocol names none.
+    fn operation(&self) -> &str {
+        let target = self.header("x-amz-target");
+        let action = target.and_then(|t| t.rsplit('.').next());
+        action.unwrap_or(&self.method)
+    }
+
     fn header(&self, name: &str) -> Option<&str> {
         let mut all = self.headers.iter();
         all.find(|(n, _)| n == name)
@@ -151,27 +212,33 @@ async fn serve(
 ) -> Result<()> {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read(&mut stream).await? {
-        let target = request.header("x-amz-target").unwrap_or_default();
-        let operation = target.rsplit('.').next().unwrap_or_default();
+        let operation = request.operation().to_owned();
         let fault = {
             let mut plan = plan.lock().unwrap_or_else(PoisonError::into_inner);
-            *plan.seen.entry(operation.to_owned()).or_default() += 1;
-            let body = String::from_utf8_lossy(&request.body).into_owned();
-            plan.bodies.push((operation.to_owned(), body));
-            plan.faults.get_mut(operation).and_then(VecDeque::pop_front)
+            plan.meet(&operation, &request.body)
         };
         let answer = match fault {
             Some(Fault::LoseRequest) => return Ok(()),
             Some(Fault::LoseAnswer) => {
-                pass(server, client, &request).await?;
+                let (_, body) = pass(server, client, &request).await?;
+                note(plan, &operation, &body);
                 return Ok(());
             }
             Some(Fault::Say(status, body)) => said(status, &[], body.as_bytes()),
-            None => pass(server, client, &request).await?,
+            None => {
+                let (answer, body) = pass(server, client, &request).await?;
+                note(plan, &operation, &body);
+                answer
+            }
         };
         stream.write_all(&answer).await?;
     }
     Ok(())
+}
+
+fn note(plan: &Mutex<Plan>, operation: &str, answer: &[u8]) {
+    let mut plan = plan.lock().unwrap_or_else(PoisonError::into_inner);
+    plan.note(operation, answer);
 }
 
 /// The next request of a connection; nothing when it is over.
@@ -185,9 +252,13 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Result<Option<Request>> {
         }
     }
     let head = String::from_utf8(head)?;
+    let mut first = head.split(' ');
+    let (method, path) = (first.next(), first.next());
     let pairs = head.lines().skip(1).filter_map(|line| line.split_once(':'));
     let headers = pairs.map(|(n, v)| (n.trim().to_lowercase(), v.trim().to_owned()));
     let mut request = Request {
+        method: method.unwrap_or_default().to_owned(),
+        path: path.unwrap_or_default().to_owned(),
         headers: headers.collect(),
         body: Vec::new(),
     };
@@ -197,8 +268,15 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Result<Option<Request>> {
     Ok(Some(request))
 }
 
-async fn pass(server: &str, client: &reqwest::Client, request: &Request) -> Result<Vec<u8>> {
-    let mut call = client.post(server).body(request.body.clone());
+/// The answer as it is passed on, and its body.
+async fn pass(
+    server: &str,
+    client: &reqwest::Client,
+    request: &Request,
+) -> Result<(Vec<u8>, Bytes)> {
+    let url = format!("{server}{}", request.path);
+    let call = client.request(request.method.parse()?, url);
+    let mut call = call.body(request.body.clone());
     let ours = ["content-length", "connection", "transfer-encoding"];
     for (name, value) in &request.headers {
         if !ours.contains(&name.as_str()) {
@@ -217,7 +295,8 @@ async fn pass(server: &str, client: &reqwest::Client, request: &Request) -> Resu
             )
         })
         .collect();
-    Ok(said(status, &headers, &told.bytes().await?))
+    let body = told.bytes().await?;
+    Ok((said(status, &headers, &body), body))
 }
 
 fn said(status: u16, headers: &[(String, String)], body: &[u8]) -> Vec<u8> {

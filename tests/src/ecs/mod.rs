@@ -1,5 +1,6 @@
 //! An ECS of a test's own, on loopback: it keeps what the API promises of `RunTask`, `ListTasks`, `DescribeTasks` and `StopTask`,
-//! breaks what it is told to, and runs each task as a process of this machine. The signature of requests is not looked at.
+//! breaks what it is told to, and runs each task as a process of this machine, or in a container of a real engine. The
+//! signature of requests is not looked at.
 //!
 //! | promise | where the API says so |
 //! |---|---|
@@ -21,6 +22,7 @@
 )]
 
 mod check;
+mod image;
 mod protocol;
 mod run;
 mod state;
@@ -33,13 +35,16 @@ use std::{
     time::Duration,
 };
 
+use futures::future::BoxFuture;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinHandle};
 
-use state::State;
-pub use state::{Fault, Stop};
+pub use image::Image;
+pub use run::Launched;
+pub use state::{Fault, Roll, Stop};
+use state::{Hold, State, id_of};
 
 /// The region and the account of everything here.
 pub const REGION: &str = "eu-west-1";
@@ -52,11 +57,25 @@ pub const LOG_GROUP: &str = "/sandbox/runners";
 /// The longest a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// What a task's container is.
+#[derive(Clone)]
+pub enum Runs {
+    /// This program, as a process of this machine.
+    Process(PathBuf),
+    /// A container of a real engine.
+    Container(Image),
+    /// A runner that is played in this very process; a signal ends it in the middle.
+    Played(Player),
+}
+
+/// Plays the runner of a task and gives its exit code.
+pub type Player = Arc<dyn Fn(Launched) -> BoxFuture<'static, i32> + Send + Sync>;
+
 /// What tasks are made of.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
-    /// The program in the place of the image's entry point.
-    pub program: PathBuf,
+    /// What a task's container is.
+    pub runs: Runs,
     /// How long a task has from SIGTERM to SIGKILL.
     pub stop_timeout: Duration,
     /// How long a stopped task is told of.
@@ -69,7 +88,7 @@ impl Options {
     /// Tasks that run this program.
     pub fn of(program: PathBuf) -> Self {
         Self {
-            program,
+            runs: Runs::Process(program),
             stop_timeout: Duration::from_secs(30),
             keep_stopped: Duration::from_hours(1),
             env: BTreeMap::new(),
@@ -99,6 +118,17 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Sends a signal to everything of a task; one that cannot be caught goes to its container, where it has one.
+    fn signal(&self, id: &str, signal: Signal) {
+        let hold = self.lock().of(id).and_then(|t| t.hold.clone());
+        match (&self.options.runs, hold) {
+            (Runs::Container(image), Some(_)) if signal == Signal::KILL => image.kill(id),
+            (_, Some(Hold::Group(pid))) => signal_group(pid, signal),
+            (_, Some(Hold::Played(work))) => work.abort(),
+            (_, None) => {}
+        }
+    }
+
     fn bump(&self) {
         self.changed.send_modify(|n| *n += 1);
     }
@@ -107,13 +137,14 @@ impl Shared {
 impl Drop for Ecs {
     fn drop(&mut self) {
         self.serving.abort();
-        for pid in self.shared.lock().running() {
-            signal_group(pid, Signal::KILL);
+        let running = self.shared.lock().running();
+        for id in running {
+            self.shared.signal(&id, Signal::KILL);
         }
     }
 }
 
-/// Sends a signal to everything of a task.
+/// Sends a signal to a group of processes.
 fn signal_group(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     if let Some(pid) = pid {
@@ -159,6 +190,11 @@ impl Ecs {
             .push_back(fault);
     }
 
+    /// From now on each request goes wrong as this says of its action.
+    pub fn roll(&self, roll: Roll) {
+        self.shared.lock().roll = Some(roll);
+    }
+
     /// Whether this capacity provider has any capacity.
     pub fn has_capacity(&self, provider: &str, has: bool) {
         let mut state = self.shared.lock();
@@ -196,8 +232,7 @@ impl Ecs {
 
     /// What kills a task without a word: its processes are gone, and nobody was asked.
     pub fn kills(&self, arn: &str) {
-        let pid = self.shared.lock().of(arn).unwrap().pid;
-        signal_group(pid.unwrap(), Signal::KILL);
+        self.shared.signal(id_of(arn), Signal::KILL);
     }
 
     /// The tasks whose program was begun, in order.

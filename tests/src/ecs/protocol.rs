@@ -56,7 +56,8 @@ async fn answer(
     let fault = {
         let mut state = shared.lock();
         state.asked.push(action.to_owned());
-        state.faults.get_mut(action).and_then(VecDeque::pop_front)
+        let planned = state.faults.get_mut(action).and_then(VecDeque::pop_front);
+        planned.or_else(|| state.roll.as_ref().and_then(|roll| roll(action)))
     };
     match fault {
         None => reply(done(&shared, address, (action, &request))),
@@ -148,7 +149,7 @@ fn begin(shared: &Arc<Shared>, address: SocketAddr, request: &Value) -> Value {
         version: 0,
         created: Timestamp::now(),
         request: request.clone(),
-        pid: None,
+        hold: None,
         exit_code: None,
         stop: None,
         stopped: None,

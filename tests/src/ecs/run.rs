@@ -1,17 +1,21 @@
-//! A task's life: its program as a process in a group of its own, from PROVISIONING to STOPPED.
+//! A task's life: its program as a process in a group of its own, a container, or a runner that is played, from
+//! PROVISIONING to STOPPED.
 
 use std::{
-    net::SocketAddr, os::unix::process::ExitStatusExt, path::Path, process::Stdio, sync::Arc,
-    time::Instant,
+    collections::BTreeMap, net::SocketAddr, os::unix::process::ExitStatusExt, path::Path,
+    process::Stdio, sync::Arc, time::Instant,
 };
 
 use rustix::process::Signal;
 use serde_json::Value;
-use tokio::process::{Child, Command};
+use tokio::{
+    process::{Child, Command},
+    task::JoinHandle,
+};
 
 use super::{
-    Shared, Stop, signal_group,
-    state::{Task, id_of},
+    Runs, Shared, Stop,
+    state::{Hold, Task, id_of},
 };
 
 /// The task is begun, and watched until it is over.
@@ -21,16 +25,13 @@ pub(super) async fn live(shared: Arc<Shared>, id: String, address: SocketAddr) {
     if let Some(reason) = unstartable {
         return over(&shared, &id, None, ("TaskFailedToStart", &reason));
     }
-    let Some(mut child) = start(&shared, &id, address) else {
+    let Some(work) = start(&shared, &id, address) else {
         return over(&shared, &id, None, ("UserInitiated", ""));
     };
-    let status = child.wait().await;
-    let code = status
-        .ok()
-        .and_then(|s| s.code().or(s.signal().map(|n| 128 + n)));
+    let code = work.over().await;
     // What it left behind ends with its task.
-    if let Some(pid) = shared.lock().of(&id).and_then(|t| t.pid) {
-        signal_group(pid, Signal::KILL);
+    if matches!(shared.options.runs, Runs::Process(_)) {
+        shared.signal(&id, Signal::KILL);
     }
     step(&shared, &id, "DEPROVISIONING");
     over(
@@ -49,64 +50,114 @@ fn step(shared: &Shared, id: &str, status: &'static str) {
     shared.bump();
 }
 
+/// A container that was begun.
+enum Work {
+    Child(Child),
+    Played(JoinHandle<i32>),
+}
+
+impl Work {
+    /// Its exit code.
+    async fn over(self) -> Option<i32> {
+        match self {
+            Self::Child(mut child) => {
+                let status = child.wait().await.ok()?;
+                status.code().or(status.signal().map(|n| 128 + n))
+            }
+            // One that was ended in the middle.
+            Self::Played(work) => Some(work.await.unwrap_or(137)),
+        }
+    }
+}
+
 /// Starts the program, unless the task was asked to end before.
-fn start(shared: &Shared, id: &str, address: SocketAddr) -> Option<Child> {
+fn start(shared: &Shared, id: &str, address: SocketAddr) -> Option<Work> {
     let mut state = shared.lock();
     let task = state.of(id)?;
     if task.desired == "STOPPED" {
         return None;
     }
     let arn = task.arn.clone();
-    let mut command = command(shared, task, address);
-    let child = command.spawn().unwrap();
-    let pid = child.id();
+    let (work, hold) = if let Runs::Played(player) = &shared.options.runs {
+        let work = tokio::spawn(player(launched(shared, task, address)));
+        let hold = Hold::Played(work.abort_handle());
+        (Work::Played(work), Some(hold))
+    } else {
+        let child = command(shared, task, address).spawn().unwrap();
+        let hold = child.id().map(Hold::Group);
+        (Work::Child(child), hold)
+    };
     state.begun.push(arn);
     state.change(id, |t| {
         t.status = "RUNNING";
-        t.pid = pid;
+        t.hold = hold;
     });
     drop(state);
     shared.bump();
-    Some(child)
+    Some(work)
 }
 
-/// The container's words and environment, with folders of this machine in the place of its own.
-fn command(shared: &Shared, task: &Task, address: SocketAddr) -> Command {
-    let id = id_of(&task.arn);
-    let home = shared.folder.path().join(id);
-    std::fs::create_dir_all(&home).unwrap();
+/// What a container is told.
+pub struct Launched {
+    /// Its task.
+    pub arn: String,
+    /// Its words.
+    pub words: Vec<String>,
+    /// Its environment.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// The container's words and environment.
+fn launched(shared: &Shared, task: &Task, address: SocketAddr) -> Launched {
     let container = &task.request["overrides"]["containerOverrides"][0];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let mut words: Vec<String> = container["command"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(text)
-        .collect();
-    if let Some(at) = words.iter().position(|w| w == "--data-dir") {
-        words[at + 1] = home.join("seat").display().to_string();
+    let all = |field: &str| container[field].as_array().cloned().unwrap_or_default();
+    let mut variables = shared.options.env.clone();
+    let metadata = format!("http://{address}/v4/{}", id_of(&task.arn));
+    variables.insert("ECS_CONTAINER_METADATA_URI_V4".to_owned(), metadata);
+    let more = all("environment");
+    variables.extend(more.iter().map(|v| (text(&v["name"]), text(&v["value"]))));
+    Launched {
+        arn: task.arn.clone(),
+        words: all("command").iter().map(text).collect(),
+        variables,
     }
+}
+
+/// What does it, in a container or as a process of this machine.
+fn command(shared: &Shared, task: &Task, address: SocketAddr) -> Command {
+    let launched = launched(shared, task, address);
+    let mut command = match &shared.options.runs {
+        Runs::Container(image) => image.command(task, &launched),
+        Runs::Process(program) => process(program, shared.folder.path(), launched),
+        Runs::Played(_) => panic!("who is played has no process"),
+    };
     let log = std::fs::File::create(&task.log).unwrap();
-    let mut command = Command::new(&shared.options.program);
     command
-        .args(words)
-        .env_clear()
-        .env("PATH", std::env::var("PATH").unwrap_or_default())
-        .env("HOME", &home)
-        .envs(&shared.options.env)
-        .env(
-            "ECS_CONTAINER_METADATA_URI_V4",
-            format!("http://{address}/v4/{id}"),
-        )
         .current_dir(Path::new("/"))
         .process_group(0)
         .kill_on_drop(true)
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log);
-    for variable in container["environment"].as_array().into_iter().flatten() {
-        command.env(text(&variable["name"]), text(&variable["value"]));
+    command
+}
+
+/// The program, with folders of this machine in the place of a container's.
+fn process(program: &Path, folder: &Path, mut launched: Launched) -> Command {
+    let home = folder.join(id_of(&launched.arn));
+    std::fs::create_dir_all(&home).unwrap();
+    let words = &mut launched.words;
+    if let Some(at) = words.iter().position(|w| w == "--data-dir") {
+        words[at + 1] = home.join("seat").display().to_string();
     }
+    let mut command = Command::new(program);
+    command
+        .args(words)
+        .env_clear()
+        .env("PATH", std::env::var("PATH").unwrap_or_default())
+        .env("HOME", &home)
+        .envs(launched.variables);
     command
 }
 
@@ -131,27 +182,24 @@ pub(super) fn stop(shared: &Arc<Shared>, arn: &str, stop: Stop) {
 /// SIGTERM now, and SIGKILL when the time for an end in good order is over.
 pub(super) fn end(shared: &Arc<Shared>, arn: &str, (code, reason): (&str, &str)) {
     let id = id_of(arn).to_owned();
-    let pid = {
+    {
         let mut state = shared.lock();
-        let Some(task) = state.of(&id).filter(|t| t.desired != "STOPPED") else {
+        if state.of(&id).is_none_or(|t| t.desired == "STOPPED") {
             return;
-        };
-        let pid = task.pid;
+        }
         state.change(&id, |t| {
             t.desired = "STOPPED";
             t.stop = Some((code.to_owned(), reason.to_owned()));
         });
-        pid
-    };
+    }
     shared.bump();
-    let Some(pid) = pid else { return };
-    signal_group(pid, Signal::TERM);
+    shared.signal(&id, Signal::TERM);
     let shared = shared.clone();
     tokio::spawn(async move {
         tokio::time::sleep(shared.options.stop_timeout).await;
         let runs = shared.lock().of(&id).is_some_and(|t| t.stopped.is_none());
         if runs {
-            signal_group(pid, Signal::KILL);
+            shared.signal(&id, Signal::KILL);
         }
     });
 }

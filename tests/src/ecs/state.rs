@@ -8,6 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::task::AbortHandle;
 
 use super::{CLUSTER, REGION};
 
@@ -23,6 +24,9 @@ pub enum Fault {
     /// It was not done, for this reason.
     Refused(&'static str, &'static str),
 }
+
+/// Says of a request of this action how it goes wrong, if it does.
+pub type Roll = Box<dyn Fn(&str) -> Option<Fault> + Send>;
 
 /// Who ends a task, and in which words.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +58,7 @@ pub(super) struct State {
     pub tasks: BTreeMap<String, Task>,
     pub tokens: HashMap<String, (Value, Value)>,
     pub faults: HashMap<String, VecDeque<Fault>>,
+    pub roll: Option<Roll>,
     pub without_capacity: BTreeSet<String>,
     pub delay: Duration,
     pub unstartable: Option<String>,
@@ -61,6 +66,15 @@ pub(super) struct State {
     pub asked: Vec<String>,
     pub launches: Vec<Value>,
     pub events: Vec<Value>,
+}
+
+/// What a signal to a task reaches.
+#[derive(Clone)]
+pub(super) enum Hold {
+    /// The processes of a group.
+    Group(u32),
+    /// A runner that is played.
+    Played(AbortHandle),
 }
 
 /// A task.
@@ -71,7 +85,7 @@ pub(super) struct Task {
     pub version: u64,
     pub created: Timestamp,
     pub request: Value,
-    pub pid: Option<u32>,
+    pub hold: Option<Hold>,
     pub exit_code: Option<i32>,
     pub stop: Option<(String, String)>,
     pub stopped: Option<Instant>,
@@ -90,10 +104,10 @@ impl State {
         self.tasks.get(id_of(arn))
     }
 
-    /// The processes that may be there.
-    pub(super) fn running(&self) -> Vec<u32> {
-        let running = self.tasks.values().filter(|t| t.stopped.is_none());
-        running.filter_map(|t| t.pid).collect()
+    /// The tasks that are not over, by id.
+    pub(super) fn running(&self) -> Vec<String> {
+        let running = self.tasks.iter().filter(|(_, t)| t.stopped.is_none());
+        running.map(|(id, _)| id.clone()).collect()
     }
 
     /// Writes a change of a task down, and tells of it.

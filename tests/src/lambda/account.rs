@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    path::{Path, PathBuf},
     sync::{Arc, RwLock},
     time::{Duration, Instant},
 };
@@ -19,10 +20,12 @@ use super::{
     gateway::{Behind, Gateway, Opening},
     pump::{Aside, Pump},
     runtime::{Came, Function},
+    trouble::Trouble,
 };
 use crate::{
     dynamodb::{DynamoServer, REGION},
-    ecs::{CLUSTER, DEFINITION, Ecs, LOG_GROUP, Options},
+    ecs::{CLUSTER, DEFINITION, Ecs, Image, LOG_GROUP, Options, Player, Runs},
+    engine::Engine,
     node::{PATIENCE, built},
     s3::{BUCKET, S3Server},
 };
@@ -43,6 +46,14 @@ pub struct Plan {
     pub functions: BTreeMap<String, String>,
     /// More variables of tasks.
     pub tasks: BTreeMap<String, String>,
+    /// Tasks are containers of this image in this engine, and not processes.
+    pub image: Option<(&'static Engine, &'static str)>,
+    /// Tasks are played so, and not processes.
+    pub player: Option<Player>,
+    /// How many instances each function has; one where nothing is said.
+    pub instances: usize,
+    /// What goes against functions and events.
+    pub trouble: Option<Arc<Trouble>>,
     /// Nothing calls `reconcile` but the test.
     pub silent: bool,
     /// The secrets have no value yet.
@@ -70,6 +81,8 @@ impl Plan {
 pub struct Place {
     /// The table of jobs.
     pub jobs: DynamoSettings,
+    /// The table of memory, with its snapshots.
+    pub memory: DynamoSettings,
     /// The queue of wakes.
     pub queue: String,
     dynamodb: &'static DynamoServer,
@@ -114,23 +127,27 @@ impl Account {
         let ecs = Ecs::start(Options {
             env: tasks,
             stop_timeout: Duration::from_secs(5),
-            ..Options::of(built("sandbox"))
+            runs: runs(&plan, &authority),
+            ..Options::of(PathBuf::new())
         });
         let ecs = Arc::new(ecs.await);
         let secrets = [place.secret().await, place.secret().await];
-        let mut env = environment(&place, (&ecs, &secrets), &opening.url()).await;
+        let mut env = environment(&place, (&ecs, &secrets), &opening.url());
         env.extend(plan.functions);
         let [seats, keys] = &secrets;
         if !plan.without_secrets {
             place.put_secret(seats, SEATS).await;
             place.put_secret(keys, &clients()).await;
         }
-        let api = Function::start("sandbox-api", &of_api(&env)).await;
+        let how = (plan.instances.max(1), plan.trouble.clone());
+        let api = Function::several("sandbox-api", &of_api(&env), how.clone()).await;
         let behind: Behind = Arc::new(RwLock::new(Arc::new(api)));
-        let reconcile = Arc::new(Function::start("sandbox-reconcile", &of_reconcile(&env)).await);
+        let reconcile = Function::several("sandbox-reconcile", &of_reconcile(&env), how).await;
+        let reconcile = Arc::new(reconcile);
         let gateway = opening.serve(behind.clone()).await;
         let aside = Aside::default();
-        let pump = (!plan.silent).then(|| Pump::start(&place, (&reconcile, &ecs), &aside));
+        let told = (&aside, plan.trouble.clone());
+        let pump = (!plan.silent).then(|| Pump::start(&place, (&reconcile, &ecs), told));
         let root = reqwest::Certificate::from_pem(gateway.authority().as_bytes()).unwrap();
         let client = reqwest::Client::builder().tls_certs_only([root]);
         Self {
@@ -202,6 +219,11 @@ impl Account {
         self.client.request(method, url)
     }
 
+    /// The API as a client finds it, and whom such a client trusts.
+    pub fn door(&self) -> (String, reqwest::Client) {
+        (self.gateway.url(), self.client.clone())
+    }
+
     /// The command line, told where the API is and whom it trusts.
     pub fn command(&self) -> Command {
         let mut command = Command::new(built("sandbox"));
@@ -265,17 +287,29 @@ impl Account {
     }
 }
 
+/// What a task's container is; one of an image is shown the authority where this machine has it.
+fn runs(plan: &Plan, authority: &Path) -> Runs {
+    match (&plan.image, &plan.player) {
+        (Some((engine, tag)), _) => Runs::Container(Image {
+            engine,
+            tag: (*tag).to_owned(),
+            files: vec![authority.to_owned()],
+        }),
+        (None, Some(player)) => Runs::Played(player.clone()),
+        (None, None) => Runs::Process(built("sandbox")),
+    }
+}
+
 fn clients() -> String {
     json!({KEY: "team-a", OTHER_KEY: "team-b"}).to_string()
 }
 
 /// Every variable of both functions, as the module `api` of Terraform has them, and where servers are.
-async fn environment(
+fn environment(
     place: &Place,
     (ecs, [seats, keys]): (&Ecs, &[String; 2]),
     door: &str,
 ) -> BTreeMap<String, String> {
-    let memory = place.dynamodb.table().await.unwrap();
     let mut env: BTreeMap<String, String> = place
         .dynamodb
         .environment(&place.jobs)
@@ -283,10 +317,10 @@ async fn environment(
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
     let (moto, ecs) = (place.moto.endpoint(), ecs.endpoint());
-    let folder = Uuid::new_v4().simple();
+    let memory = &place.memory;
     let more = [
         ("SANDBOX_ELF", format!("dynamodb://{}", memory.table)),
-        ("SANDBOX_OBJECTS", format!("s3://{BUCKET}/{folder}")),
+        ("SANDBOX_OBJECTS", memory.snapshots.clone()),
         ("SANDBOX_SEAT_SECRET", seats.clone()),
         ("SANDBOX_SEAT_DOOR", door.to_owned()),
         ("SANDBOX_KEYS_SECRET", keys.clone()),
@@ -372,6 +406,13 @@ impl Stream {
     }
 }
 
+/// Where DynamoDB answers, and where SQS, S3 and the secrets do.
+pub async fn servers() -> (String, String) {
+    let dynamodb = DynamoServer::shared().await.unwrap();
+    let moto = MOTO.get_or_try_init(S3Server::start).await.unwrap();
+    (dynamodb.endpoint(), moto.endpoint())
+}
+
 impl Place {
     async fn new() -> Self {
         let dynamodb = DynamoServer::shared().await.unwrap();
@@ -383,8 +424,14 @@ impl Place {
         let call = dynamodb.client().update_table().table_name(&jobs.table);
         let call = call.stream_specification(stream.build().unwrap());
         call.send().await.unwrap();
+        let memory = DynamoSettings {
+            snapshots: format!("s3://{BUCKET}/{}", Uuid::new_v4().simple()),
+            s3_endpoint: Some(moto.endpoint()),
+            ..dynamodb.table().await.unwrap()
+        };
         let mut place = Self {
             jobs,
+            memory,
             queue: String::new(),
             dynamodb,
             moto,

@@ -14,6 +14,7 @@ pub mod account;
 mod gateway;
 mod pump;
 pub mod runtime;
+pub mod trouble;
 
 pub use account::{Account, KEY, Plan};
 pub use runtime::Function;

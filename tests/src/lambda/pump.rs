@@ -1,16 +1,25 @@
 //! What would call the function `reconcile`: the table's stream, as an event source mapping delivers it, with what failed
 //! again and again laid aside; the queue of wakes; and what ECS says of tasks.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
-use super::{account::Place, runtime::Function};
+use super::{account::Place, runtime::Function, trouble::Trouble};
 use crate::ecs::Ecs;
 
-/// How often something is tried before it is laid aside.
-const TRIES: u32 = 2;
+/// How often something is tried before it is laid aside, as in the deployment.
+const TRIES: u32 = 5;
+/// How late an event of a task may be, in milliseconds, and how many of them are lost, in parts of those that are late.
+const LATE: usize = 2000;
+const LOST: usize = 4;
+/// How many of a job at once make a storm, and one of how many changes makes one.
+const STORM: usize = 50;
+const STORMS: usize = 200;
 
 /// What was laid aside.
 pub(super) type Aside = Arc<Mutex<Vec<Value>>>;
@@ -29,11 +38,12 @@ impl Pump {
     pub(super) fn start(
         place: &Place,
         (reconcile, ecs): (&Arc<Function>, &Arc<Ecs>),
-        aside: &Aside,
+        (aside, trouble): (&Aside, Option<Arc<Trouble>>),
     ) -> Self {
-        let changes = changes(place.clone(), reconcile.clone(), aside.clone());
-        let wakes = wakes(place.clone(), reconcile.clone());
-        let tasks = tasks(ecs.clone(), reconcile.clone());
+        let told = (aside.clone(), trouble.clone());
+        let changes = changes(place.clone(), reconcile.clone(), told);
+        let wakes = wakes((place.clone(), reconcile.clone()), trouble.clone());
+        let tasks = tasks((ecs.clone(), reconcile.clone()), trouble);
         Self(vec![
             tokio::spawn(changes),
             tokio::spawn(wakes),
@@ -42,14 +52,44 @@ impl Pump {
     }
 }
 
-async fn changes(place: Place, reconcile: Arc<Function>, aside: Aside) {
+async fn changes(
+    place: Place,
+    reconcile: Arc<Function>,
+    (aside, trouble): (Aside, Option<Arc<Trouble>>),
+) {
     let mut stream = place.stream().await;
+    let (mut late, mut storms) = (Vec::new(), JoinSet::new());
     loop {
-        let records = stream.next().await;
+        let mut records = stream.next().await;
+        if let Some(trouble) = &trouble {
+            stir(trouble, &mut records, &mut late);
+            if let Some(record) = records.first().filter(|_| trouble.below(STORMS) == 0) {
+                let event = json!({"Records": [record]});
+                for _ in 0..STORM {
+                    let (reconcile, event) = (reconcile.clone(), event.clone());
+                    storms.spawn(async move { reconcile.invoke(&event).await.is_ok() });
+                }
+            }
+            while storms.try_join_next().is_some() {}
+        }
         if !records.is_empty() {
             deliver(&reconcile, records, &aside).await;
         }
     }
+}
+
+/// Some come again with those that are told next, one that means nothing may be among them, and none has its place.
+fn stir(trouble: &Trouble, records: &mut Vec<Value>, late: &mut Vec<Value>) {
+    let before = std::mem::take(late);
+    late.extend(records.iter().filter(|_| trouble.happens()).cloned());
+    if let Some(record) = records.first().filter(|_| trouble.happens()) {
+        let mut poison = record.clone();
+        poison["dynamodb"]["Keys"]["pk"]["S"] = json!("job#poison");
+        poison["dynamodb"]["SequenceNumber"] = json!(format!("{}", trouble.below(1 << 20)));
+        records.push(poison);
+    }
+    records.extend(before);
+    trouble.mix(records);
 }
 
 /// Delivers a batch: from the first that failed on again, and without it when it has failed too often.
@@ -82,7 +122,7 @@ async fn deliver(reconcile: &Function, mut records: Vec<Value>, aside: &Aside) {
     }
 }
 
-async fn wakes(place: Place, reconcile: Arc<Function>) {
+async fn wakes((place, reconcile): (Place, Arc<Function>), trouble: Option<Arc<Trouble>>) {
     loop {
         let messages = place.receive().await;
         let records: Vec<Value> = messages.iter().map(record).collect();
@@ -94,10 +134,9 @@ async fn wakes(place: Place, reconcile: Arc<Function>) {
         let failed = answer["batchItemFailures"].as_array().cloned();
         let failed = failed.unwrap_or_default();
         for message in messages {
-            if !failed
-                .iter()
-                .any(|f| f["itemIdentifier"] == message["MessageId"])
-            {
+            let again = trouble.as_ref().is_some_and(|t| t.happens());
+            let is = |f: &Value| f["itemIdentifier"] == message["MessageId"];
+            if !again && !failed.iter().any(is) {
                 place.delete(&message).await;
             }
         }
@@ -113,10 +152,31 @@ pub(super) fn record(message: &Value) -> Value {
     })
 }
 
-async fn tasks(ecs: Arc<Ecs>, reconcile: Arc<Function>) {
+async fn tasks((ecs, reconcile): (Arc<Ecs>, Arc<Function>), trouble: Option<Arc<Trouble>>) {
+    let mut told = JoinSet::new();
     for number in 0.. {
         let event = ecs.event(number).await;
-        // One that fails is not told again here: the sweep is for that.
-        let _ = reconcile.invoke(&event).await;
+        for late in times(trouble.as_deref()) {
+            let (reconcile, event) = (reconcile.clone(), event.clone());
+            told.spawn(async move {
+                tokio::time::sleep(late).await;
+                // One that fails is not told again here: the sweep is for that.
+                reconcile.invoke(&event).await.is_ok()
+            });
+        }
+        while told.try_join_next().is_some() {}
+    }
+}
+
+/// When an event is told: at once, or late, twice, or never.
+fn times(trouble: Option<&Trouble>) -> Vec<Duration> {
+    let Some(trouble) = trouble.filter(|t| t.happens()) else {
+        return vec![Duration::ZERO];
+    };
+    let late = || Duration::from_millis(trouble.below(LATE).try_into().unwrap_or_default());
+    match trouble.below(LOST) {
+        0 => vec![],
+        1 => vec![late()],
+        _ => vec![Duration::ZERO, late()],
     }
 }

@@ -7,7 +7,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     process::Command,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -19,20 +19,24 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
-    sync::{Mutex as AsyncMutex, mpsc, oneshot},
+    sync::{Mutex as AsyncMutex, Semaphore, mpsc, oneshot},
     task::JoinHandle,
 };
 use uuid::Uuid;
 
+use super::trouble::Trouble;
 use crate::{node::built, process::Process};
 
 /// The longest a test waits for an answer.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// How long a function has for an answer.
 const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Within how many milliseconds an event is cut that is, so that it is in its middle.
+const CUT_WITHIN: usize = 40;
 
 /// What came of an event: an answer, or an error with its type and message.
 pub type Came = Result<Value, Value>;
@@ -47,23 +51,52 @@ struct Shared {
     waiting: Mutex<HashMap<String, oneshot::Sender<Came>>>,
 }
 
-/// A function with one instance. It ends with this value.
+/// A function. Its instances end with this value.
 pub struct Function {
-    process: Process,
-    events: mpsc::UnboundedSender<Invocation>,
-    serving: JoinHandle<()>,
+    name: String,
+    env: BTreeMap<String, String>,
+    free: Mutex<Vec<Instance>>,
+    turns: Semaphore,
+    cut: Option<Arc<Trouble>>,
+    counts: Mutex<Counts>,
     folder: TempDir,
 }
 
-impl Drop for Function {
+/// What a function has done.
+#[derive(Clone, Copy, Default)]
+pub struct Counts {
+    /// Events that it was given.
+    pub events: usize,
+    /// Of which its time was over in the middle.
+    pub cut: usize,
+    /// What they took, in milliseconds, one after the other.
+    pub millis: f64,
+}
+
+/// One process, which does one event at a time.
+struct Instance {
+    process: Process,
+    events: mpsc::UnboundedSender<Invocation>,
+    serving: JoinHandle<()>,
+}
+
+impl Drop for Instance {
     fn drop(&mut self) {
         self.serving.abort();
     }
 }
 
-impl Function {
-    /// The program with these variables, just started: the built one, or the one that `BOOTSTRAP` among them names.
-    pub async fn start(name: &str, env: &BTreeMap<String, String>) -> Self {
+/// An instance that has an event; it goes back, also where nobody waits for what comes of that.
+struct Taken<'a>(&'a Function, Option<Instance>);
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.0.lock().extend(self.1.take());
+    }
+}
+
+impl Instance {
+    async fn start(name: &str, env: &BTreeMap<String, String>, log: PathBuf) -> Self {
         let (events, queue) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             events: AsyncMutex::new(queue),
@@ -75,33 +108,101 @@ impl Function {
         let serving = tokio::spawn(async move {
             axum::serve(listener, routes).await.unwrap();
         });
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
         let process = Process::start((command(name, address, env), log)).unwrap();
         Self {
             process,
             events,
             serving,
+        }
+    }
+}
+
+impl Function {
+    /// The program with these variables, just started: the built one, or the one that `BOOTSTRAP` among them names.
+    pub async fn start(name: &str, env: &BTreeMap<String, String>) -> Self {
+        Self::several(name, env, (1, None)).await
+    }
+
+    /// So many instances of it, of which the time may be over in the middle of an event.
+    pub async fn several(
+        name: &str,
+        env: &BTreeMap<String, String>,
+        (instances, cut): (usize, Option<Arc<Trouble>>),
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut free = Vec::new();
+        for _ in 0..instances {
+            free.push(Instance::start(name, env, log_in(&folder)).await);
+        }
+        Self {
+            name: name.to_owned(),
+            env: env.clone(),
+            free: Mutex::new(free),
+            turns: Semaphore::new(instances),
+            cut,
+            counts: Mutex::default(),
             folder,
         }
     }
 
     /// Gives it an event and waits for what comes of it.
     pub async fn invoke(&self, event: &Value) -> Came {
+        let _turn = self.turns.acquire().await.unwrap();
+        let mut taken = Taken(self, self.lock().pop());
+        let instance = taken.1.as_ref().unwrap();
+        let begun = Instant::now();
         let (answer, answered) = oneshot::channel();
         let event = event.to_string();
         let invocation = Invocation { event, answer };
-        self.events.send(invocation).unwrap();
-        let came = tokio::time::timeout(PATIENCE, answered).await;
-        let Ok(Ok(came)) = came else {
-            panic!("no answer to an event; the function said:\n{}", self.log());
-        };
-        came
+        instance.events.send(invocation).unwrap();
+        let cut = self.cut.as_ref().filter(|cut| cut.happens());
+        let within = cut.map_or(PATIENCE, |cut| {
+            Duration::from_millis(cut.below(CUT_WITHIN).try_into().unwrap_or_default())
+        });
+        let came = tokio::time::timeout(within, answered).await;
+        self.count(begun, came.is_err());
+        if let Ok(Ok(came)) = came {
+            return came;
+        }
+        assert!(
+            cut.is_some(),
+            "no answer to an event; the function said:\n{}",
+            self.log()
+        );
+        // Its end comes first.
+        drop(taken.1.take());
+        taken.1 = Some(Instance::start(&self.name, &self.env, log_in(&self.folder)).await);
+        Err(json!({"errorType": "Sandbox.Timedout", "errorMessage": "Task timed out"}))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Instance>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, begun: Instant, cut: bool) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.events += 1;
+        counts.cut += usize::from(cut);
+        counts.millis += begun.elapsed().as_secs_f64() * 1e3;
+    }
+
+    /// What it has done.
+    pub fn counts(&self) -> Counts {
+        *self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The processes of its instances that are at rest.
+    pub fn pids(&self) -> Vec<u32> {
+        self.lock().iter().map(|i| i.process.pid()).collect()
     }
 
     /// What it has logged.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        let files = fs::read_dir(self.folder.path()).unwrap();
+        let mut files: Vec<_> = files.flatten().map(|f| f.path()).collect();
+        files.sort();
+        let texts = files.iter().filter_map(|f| fs::read_to_string(f).ok());
+        texts.collect()
     }
 
     /// The line of its log that has this text, as soon as there is one.
@@ -119,12 +220,22 @@ impl Function {
 
     /// The most memory that it had at a time, in KiB.
     pub fn most_memory(&self) -> u64 {
-        let status = PathBuf::from(format!("/proc/{}/status", self.process.pid()));
+        let pid = self.pids()[0];
+        let status = PathBuf::from(format!("/proc/{pid}/status"));
         let text = fs::read_to_string(status).unwrap();
         let line = text.lines().find_map(|l| l.strip_prefix("VmHWM:"));
         let words = line.unwrap().split_whitespace().next();
         words.unwrap().parse().unwrap()
     }
+}
+
+/// A file for the log of another instance; their order is that of their names.
+fn log_in(folder: &TempDir) -> PathBuf {
+    let number = fs::read_dir(folder.path()).unwrap().count();
+    let name = format!("{number:06}-{}", Uuid::new_v4().simple());
+    let path = folder.path().join(name);
+    fs::write(&path, "").unwrap();
+    path
 }
 
 /// Killed when whoever began it is gone.

@@ -1,11 +1,12 @@
 //! A node alone, `sandbox serve`, whose jobs run as tasks: the real program, its door over TLS, the real runner.
 
-use std::{fs, net::TcpListener, path::Path, process::Command};
+use std::{fs, net::TcpListener};
 
 use rustix::process::Signal;
 use sandbox_tests::{
     ecs::{CLUSTER, DEFINITION, Ecs, LOG_GROUP, Options, REGION},
     node::{Node, built},
+    repository::Repository,
 };
 use serde_json::{Value, json};
 
@@ -90,27 +91,6 @@ async fn a_node_without_a_cluster_of_ecs_refuses_and_says_what_to_set() {
     );
 }
 
-/// A repository with the file `a`, which is good, to be cloned by HTTP; it is served as long as the test's runtime runs.
-async fn repository(folder: &Path) -> String {
-    let script = "git init -q -b main one && cd one && echo good >a && git add a \
-        && git -c user.name=t -c user.email=t@t.invalid commit -q -m First \
-        && cd .. && git clone -q --bare one bare && git -C bare update-server-info";
-    let made = Command::new("sh")
-        .args(["-ec", script])
-        .current_dir(folder)
-        .status();
-    assert!(made.unwrap().success());
-    let bare = folder.join("bare");
-    let app = axum::Router::new().fallback(async move |url: axum::http::Uri| {
-        let file = fs::read(bare.join(url.path().trim_start_matches('/')));
-        file.map_err(|_| axum::http::StatusCode::NOT_FOUND)
-    });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    url
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_farm_in_a_task_is_judged_by_the_checks_of_the_node() {
     let folder = tempfile::tempdir().unwrap();
@@ -134,7 +114,8 @@ async fn a_farm_in_a_task_is_judged_by_the_checks_of_the_node() {
         .env
         .insert("SANDBOX_AGENT_COMMAND".to_owned(), agent);
     let (_ecs, node) = node_with(options, &[("SANDBOX_CHECKS_FILE", &checks)]).await;
-    let git = json!({"url": repository(folder.path()).await, "ref": "main"});
+    let repository = Repository::with("echo good >a").await;
+    let git = json!({"url": repository.url(), "ref": "main"});
     let farm = json!({"task": "Change a.", "agents": 1, "workspace": {"git": git}});
     let spec = json!({"type": "agent_farm", "backend": {"name": "fargate"}, "agentFarm": farm});
     let id = node.submit_spec(spec).await;

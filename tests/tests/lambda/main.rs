@@ -7,6 +7,7 @@
 )]
 
 mod begin;
+mod containers;
 mod events;
 mod jobs;
 mod memory;

@@ -1,22 +1,18 @@
 //! Plays the runners of pods that never run, over the real way in: each pod's own token, TLS, claim, heartbeat, report,
 //! record. Then says of the pod what its kubelet would say: that it is over.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use futures::StreamExt;
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::{
     Api, Client, ResourceExt,
     api::{Patch, PatchParams, WatchEvent, WatchParams},
 };
-use sandbox_core::{Claim, Heartbeat, Outcome, Register, Report, Seat, Usage};
-use sandbox_operator::{
-    backend::pod::{AUDIENCE, JOB_LABEL},
-    face::seat::Signed,
-};
-use serde::{Serialize, de::DeserializeOwned};
+use sandbox_core::Seat;
+use sandbox_operator::backend::pod::{AUDIENCE, JOB_LABEL};
+use sandbox_tests::visit::{Visit, door};
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, Semaphore};
 
@@ -79,15 +75,21 @@ impl Runners {
         let seat = Seat::of_object_name(&name).context("a pod of no seat")?;
         let container = pod.spec.as_ref().and_then(|s| s.containers.first());
         let container = container.context("a pod without a container")?;
+        let client = self.door.get_or_try_init(async || client(container));
         let visit = Visit {
-            client: self
-                .door
-                .get_or_try_init(async || client(container))
-                .await?,
-            url: format!("{}/v1/seats/{seat}", door(container)?),
+            client: client.await?,
+            door: door(container.args.iter().flatten())?,
+            seat: &seat,
             token: self.token(pod).await?,
+            patience: Duration::ZERO,
         };
-        visit.work(pod.uid().unwrap_or_default()).await?;
+        let me = format!("pod:{}", pod.uid().unwrap_or_default());
+        let claim = visit
+            .claim(me)
+            .await?
+            .context("claimed its seat: another has it")?;
+        let said = json!({"echoed_message": MESSAGE.repeat(4)});
+        visit.work(&claim, said).await?;
         self.over(&name, &container.name).await
     }
 
@@ -120,14 +122,6 @@ impl Runners {
     }
 }
 
-fn door(container: &Container) -> Result<&str> {
-    let mut words = container.args.iter().flatten();
-    words
-        .find(|w| *w == "--door")
-        .context("a pod without a door")?;
-    Ok(words.next().context("a pod without a door")?)
-}
-
 fn client(container: &Container) -> Result<reqwest::Client> {
     let mut env = container.env.iter().flatten();
     let authority = env.find(|v| v.name == "SANDBOX_SEAT_CA");
@@ -137,59 +131,4 @@ fn client(container: &Container) -> Result<reqwest::Client> {
     Ok(reqwest::Client::builder()
         .tls_certs_only(authority)
         .build()?)
-}
-
-/// One runner at the door.
-struct Visit<'a> {
-    client: &'a reqwest::Client,
-    url: String,
-    token: String,
-}
-
-impl Visit<'_> {
-    async fn work(&self, pod: String) -> Result<()> {
-        let now = Timestamp::now();
-        let claim = Claim {
-            nonce: uuid::Uuid::new_v4().simple().to_string(),
-            instance: format!("pod:{pod}"),
-            at: now,
-        };
-        let stands: Register = self.post("claim", &claim).await?;
-        let mine = matches!(&stands, Register::Claimed(c) if c.nonce == claim.nonce);
-        ensure!(mine, "claimed its seat: {stands:?}");
-        let _: Value = self.say("heartbeat", &claim, Heartbeat::default()).await?;
-        let report = Report {
-            outcome: Outcome::Succeeded,
-            failure: None,
-            result: json!({"echoed_message": MESSAGE.repeat(4)}),
-            usage: Usage::default(),
-            files: Vec::new(),
-            lessons: Vec::new(),
-            grade: None,
-            started_at: now,
-            finished_at: Timestamp::now(),
-        };
-        let _: Value = self.say("report", &claim, report).await?;
-        let _: Value = self.say("record", &claim, ()).await?;
-        Ok(())
-    }
-
-    async fn say<T: DeserializeOwned>(
-        &self,
-        verb: &str,
-        claim: &Claim,
-        body: impl Serialize,
-    ) -> Result<T> {
-        let nonce = claim.nonce.clone();
-        self.post(verb, &Signed { nonce, body }).await
-    }
-
-    async fn post<T: DeserializeOwned>(&self, verb: &str, body: &impl Serialize) -> Result<T> {
-        let asked = self.client.post(format!("{}/{verb}", self.url));
-        let answer = asked.bearer_auth(&self.token).json(body).send().await?;
-        let code = answer.status();
-        let text = answer.text().await?;
-        ensure!(code.is_success(), "{verb}: {code}: {text}");
-        serde_json::from_str(&text).with_context(|| format!("{verb}: {text}"))
-    }
 }

@@ -25,12 +25,16 @@ const VOCABULARY: u64 = 4_000;
 pub async fn file(path: &Path, rules: u64) -> Result<()> {
     let ledger = SqliteLedger::open(path)?;
     let mut chance = 1_u64;
-    fill(&ledger, (rules, AT_ONCE), |seq| Row {
-        v: VERSION,
-        seq,
-        at: Timestamp::UNIX_EPOCH,
-        entry: rule(seq, &mut chance),
-    })
+    fill(
+        &ledger,
+        (&Tenant::default_tenant(), rules, AT_ONCE),
+        |seq| Row {
+            v: VERSION,
+            seq,
+            at: Timestamp::UNIX_EPOCH,
+            entry: rule(seq, &mut chance),
+        },
+    )
     .await
 }
 
