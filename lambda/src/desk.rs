@@ -173,9 +173,13 @@ impl Desk {
         failed
     }
 
-    /// Looks at those that wait, one after the other, until one goes on waiting.
+    /// Looks at those that wait, one after the other, until one goes on waiting, or the time is over: the next that gives
+    /// a slot back, or the sweep, goes on there.
     async fn call_in_line(&self, line: Vec<Uid>, until: Instant) {
         for uid in line {
+            if Instant::now() >= until {
+                return;
+            }
             match self.look(&uid, until).await {
                 Ok(rest) if !waits(&rest) => {}
                 Ok(_) => return,

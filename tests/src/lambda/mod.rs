@@ -11,6 +11,7 @@
 )]
 
 pub mod account;
+pub mod asked;
 mod gateway;
 mod pump;
 pub mod runtime;

@@ -67,8 +67,10 @@ pub struct Function {
 pub struct Counts {
     /// Events that it was given.
     pub events: usize,
-    /// Of which its time was over in the middle.
+    /// Of which it was ended in the middle.
     pub cut: usize,
+    /// Of which its time was over by itself.
+    pub late: usize,
     /// What they took, in milliseconds, one after the other.
     pub millis: f64,
 }
@@ -160,12 +162,18 @@ impl Function {
             Duration::from_millis(cut.below(CUT_WITHIN).try_into().unwrap_or_default())
         });
         let came = tokio::time::timeout(within, answered).await;
-        self.count(begun, came.is_err());
+        self.count(
+            begun,
+            (
+                came.is_err() && cut.is_some(),
+                came.is_err() && cut.is_none(),
+            ),
+        );
         if let Ok(Ok(came)) = came {
             return came;
         }
         assert!(
-            cut.is_some(),
+            self.cut.is_some(),
             "no answer to an event; the function said:\n{}",
             self.log()
         );
@@ -179,10 +187,11 @@ impl Function {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count(&self, begun: Instant, cut: bool) {
+    fn count(&self, begun: Instant, (cut, late): (bool, bool)) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.events += 1;
         counts.cut += usize::from(cut);
+        counts.late += usize::from(late);
         counts.millis += begun.elapsed().as_secs_f64() * 1e3;
     }
 

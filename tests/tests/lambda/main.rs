@@ -8,6 +8,7 @@
 
 mod begin;
 mod containers;
+mod cost;
 mod events;
 mod jobs;
 mod memory;

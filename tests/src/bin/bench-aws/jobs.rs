@@ -17,6 +17,8 @@ use super::played::Starts;
 
 /// How many are on their way in at a time.
 const AT_ONCE: usize = 16;
+/// How many may be there that have not reported.
+const ON_THEIR_WAY: usize = 200;
 /// How soon something is asked again.
 const AGAIN: Duration = Duration::from_millis(100);
 /// The longest that nothing may come to its end.
@@ -24,10 +26,19 @@ const PATIENCE: Duration = Duration::from_mins(15);
 /// How often an answer that is none is asked for again.
 const TRIES: usize = 100;
 
-/// Submits so many echoes. Where answers may be lost each has a key, by which it is submitted again.
-pub async fn submit(account: &Arc<Account>, (jobs, keyed): (usize, bool)) -> Result<HashSet<Uid>> {
-    let key = |n: usize| keyed.then(|| format!("bench-{n}"));
-    let all = futures::stream::iter(0..jobs).map(|n| one(account, key(n)));
+/// Submits so many echoes, as fast as they are taken and reported of. Where answers may be lost each has a key, by which it
+/// is submitted again.
+pub async fn submit(
+    account: &Arc<Account>,
+    starts: &Starts,
+    (jobs, keyed): (usize, bool),
+) -> Result<HashSet<Uid>> {
+    let all = futures::stream::iter(0..jobs).map(|n| async move {
+        while n >= starts.done() + ON_THEIR_WAY {
+            tokio::time::sleep(AGAIN).await;
+        }
+        one(account, keyed.then(|| format!("bench-{n}"))).await
+    });
     let ids: HashSet<Uid> = all.buffer_unordered(AT_ONCE).try_collect().await?;
     ensure!(ids.len() == jobs, "{jobs} keys gave {} jobs", ids.len());
     Ok(ids)

@@ -10,9 +10,7 @@
 //! |---|---|
 //! | `played` | runners, and who of them was at work at a time |
 //! | `jobs` | jobs on their way in, and what became of them |
-//! | `asked` | what was asked for, by service |
 
-mod asked;
 mod jobs;
 mod played;
 
@@ -29,11 +27,11 @@ use sandbox_tests::{
     lambda::{
         Account, Plan,
         account::servers,
+        asked::Asked,
         trouble::{Service, Trouble},
     },
 };
 
-use asked::Asked;
 use played::Starts;
 
 /// Measures a deployment on AWS, as far as one machine has it
@@ -89,7 +87,7 @@ async fn measure(args: &Args) -> Result<()> {
     let sweeps = sweeps(&account, if args.trouble > 0 { OFTEN } else { SWEEP });
 
     let begun = Instant::now();
-    let ids = jobs::submit(&account, (args.jobs, args.trouble > 0)).await?;
+    let ids = jobs::submit(&account, &starts, (args.jobs, args.trouble > 0)).await?;
     let submitted = begun.elapsed();
     jobs::reported(&starts, &ids, begun).await?;
     let took = begun.elapsed();

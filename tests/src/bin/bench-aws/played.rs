@@ -72,6 +72,11 @@ impl Starts {
         self.lock().doubles.clone()
     }
 
+    /// How many jobs have reported.
+    pub fn done(&self) -> usize {
+        self.lock().done.len()
+    }
+
     /// How many of these jobs have reported.
     pub fn reported(&self, ids: &HashSet<Uid>) -> usize {
         self.lock().done.intersection(ids).count()

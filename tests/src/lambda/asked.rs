@@ -1,13 +1,13 @@
 //! What was asked of each service, and what a job's part of it is.
 
-use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs, time::Duration};
 
-use anyhow::{Result, ensure};
-use sandbox_tests::{
+use super::{Account, runtime::Counts};
+use crate::{
     dynamodb::proxy::{Proxy, Units},
     figures::row,
-    lambda::{Account, runtime::Counts},
 };
+use anyhow::{Result, ensure};
 
 /// How long nothing more may be asked before all is counted.
 const REST: Duration = Duration::from_secs(2);
@@ -17,6 +17,17 @@ const WRITES: f64 = 12.0;
 const TICKS: f64 = 100.0;
 /// What ECS is asked for.
 const ECS: [&str; 4] = ["RunTask", "DescribeTasks", "ListTasks", "StopTask"];
+
+/// What a job is billed for, by the name that it has on the page of what AWS costs.
+pub const BILLED: [&str; 7] = [
+    "API Gateway, requests",
+    "Lambda, requests",
+    "DynamoDB, write units",
+    "DynamoDB, read units",
+    "SQS, requests",
+    "S3, requests that write",
+    "S3, requests that read",
+];
 
 /// Everything that was asked for.
 pub struct Asked {
@@ -31,7 +42,7 @@ pub struct Asked {
 
 impl Asked {
     /// When nothing more is asked for a while.
-    pub async fn at_rest(account: &Arc<Account>, (tables, others): (&Proxy, &Proxy)) -> Self {
+    pub async fn at_rest(account: &Account, (tables, others): (&Proxy, &Proxy)) -> Self {
         let sum = || tables.counts().0.values().sum::<usize>();
         let mut before = sum();
         loop {
@@ -73,10 +84,14 @@ impl Asked {
             row("  own processor time of one", &figure);
             if counts.cut > 0 {
                 row("  that were cut in the middle", &counts.cut.to_string());
+                row("  that took too long", &counts.late.to_string());
             }
         }
         for (action, times) in &self.tables.0 {
-            row(&format!("DynamoDB {action} for a job"), &each(*times));
+            let units = self.tables.1.iter().filter(|((of, _), _)| of == action);
+            let units: f64 = units.map(|(_, units)| units).sum();
+            let figure = format!("{}, {:.2} units", each(*times), units / share(jobs, 1));
+            row(&format!("DynamoDB {action} for a job"), &figure);
         }
         for (table, [read, write]) in self.units() {
             let of = if table == self.jobs { "jobs" } else { "memory" };
@@ -98,6 +113,25 @@ impl Asked {
         }
     }
 
+    /// What one of so many jobs is billed for, in the order of [`BILLED`]. A message of the queue is sent, received and
+    /// removed, each by a request of its own at worst.
+    #[must_use]
+    pub fn billed(&self, jobs: usize) -> [f64; 7] {
+        let of = |action: &str| share(self.others.get(action).copied().unwrap_or_default(), jobs);
+        let units = self.units();
+        let sum = |kind: usize| units.values().map(|u| u[kind]).sum::<f64>() / share(jobs, 1);
+        let (api, reconcile) = (self.api.events, self.reconcile.events);
+        [
+            share(api, jobs),
+            share(api + reconcile, jobs),
+            sum(1),
+            sum(0),
+            3.0 * of("SendMessage"),
+            of("PUT") + of("POST"),
+            of("GET") + of("HEAD"),
+        ]
+    }
+
     /// Units of each table, read and written.
     fn units(&self) -> BTreeMap<&str, [f64; 2]> {
         let mut all = BTreeMap::<&str, [f64; 2]>::new();
@@ -110,6 +144,9 @@ impl Asked {
     }
 
     /// Stops where a job costs more than is promised.
+    ///
+    /// # Errors
+    /// It does.
     pub fn judge(&self, jobs: usize) -> Result<()> {
         let units = self.units();
         let [_, written] = units.get(self.jobs.as_str()).copied().unwrap_or_default();
