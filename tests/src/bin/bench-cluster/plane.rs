@@ -1,4 +1,4 @@
-//! The API server of a run, with the definitions of `crds/`, and the operators that it has.
+//! The API server of a run, with the definitions of `crds/`, the ledger that a cluster's memory stands on, and the operators.
 
 use std::path::{Path, PathBuf};
 
@@ -9,9 +9,11 @@ use kube::{Api, Client, api::PostParams};
 use sandbox_core::AgentJob;
 use sandbox_tests::{
     cluster::{Cluster, shared::define},
+    ledger::program::{self, Served},
     operator::Operator,
 };
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::audit::Audit;
 
@@ -25,6 +27,8 @@ pub struct Plane {
     pub cluster: Cluster,
     pub client: Client,
     pub audit: Audit,
+    memory: Served,
+    papers: TempDir,
 }
 
 impl Plane {
@@ -35,7 +39,10 @@ impl Plane {
         let mut config = cluster.config().await?;
         let agent = (USER_AGENT, HeaderValue::from_static(AGENT));
         config.headers.push(agent);
+        let papers = program::folder();
         let plane = Self {
+            memory: Served::at(papers.path(), "127.0.0.1:0"),
+            papers,
             client: Client::try_from(config)?,
             audit: Audit::new(cluster.audit()),
             cluster,
@@ -62,7 +69,7 @@ impl Plane {
 
     /// The real operator.
     pub fn operator(&self, name: &str, slots: usize) -> Operator {
-        let words = words(name, slots);
+        let words = self.words(name, slots);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         Operator::start(&self.cluster.kubeconfig(), &words)
     }
@@ -70,7 +77,7 @@ impl Plane {
     /// The one whose back end does nothing, and the file in which it notes what it launched.
     pub fn nowhere(&self, slots: usize) -> Result<(Operator, PathBuf)> {
         let launches = self.cluster.folder().join("launches");
-        let words = words("nowhere", slots);
+        let words = self.words("nowhere", slots);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let me = std::env::current_exe()?;
         let first = ["operator", path(&launches)];
@@ -79,17 +86,24 @@ impl Plane {
     }
 }
 
-fn path(path: &Path) -> &str {
-    path.to_str().unwrap_or_default()
+impl Plane {
+    /// What an operator is told: among others where memory is, as the chart has it.
+    fn words(&self, name: &str, slots: usize) -> Vec<String> {
+        let file = |name: &str| self.papers.path().join(name).display().to_string();
+        vec![
+            format!("--namespace={NAMESPACE}"),
+            format!("--watch-namespaces={NAMESPACE}"),
+            format!("--identity={name}"),
+            format!("--slots={slots}"),
+            format!("--elf=https://{}", self.memory.address()),
+            format!("--ledger-token-file={}", file("token")),
+            format!("--ledger-ca-file={}", file("cert.pem")),
+            "--auth=false".to_owned(),
+            "--log-level=warn".to_owned(),
+        ]
+    }
 }
 
-fn words(name: &str, slots: usize) -> Vec<String> {
-    vec![
-        format!("--namespace={NAMESPACE}"),
-        format!("--watch-namespaces={NAMESPACE}"),
-        format!("--identity={name}"),
-        format!("--slots={slots}"),
-        "--auth=false".to_owned(),
-        "--log-level=warn".to_owned(),
-    ]
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap_or_default()
 }
