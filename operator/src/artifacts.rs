@@ -11,6 +11,8 @@ use sandbox_core::{
     port::{Answer, PortError},
 };
 
+use crate::checkpoints::Checkpoints;
+
 /// Largest file that is taken, in bytes.
 pub const LARGEST: u64 = 64 * 1024 * 1024;
 /// Most files of a job.
@@ -23,8 +25,17 @@ const DEEPEST: usize = 16;
 /// The files of one job, by its tenant and its id.
 pub type Owner<'a> = (&'a Tenant, &'a Uid);
 
-/// Says in which folder of the store the files of a job are.
-pub type Layout = fn(Owner<'_>) -> Path;
+/// What of a job is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// The files that its work left.
+    Files,
+    /// What the next attempt goes on from.
+    Checkpoints,
+}
+
+/// Says in which folder of the store this of a job is.
+pub type Layout = fn(Owner<'_>, Kept) -> Path;
 
 /// Files that jobs left, in a store that holds other things too.
 #[derive(Clone, Debug)]
@@ -35,14 +46,21 @@ pub struct Artifacts {
 
 /// Beside the job's reports and logs: whoever forgets those forgets them.
 #[must_use]
-pub fn beside_reports((_, uid): Owner<'_>) -> Path {
-    Path::from_iter(["reports", uid.as_str(), "artifacts"])
+pub fn beside_reports((_, uid): Owner<'_>, kept: Kept) -> Path {
+    let name = match kept {
+        Kept::Files => "artifacts",
+        Kept::Checkpoints => "checkpoints",
+    };
+    Path::from_iter(["reports", uid.as_str(), name])
 }
 
-/// As a node keeps the files of what runs on its own machine.
+/// As a node keeps the files of what runs on its own machine; checkpoints go with the job's seats.
 #[must_use]
-pub fn by_tenant((tenant, uid): Owner<'_>) -> Path {
-    Path::from_iter(["artifacts", tenant.as_str(), uid.as_str()])
+pub fn by_tenant((tenant, uid): Owner<'_>, kept: Kept) -> Path {
+    match kept {
+        Kept::Files => Path::from_iter(["artifacts", tenant.as_str(), uid.as_str()]),
+        Kept::Checkpoints => Path::from_iter(["seats", uid.as_str(), "checkpoints"]),
+    }
 }
 
 /// One of them, as it is read.
@@ -58,6 +76,17 @@ impl Artifacts {
     #[must_use]
     pub fn new(store: Arc<dyn ObjectStore>, layout: Layout) -> Self {
         Self { store, layout }
+    }
+
+    fn files(&self, owner: Owner<'_>) -> Path {
+        (self.layout)(owner, Kept::Files)
+    }
+
+    /// What attempts of the job kept for the next one, beside its files and never among them.
+    #[must_use]
+    pub fn checkpoints(&self, owner: Owner<'_>) -> Checkpoints {
+        let folder = (self.layout)(owner, Kept::Checkpoints);
+        Checkpoints::new(self.store.clone(), folder)
     }
 
     /// Keeps one file whole, or not at all; one of the same path is replaced. Gives its size.
@@ -78,7 +107,7 @@ impl Artifacts {
                 "{what}: the job has {MOST} files already"
             )));
         }
-        let full = below(&(self.layout)(owner), &name);
+        let full = below(&self.files(owner), &name);
         let upload = self.store.put_multipart(&full).await;
         let mut write = WriteMultipart::new(upload.map_err(|e| unknown(&what, &e))?);
         match fill(&mut write, body).await {
@@ -106,7 +135,7 @@ impl Artifacts {
     /// # Errors
     /// `Unknown` when the store cannot be asked.
     pub async fn list(&self, owner: Owner<'_>) -> Answer<Vec<(String, ObjectMeta)>> {
-        let folder = (self.layout)(owner);
+        let folder = self.files(owner);
         let what = format!("listed the files of job {}", owner.1);
         let all = self.store.list(Some(&folder)).take(MOST + 1);
         let all: Vec<ObjectMeta> = all.try_collect().await.map_err(|e| unknown(&what, &e))?;
@@ -126,7 +155,7 @@ impl Artifacts {
         let Ok(name) = named(path) else {
             return Ok(None);
         };
-        match self.store.get(&below(&(self.layout)(owner), &name)).await {
+        match self.store.get(&below(&self.files(owner), &name)).await {
             Ok(found) => Ok(Some(Opened {
                 size: found.meta.size,
                 pieces: found.into_stream(),

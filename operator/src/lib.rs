@@ -4,6 +4,7 @@ pub mod announce;
 pub mod artifacts;
 pub mod aws;
 pub mod backend;
+pub mod checkpoints;
 pub mod checks;
 pub mod cluster;
 pub mod control;

@@ -69,7 +69,9 @@ async fn what_was_kept_is_listed_and_read_until_it_is_forgotten() {
         let listed: Vec<_> = listed.iter().map(|(p, m)| (&**p, m.size)).collect();
         assert_eq!(listed, [("a b#1%ü.txt", 0), ("logs/dbt.log", 5)]);
         assert_eq!(text(&files, mine, "logs/dbt.log").await.unwrap(), "again");
-        forget(&files.store, &by_tenant(mine)).await.unwrap();
+        forget(&files.store, &by_tenant(mine, Kept::Files))
+            .await
+            .unwrap();
         assert!(files.list(mine).await.unwrap().is_empty());
         assert_eq!(text(&files, mine, "logs/dbt.log").await, None);
     }

@@ -4,6 +4,7 @@
 //! holds a token for the very seat ([`pass`]). It believes a runner only as far as its nonce goes: whose
 //! job it is, and what it asked, comes from the store, and the time from our own clock.
 
+mod checkpoint;
 mod pass;
 mod review;
 
@@ -106,6 +107,7 @@ pub fn router(door: SeatDoor) -> Router {
     let routes = verbs.into_iter().fold(Router::new(), add);
     let admit = middleware::from_fn_with_state(door.clone(), pass::admit);
     let routes = routes.route("/v1/seats/{uid}/{attempt}/artifacts/{*path}", put(artifact));
+    let routes = routes.merge(checkpoint::routes());
     routes.route_layer(admit).with_state(door)
 }
 
@@ -254,6 +256,8 @@ async fn recall(
 pub struct Heard {
     /// How long it may still work, in milliseconds from now: people may have given it more time.
     pub left_ms: u64,
+    /// Whether no attempt of the job comes after this one, however it ends.
+    pub last: bool,
 }
 
 async fn heartbeat(
@@ -272,6 +276,7 @@ async fn heartbeat(
     let job = job_of(&door, &seat).await?;
     Ok(Json(Heard {
         left_ms: left_ms(&door, &job),
+        last: checkpoint::ends(&job),
     }))
 }
 
@@ -286,8 +291,12 @@ async fn report(
         report.finished_at = report.finished_at.min(Timestamp::now());
         report.started_at = report.started_at.min(report.finished_at);
     }
+    let goes_on = checkpoint::goes_on(&report);
     door.seats.report(&seat, &said.nonce, report).await?;
     door.waker.wake(&seat.uid);
+    if !goes_on {
+        checkpoint::forget(&door, &seat).await;
+    }
     Ok(Json(()))
 }
 
