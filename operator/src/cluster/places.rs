@@ -13,7 +13,7 @@ use crate::backend::{
 };
 
 /// How long a runner may take to end after it was asked to.
-const STOP_GRACE: Duration = Duration::from_secs(30);
+const STOP_GRACE: Duration = Duration::from_mins(2);
 /// Most bytes that are kept of one log.
 const LOG_LIMIT: u64 = 64 * 1024 * 1024;
 

@@ -201,6 +201,7 @@ fn own(conf: &PodConfig) -> Vec<EnvVar> {
         plain("LANG", "C.UTF-8"),
         plain("SANDBOX_SEAT_CA", conf.authority.clone()),
         plain("SANDBOX_SEAT_TOKEN_FILE", token),
+        plain("SANDBOX_STOP_SECONDS", conf.grace.as_secs().to_string()),
         uid,
     ]
 }

@@ -114,6 +114,14 @@ fn its_one_token_is_for_the_door() {
 }
 
 #[test]
+fn a_runner_knows_how_long_it_has_to_end() {
+    let pod = made(&json!({"env": [{"name": "SANDBOX_STOP_SECONDS", "value": "9000"}]}));
+    assert_eq!(pod["spec"]["terminationGracePeriodSeconds"], 30);
+    let told = variable(&pod, "SANDBOX_STOP_SECONDS");
+    assert_eq!(told.last().unwrap()["value"], "30");
+}
+
+#[test]
 fn what_a_job_says_of_its_pod_stands_there() {
     let pod = made(&json!({
         "image": "registry/team/x:2",
