@@ -30,6 +30,7 @@ pub mod retrieval;
 pub mod s3;
 pub mod secrets;
 pub mod sim;
+pub mod tasks;
 pub mod terraform;
 pub mod tower;
 pub mod visit;

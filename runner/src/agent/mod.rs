@@ -12,7 +12,9 @@
 //! | `keep` | `sandbox keep`: what its terminal shows |
 //! | `toolchains` | what of the user's home programs need |
 //! | `tmux` | the farm's own tmux server |
+//! | `reopen` | another program in one of its windows |
 //! | `watch` | reads what was told and what the system shows |
+//! | `session` | what a session is gone on with elsewhere |
 //! | `spent` | what it has used, by its transcript |
 //! | `state` | the one decision what an agent is doing |
 //! | `deliver` | a prompt into a running agent |
@@ -26,7 +28,9 @@ pub mod keep;
 pub mod launch;
 pub mod login;
 pub mod process;
+mod reopen;
 pub mod seed;
+pub mod session;
 mod spent;
 pub mod state;
 pub mod status_line;

@@ -2,7 +2,8 @@
 //! tells us what it does. The user's settings are neither read nor written.
 //!
 //! Each part prevents one dialog (seen with version 2.1.197): the theme, the trust in the folder,
-//! the approval of an API key, the warning about skipped permissions.
+//! the approval of an API key, the warning about skipped permissions, the question whether a large session is to be
+//! gone on with in short.
 
 use std::{io, path::Path};
 
@@ -74,6 +75,7 @@ fn config(worktree: &Path, credentials: &Credentials) -> Value {
         "hasCompletedOnboarding": true,
         "theme": "dark",
         "bypassPermissionsModeAccepted": true,
+        "resumeReturnDismissed": true,
         "customApiKeyResponses": {"approved": [], "rejected": []},
         "projects": {},
     });

@@ -152,13 +152,7 @@ impl Terminals {
                 .target_window(format!("={SESSION}:"));
             new.print().format("#{pane_id}").build()
         };
-        window
-            .push_param("--")
-            .push_param(word(text(program)?))
-            .push_param("launch");
-        window
-            .push_param(word(text(desk.seat())?))
-            .push_param(desk.number.to_string());
+        launch_words(&mut window, desk, program)?;
         let target = format!("={SESSION}:={name}");
         let pipe = PipePane::new()
             .open()
@@ -237,7 +231,7 @@ impl Terminals {
 
     /// Runs commands in one call. A server that the call starts keeps its environment: it is clean
     /// but for the seat's mark, by which everything that comes of it is found.
-    async fn run(
+    pub(super) async fn run(
         &self,
         commands: TmuxCommands<'_>,
         input: Option<&[u8]>,
@@ -346,10 +340,26 @@ fn socket(seat_dir: &Path, seat: &str) -> io::Result<PathBuf> {
 
 /// What tmux runs by a shell to keep what a terminal shows: this program. tmux expands formats and
 /// times in it first.
-fn keep_command(desk: &Desk, program: &Path, limit: u64) -> io::Result<String> {
+pub(super) fn keep_command(desk: &Desk, program: &Path, limit: u64) -> io::Result<String> {
     let (program, seat) = (quoted(program)?, quoted(desk.seat())?);
     let command = format!("exec {program} keep {seat} {} {limit}", desk.number);
     Ok(command.replace('#', "##").replace('%', "%%"))
+}
+
+/// What a pane runs: `program launch`.
+pub(super) fn launch_words(
+    window: &mut TmuxCommand<'_>,
+    desk: &Desk,
+    program: &Path,
+) -> io::Result<()> {
+    window
+        .push_param("--")
+        .push_param(word(text(program)?))
+        .push_param("launch");
+    window
+        .push_param(word(text(desk.seat())?))
+        .push_param(desk.number.to_string());
+    Ok(())
 }
 
 fn text(path: &Path) -> io::Result<&str> {

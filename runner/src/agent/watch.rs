@@ -38,7 +38,12 @@ struct Tail {
 
 impl Tail {
     fn new(path: PathBuf) -> Self {
-        let (read, rest) = (0, Vec::new());
+        Self::after(path, 0)
+    }
+
+    /// What comes after so many bytes.
+    fn after(path: PathBuf, read: u64) -> Self {
+        let rest = Vec::new();
         Self { path, read, rest }
     }
 
@@ -78,6 +83,8 @@ pub struct Watch {
     started: i64,
     events: Tail,
     transcript: Option<Tail>,
+    /// How much of the transcript is of an earlier attempt.
+    earlier: u64,
     event: Option<(Event, i64)>,
     file: Option<File>,
     spent: Spent,
@@ -102,6 +109,7 @@ impl Watch {
             started,
             events: Tail::new(desk.events()),
             transcript: None,
+            earlier: 0,
             event: None,
             file: None,
             spent: Spent::default(),
@@ -117,6 +125,11 @@ impl Watch {
     pub fn priced(self, prices: Prices) -> Self {
         let spent = Spent::new(prices);
         Self { spent, ..self }
+    }
+
+    /// The same for a session whose transcript has so many bytes of an earlier attempt: what that used is counted.
+    pub fn after(self, earlier: u64) -> Self {
+        Self { earlier, ..self }
     }
 
     /// The session's id.
@@ -170,7 +183,8 @@ impl Watch {
             return;
         }
         if self.transcript.is_none() && !line.transcript.is_empty() {
-            self.transcript = Some(Tail::new(line.transcript.clone().into()));
+            let path = line.transcript.clone().into();
+            self.transcript = Some(Tail::after(path, self.earlier));
         }
         if !line.prompt.is_empty() {
             self.prompts.push(line.prompt.clone());
@@ -395,6 +409,26 @@ mod tests {
         );
         watch.read();
         assert_eq!(watch.usage().usd.to_string(), "90.00");
+    }
+
+    #[test]
+    fn what_an_earlier_attempt_used_is_not_counted_again() {
+        let (folder, desk) = desk();
+        let path = folder.path().join("transcript");
+        let used = |id: &str, tokens: u32| {
+            let usage = json!({"input_tokens": tokens, "output_tokens": 1});
+            json!({"type": "assistant", "message": {"id": id, "usage": usage}}).to_string() + "\n"
+        };
+        append(&path, &used("a", 100));
+        let earlier = fs::metadata(&path).unwrap().len();
+        let mut watch = Watch::new(&desk, "mine", 0).after(earlier);
+        tell(
+            &desk,
+            &json!({"event": "SessionStart", "session": "mine", "transcript": path}),
+        );
+        append(&path, &used("b", 7));
+        watch.read();
+        assert_eq!(watch.usage().input_tokens, 7);
     }
 
     #[test]

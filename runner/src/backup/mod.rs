@@ -27,6 +27,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use pack::make;
+pub(crate) use unpack::create;
 pub use unpack::{Asked, restore};
 
 /// The form of a backup that this program writes, and the newest that it reads.
@@ -96,7 +97,7 @@ pub fn copy_of(data: &Path, to: &Path) -> anyhow::Result<()> {
 }
 
 /// The digits of a digest.
-fn hex(digest: &[u8]) -> String {
+pub(crate) fn hex(digest: &[u8]) -> String {
     use std::fmt::Write as _;
     digest.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String cannot fail.

@@ -215,7 +215,11 @@ fn checked(entry: &Entry<'_>) -> Result<String> {
     Ok(text)
 }
 
-fn create(path: &Path, mode: u32) -> Result<File> {
+/// Makes a file that is not there yet, and the folders above it.
+///
+/// # Errors
+/// It is there, or the disk refuses.
+pub(crate) fn create(path: &Path, mode: u32) -> Result<File> {
     let failed = || format!("made {}", path.display());
     if let Some(parent) = path.parent() {
         let mut builder = DirBuilder::new();

@@ -82,6 +82,26 @@ impl Door {
         self.answer(request).await
     }
 
+    /// Asks for what stands at this path among the checkpoints of the seat's job, or puts it there; gives the answer
+    /// whatever it is.
+    ///
+    /// # Errors
+    /// There was none.
+    pub async fn checkpoint(
+        &self,
+        seat: &Seat,
+        path: &str,
+        (nonce, put): (&str, Option<Vec<u8>>),
+    ) -> Result<(StatusCode, Bytes), String> {
+        let url = format!("{}/v1/seats/{seat}/checkpoint{path}", self.url);
+        let request = match put {
+            Some(bytes) => self.client.put(url).body(bytes),
+            None => self.client.get(url),
+        };
+        let request = request.header("content-type", "application/json");
+        self.answer(request.header(NONCE, nonce)).await
+    }
+
     /// Sends a request with the token as it is now.
     async fn answer(&self, request: RequestBuilder) -> Result<(StatusCode, Bytes), String> {
         let token = std::fs::read_to_string(&self.token_file)

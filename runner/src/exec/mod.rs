@@ -3,7 +3,9 @@
 //! The claim is the first thing that happens; on one machine it needs neither a runtime nor the node. At
 //! the end the report is made durable first; what memory could not be told then, the reconciler tells it.
 
+mod archive;
 mod args;
+pub mod checkpoint;
 pub mod door;
 mod files;
 pub mod lease;
@@ -20,7 +22,7 @@ use std::{
     ffi::OsString,
     path::PathBuf,
     process::ExitCode,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
 };
 
 use jiff::Timestamp;
@@ -179,6 +181,7 @@ async fn carry_out(work: Work, node: &Node, end: &End, began: Timestamp) -> u8 {
     let kind = kind_of(work.brief.spec.job_type);
     let ended = watchdog::guard(&work, node, kind, &mut beats).await;
     // Before the report: after it nothing of the place may be left. The seat is still held meanwhile.
+    checkpoint::send(&work, node).await;
     files::send(&work, node).await;
     beats.abort();
     let usage = rent::with_rent(work.beat.borrow().usage, work.rent);
@@ -262,6 +265,9 @@ async fn open(args: &Args, brief: Brief, settings: Settings, node: &Node) -> Res
         stopping: Arc::new(AtomicBool::new(false)),
         lease: None,
         rent: None,
+        stop_within: checkpoint::STOP_WITHIN,
+        cut_off: OnceLock::new(),
+        earlier: OnceLock::new(),
     })
 }
 

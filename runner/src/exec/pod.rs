@@ -191,7 +191,17 @@ pub(super) async fn prepare(args: &Args, begun: Begun) -> Result<Work, Failure> 
     work.over_at.send_replace(over_at.unwrap_or(Timestamp::MAX));
     work.lease = begun.lease;
     work.rent = begun.rent;
+    work.stop_within = stop_within(work.stop_within)?;
     Ok(work)
+}
+
+/// How long we have from SIGTERM to SIGKILL, where somebody says.
+fn stop_within(otherwise: Duration) -> Result<Duration, Failure> {
+    let Ok(seconds) = variable("SANDBOX_STOP_SECONDS") else {
+        return Ok(otherwise);
+    };
+    let seconds = seconds.parse().map(Duration::from_secs);
+    seconds.map_err(|e| broken("read SANDBOX_STOP_SECONDS", &e))
 }
 
 /// The settings of this pod or task; secrets become files that only we can read.

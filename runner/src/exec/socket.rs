@@ -30,6 +30,8 @@ use crate::settings::Settings;
 const RECALL: Duration = Duration::from_secs(2);
 /// Anything else.
 const CALL: Duration = Duration::from_secs(5);
+/// A piece of a checkpoint.
+const PIECE: Duration = Duration::from_secs(30);
 /// A report may be large.
 const REPORT: Duration = Duration::from_mins(1);
 
@@ -59,6 +61,30 @@ pub enum KeepError {
     /// Not now.
     #[error("called the node: {0}")]
     Unavailable(String),
+}
+
+/// What the node says to a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beaten {
+    /// When the time of the work is over, as the node sees it.
+    pub over_at: Timestamp,
+    /// Whether no attempt of the job comes after this one.
+    pub is_last: bool,
+}
+
+fn kept(answer: Result<(StatusCode, Bytes), String>) -> Result<Bytes, KeepError> {
+    let (status, bytes) = answer.map_err(KeepError::Unavailable)?;
+    let text = || String::from_utf8_lossy(&bytes).into_owned();
+    match status {
+        StatusCode::OK => Ok(bytes),
+        StatusCode::UNPROCESSABLE_ENTITY | StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(KeepError::Refused(text()))
+        }
+        StatusCode::NOT_FOUND | StatusCode::FORBIDDEN | StatusCode::CONFLICT => {
+            Err(KeepError::Nowhere)
+        }
+        _ => Err(KeepError::Unavailable(format!("{status}: {}", text()))),
+    }
 }
 
 /// How messages get to the node.
@@ -124,11 +150,14 @@ impl Node {
         })
     }
 
-    /// Sends a durable heartbeat; gives when the time of the work is over, as the node sees it.
-    pub async fn beat(&self, beat: Heartbeat) -> Result<Timestamp, CallError> {
+    /// Sends a durable heartbeat; gives what the node says to it.
+    pub async fn beat(&self, beat: Heartbeat) -> Result<Beaten, CallError> {
         let heard: Heard = self.call("heartbeat", &self.signed(beat), CALL).await?;
         let over_at = Timestamp::now().checked_add(Duration::from_millis(heard.left_ms));
-        Ok(over_at.unwrap_or(Timestamp::MAX))
+        Ok(Beaten {
+            over_at: over_at.unwrap_or(Timestamp::MAX),
+            is_last: heard.last,
+        })
     }
 
     /// Asks memory to keep the outcome of the report that stands.
@@ -150,18 +179,20 @@ impl Node {
             return Err(KeepError::Nowhere);
         };
         let sent = door.upload(&self.seat, path, (&self.nonce, file)).await;
-        let (status, bytes) = sent.map_err(KeepError::Unavailable)?;
-        let text = || String::from_utf8_lossy(&bytes).into_owned();
-        match status {
-            StatusCode::OK => Ok(()),
-            StatusCode::UNPROCESSABLE_ENTITY | StatusCode::PAYLOAD_TOO_LARGE => {
-                Err(KeepError::Refused(text()))
-            }
-            StatusCode::NOT_FOUND | StatusCode::FORBIDDEN | StatusCode::CONFLICT => {
-                Err(KeepError::Nowhere)
-            }
-            _ => Err(KeepError::Unavailable(format!("{status}: {}", text()))),
-        }
+        kept(sent).map(drop)
+    }
+
+    /// Asks about checkpoints: what there is, or this piece of one; or puts something there.
+    ///
+    /// # Errors
+    /// The node is no door elsewhere, keeps none, or cannot now.
+    pub async fn checkpoint(&self, path: &str, put: Option<Vec<u8>>) -> Result<Bytes, KeepError> {
+        let Way::Door(door) = &self.way else {
+            return Err(KeepError::Nowhere);
+        };
+        let asked = door.checkpoint(&self.seat, path, (&self.nonce, put));
+        let answer = tokio::time::timeout(PIECE, asked).await;
+        kept(answer.unwrap_or_else(|_| Err("no answer in time".to_owned())))
     }
 
     /// Whether the files of the work are elsewhere than the node.

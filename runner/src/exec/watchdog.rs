@@ -12,6 +12,7 @@ use tokio::{
 };
 
 use super::{
+    checkpoint,
     lease::{LAST, Lease, Sent},
     rent::{Rent, said_now, with_rent},
     socket::{CallError, Node},
@@ -32,20 +33,28 @@ pub(super) async fn guard(
     kind: &'static dyn Kind,
     beats: &mut JoinHandle<String>,
 ) -> Result<Done, Failure> {
-    let mut running = pin!(kind.run(work));
-    let why = tokio::select! {
+    let mut running = pin!(async {
+        checkpoint::fetch(work, node, kind).await;
+        kind.run(work).await
+    });
+    let (why, is_asked) = tokio::select! {
         ended = &mut running => return ended,
-        why = out_of_time(work, node) => why,
-        why = out_of_budget(work) => why,
-        why = told_to_stop() => why,
-        why = turned_away(beats) => why,
-        why = cut_off(work) => why,
+        why = out_of_time(work, node) => (why, false),
+        why = out_of_budget(work) => (why, false),
+        why = told_to_stop() => (why, true),
+        why = turned_away(beats) => (why, false),
+        why = cut_off(work) => (why, false),
     };
     work.log.line(&format!("ending: {}", why.message));
+    let more = if is_asked {
+        checkpoint::allow(work, node, kind).await
+    } else {
+        Duration::ZERO
+    };
     work.stopping.store(true, Ordering::Relaxed);
     // What the work still gives in its grace is not a success: the end was decided elsewhere. Its
     // result is kept beside the failure.
-    match tokio::time::timeout(GRACE, running).await {
+    match tokio::time::timeout(more + GRACE, running).await {
         Ok(Ok(done)) => Ok(Done {
             failure: Some(why),
             ..done
@@ -59,8 +68,9 @@ async fn out_of_time(work: &Work, node: &Node) -> Failure {
     loop {
         until(&work.over_at).await;
         let now = said_now(&work.beat.borrow(), work.rent);
-        let over_at = node.beat(now).await;
-        match over_at.ok().filter(|at| *at > Timestamp::now()) {
+        let heard = node.beat(now).await;
+        let over_at = heard.ok().map(|heard| heard.over_at);
+        match over_at.filter(|at| *at > Timestamp::now()) {
             Some(at) => work.over_at.send_replace(at),
             None => break,
         };
@@ -169,7 +179,8 @@ pub(super) async fn send_beats(
         let beat = said_now(&said.borrow_and_update(), rent);
         let sent = Sent::now();
         match node.beat(beat).await {
-            Ok(at) => {
+            Ok(heard) => {
+                let at = heard.over_at;
                 if let Some(lease) = &lease {
                     lease.renew(sent);
                 }

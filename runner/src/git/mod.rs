@@ -7,11 +7,13 @@
 //! | `trouble` | why a call failed, and whose fault that is |
 //! | `remote` | which remotes are allowed, and how a token reaches them |
 //! | `repo` | clone, open, worktrees |
+//! | `bundle` | commits of a worktree as a file, and back |
 //! | `history` | commits between two points, and what they changed |
 //! | `land` | one branch that commits are put on, by compare-and-swap |
 //! | `turn` | taking turns at what git keeps of worktrees |
 //! | `push` | that branch to where the repository came from |
 
+mod bundle;
 mod call;
 mod history;
 mod land;

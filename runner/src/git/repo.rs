@@ -272,6 +272,23 @@ impl Repo {
             .map(drop)
     }
 
+    /// Takes away what is there of a worktree that could not be made, and of its branch.
+    pub async fn discard_worktree(&self, at: &Path, branch: &str) {
+        let what = "remove half a worktree";
+        let Ok(_turn) = self.turn(what).await else {
+            return;
+        };
+        // Whatever of it is not there need not be removed.
+        let remove = self
+            .call(what)
+            .args(["worktree", "remove", "--force", "--"]);
+        let _ = remove.args([at.as_os_str()]).text().await;
+        let branch = self
+            .call(what)
+            .args(["branch", "--quiet", "-D", "--", branch]);
+        let _ = branch.text().await;
+    }
+
     /// Makes a worktree on no branch, at this commit; also where git remembers one that is not there.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Git on real repositories: clones, worktrees, landing, and what must not happen.
 
+mod bundle;
 mod remote;
 
 use std::{

@@ -12,7 +12,7 @@ pub mod lessons;
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -28,7 +28,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
-    exec::{lease::Lease, log::Log, rent::Rent},
+    exec::{checkpoint::CutOff, lease::Lease, log::Log, rent::Rent},
     place::Folder,
     settings::Settings,
 };
@@ -42,6 +42,11 @@ pub trait Kind: Send + Sync {
     /// What to ask memory before the work; nothing for work that uses no lessons.
     fn recall(&self, _brief: &Brief) -> Option<RecallQuery> {
         None
+    }
+
+    /// Whether another attempt can go on from what this one keeps when it is cut off.
+    fn goes_on(&self) -> bool {
+        false
     }
 
     /// Does the work.
@@ -75,6 +80,12 @@ pub struct Work {
     pub lease: Option<Lease>,
     /// What its place costs, where that is known.
     pub rent: Option<Rent>,
+    /// How long it has from being asked to end to being killed.
+    pub stop_within: Duration,
+    /// Set before [`Self::stopping`] where the place is taken away and another attempt may go on.
+    pub cut_off: OnceLock<CutOff>,
+    /// The folder with what an earlier attempt kept, where there is any.
+    pub earlier: OnceLock<PathBuf>,
 }
 
 impl Work {

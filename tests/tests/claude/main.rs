@@ -9,6 +9,7 @@
     reason = "a test says by panicking that it failed; not all of the rig is used here"
 )]
 
+mod checkpoint;
 mod memory;
 #[path = "../farm/rig.rs"]
 mod rig;

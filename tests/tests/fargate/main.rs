@@ -7,6 +7,7 @@
 )]
 
 mod begin;
+mod checkpoint;
 mod double;
 mod end;
 mod logs;

@@ -1,44 +1,18 @@
 //! A node alone, `sandbox serve`, whose jobs run as tasks: the real program, its door over TLS, the real runner.
 
-use std::{fs, net::TcpListener};
+use std::fs;
 
 use rustix::process::Signal;
 use sandbox_tests::{
-    ecs::{CLUSTER, DEFINITION, Ecs, LOG_GROUP, Options, REGION},
+    ecs::{Ecs, Options},
     node::{Node, built},
     repository::Repository,
+    tasks::node_with,
 };
 use serde_json::{Value, json};
 
 async fn node() -> (Ecs, Node) {
     node_with(Options::of(built("sandbox")), &[]).await
-}
-
-/// A node with these settings more, and tasks that are run so.
-async fn node_with(options: Options, more: &[(&str, &str)]) -> (Ecs, Node) {
-    let ecs = Ecs::start(options).await;
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
-    let (listen, door) = (
-        format!("127.0.0.1:{port}"),
-        format!("https://localhost:{port}"),
-    );
-    let endpoint = ecs.endpoint();
-    let usual = [
-        ("AWS_ENDPOINT_URL", endpoint.as_str()),
-        ("AWS_REGION", REGION),
-        ("AWS_ACCESS_KEY_ID", "key"),
-        ("AWS_SECRET_ACCESS_KEY", "secret"),
-        ("SANDBOX_FARGATE_CLUSTER", CLUSTER),
-        ("SANDBOX_FARGATE_TASK_DEFINITION", DEFINITION),
-        ("SANDBOX_FARGATE_SUBNETS", "subnet-1"),
-        ("SANDBOX_FARGATE_LOG_GROUP", LOG_GROUP),
-        ("SANDBOX_FARGATE_SEAT_DOOR", door.as_str()),
-        ("SANDBOX_SEAT_LISTEN", listen.as_str()),
-    ];
-    let node = Node::start(&[&usual[..], more].concat());
-    (ecs, node)
 }
 
 fn echo(delay: &str) -> Value {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rustix::process::Signal;
 use sandbox_core::{Failure, FailureClass, Usage, seat::AgentCounts, spec::AgentFarmSpec};
 
-use super::{Work, member::Member};
+use super::{Work, checkpoint::Earlier, member::Member};
 use crate::{
     agent::{
         credentials::{Credentials, OVER},
@@ -35,6 +35,8 @@ pub(super) struct Crew {
     pub(super) prices: Prices,
     /// Keeps the agents' copies of the user's own login good, where they have any.
     pub(super) keeper: Option<Keeper>,
+    /// What an earlier attempt kept for this one.
+    pub(super) earlier: Option<Earlier>,
 }
 
 impl Crew {
@@ -62,6 +64,7 @@ impl Crew {
             credentials,
             prices: Prices::of(&work.settings)?,
             keeper,
+            earlier: Earlier::of(work),
         })
     }
 
@@ -92,6 +95,7 @@ impl Crew {
     pub(super) async fn watch(&mut self, work: &Work) -> Result<(), Failure> {
         loop {
             self.look(work).await?;
+            self.begin_anew(work).await?;
             if self.members.iter().all(|m| m.state.is_over()) {
                 return Ok(());
             }

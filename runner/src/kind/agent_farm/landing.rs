@@ -103,11 +103,11 @@ async fn land_one(
     Ok(None)
 }
 
-/// Commits what an agent left uncommitted, in its name.
+/// Commits what an agent left uncommitted, in its name; says whether there was anything.
 ///
 /// # Errors
 /// Git says no, or the disk does.
-pub(super) async fn commit_rest(workspace: &Workspace, member: &Member) -> Result<(), GitError> {
+pub(super) async fn commit_rest(workspace: &Workspace, member: &Member) -> Result<bool, GitError> {
     let worktree = &member.worktree.path;
     let message = format!("Keep the uncommitted work of agent {}", member.desk.number);
     workspace.repo.give_up_unfinished(worktree).await;
@@ -115,7 +115,6 @@ pub(super) async fn commit_rest(workspace: &Workspace, member: &Member) -> Resul
         .repo
         .commit_rest(worktree, &member.identity(), &message)
         .await
-        .map(drop)
 }
 
 /// Tells an agent to make its commits fit, and waits until it has tried. Says whether it did.

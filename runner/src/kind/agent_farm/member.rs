@@ -9,6 +9,7 @@ use super::workspace::Worktree;
 use crate::{
     agent::{
         desk::Desk,
+        launch::Launch,
         process::Known,
         state::{AgentState, End, Process, Why, state},
         tmux::{Pane, SESSION},
@@ -38,6 +39,9 @@ pub(super) struct Member {
     pub(super) commits: Vec<Commit>,
     /// What became of its commits, once that is known.
     pub(super) landing: Option<Landing>,
+    /// How it is started with a new session, while it may turn out that its program does not go on with an earlier one.
+    pub(super) anew: Option<(String, Launch)>,
+    prices: Prices,
     untold: u32,
 }
 
@@ -54,7 +58,7 @@ impl Member {
     /// An agent with a session of its own that is to be started.
     pub(super) fn new(desk: Desk, worktree: Worktree, prices: Prices) -> Self {
         let session = Uuid::new_v4().to_string();
-        let watch = Watch::new(&desk, &session, Timestamp::now().as_millisecond()).priced(prices);
+        let watch = watch(&desk, &session, &prices);
         Self {
             desk,
             worktree,
@@ -64,8 +68,29 @@ impl Member {
             process: None,
             commits: Vec::new(),
             landing: None,
+            anew: None,
+            prices,
             untold: 0,
         }
+    }
+
+    /// The same with an earlier session, of whose transcript so many bytes are there.
+    pub(super) fn resuming(mut self, (session, bytes): &(String, u64)) -> Self {
+        self.watch = watch(&self.desk, session, &self.prices).after(*bytes);
+        self
+    }
+
+    /// How it is to be started with a new session, where its program does not go on with the earlier one: it is over, or
+    /// waits for somebody, and has taken no prompt.
+    pub(super) fn rejected(&mut self) -> Option<Launch> {
+        if !self.watch.prompts.is_empty() {
+            self.anew = None;
+        }
+        let stuck = self.state.is_over() || self.state == AgentState::Blocked(Why::Silent);
+        let (session, launch) = self.anew.take_if(|_| stuck)?;
+        self.watch = watch(&self.desk, &session, &self.prices);
+        (self.state, self.process, self.untold) = (AgentState::Starting, None, 0);
+        Some(launch)
     }
 
     /// Its name.
@@ -216,6 +241,11 @@ impl Member {
             AgentState::Blocked(Why::Question | Why::Interrupted | Why::Silent)
         )
     }
+}
+
+fn watch(desk: &Desk, session: &str, prices: &Prices) -> Watch {
+    let now = Timestamp::now().as_millisecond();
+    Watch::new(desk, session, now).priced(prices.clone())
 }
 
 fn start(text: &str, most: usize) -> String {

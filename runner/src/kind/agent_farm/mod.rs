@@ -6,6 +6,7 @@
 //! | `prompt` | what an agent is told first |
 //! | `member` | one agent |
 //! | `crew`, `start` | all of them: started, watched, ended |
+//! | `checkpoint` | what is kept when the place is taken away, and brought back |
 //! | `landing` | their commits onto one branch |
 //! | `judge` | the server's checks, before and after |
 //! | `push` | the branch to where it came from, if the checks let it |
@@ -14,6 +15,7 @@
 //! The farm ends when every agent's turn is over, or when the work is to end. Its agents and all
 //! that they began end with it, however it ends. Leases, problem lists and restarts are not here.
 
+mod checkpoint;
 mod crew;
 mod judge;
 mod landing;
@@ -57,6 +59,10 @@ impl Kind for AgentFarm {
         })
     }
 
+    fn goes_on(&self) -> bool {
+        true
+    }
+
     async fn run(&self, work: &Work) -> Result<Done, Failure> {
         let began = Timestamp::now();
         let spec = spec(work)?;
@@ -75,7 +81,7 @@ impl Kind for AgentFarm {
             }
             Err(failure) => (judge.unknown(), Some(failure)),
         };
-        keep_rest(work, &workspace, &crew).await;
+        let rest = checkpoint::keep_rest(work, &workspace, &crew).await;
         let mut verdicts = judged(work, &judge, (&workspace, &crew), before).await;
         let is_empty = workspace.branch.tip() == workspace.branch.start();
         let mut pushed = spec.land.as_ref().and_then(|l| l.push.then_some(false));
@@ -84,6 +90,7 @@ impl Kind for AgentFarm {
             let done = push::push(work, &judge, place, &mut verdicts).await;
             (pushed, failure) = (Some(done.is_ok()), done.err());
         }
+        checkpoint::keep(work, &workspace, &crew, &rest).await;
         let told = Told {
             work,
             workspace: &workspace,
@@ -179,13 +186,4 @@ async fn judged(
     crew.end_remains(work).await;
     judge.tidy(work).await;
     verdicts
-}
-
-/// What agents left uncommitted goes onto their own branches: nothing that was paid for is lost.
-async fn keep_rest(work: &Work, workspace: &Workspace, crew: &Crew) {
-    for member in crew.members.iter().filter(|m| !m.is_landed()) {
-        if let Err(e) = landing::commit_rest(workspace, member).await {
-            work.log.line(&format!("{}: {e}", member.name()));
-        }
-    }
 }

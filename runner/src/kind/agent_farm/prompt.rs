@@ -88,6 +88,26 @@ pub(super) fn by_file(path: &str) -> String {
     )
 }
 
+/// What an agent is told that goes on with its session on another machine.
+pub(super) fn goes_on(folder: &str, lessons: &Receipt) -> String {
+    let text = format!(
+        "You were interrupted: the machine on which you worked was taken away, and you are on another one now. Your \
+         worktree is {folder}. Your commits are there, and the files that you had not committed, uncommitted as before. \
+         Nothing else is as it was: no process runs that you had started, and what git ignores, what you installed and \
+         what you wrote elsewhere is gone. Look at `git status` and `git log`, and go on with your task where you \
+         stopped; everything that you were told at the beginning still holds. If your part is done already, end with \
+         the short summary."
+    );
+    with_lessons(&text, lessons)
+}
+
+/// What an agent is told besides its task when another one has worked on it in this worktree.
+pub(super) const FOUND: &str = "
+# What is there already
+An earlier attempt at this task was interrupted. Its commits are in this worktree, and the files that it had not \
+committed. Look at `git status` and `git log` first, keep what is good, and go on from there.
+";
+
 /// What an agent is told when its commits do not fit.
 pub(super) fn conflict(tip: &str, files: &[String]) -> String {
     let shown: Vec<&str> = files.iter().take(20).map(String::as_str).collect();

@@ -14,10 +14,11 @@ use sandbox_core::{
 
 use super::{
     Work,
+    checkpoint::Taken,
     crew::{Crew, disk},
     member::Member,
     prompt::{self, Parts},
-    workspace::Workspace,
+    workspace::{Workspace, Worktree},
 };
 use crate::agent::{
     desk::{Desk, replace},
@@ -74,17 +75,16 @@ impl Crew {
         model: Option<&str>,
     ) -> Result<(), Failure> {
         let desk = Desk::new(&work.seat_dir, parts.number);
-        let worktree = workspace.worktree(&desk.name()).await?;
-        let kept = worktree.clone();
-        match self
-            .open(
-                work,
-                Member::new(desk, worktree, self.prices.clone()),
-                parts,
-                model,
-            )
-            .await
-        {
+        let taken = match &self.earlier {
+            Some(earlier) => earlier.take(work, workspace, &desk).await?,
+            None => None,
+        };
+        let begins = match taken {
+            Some(taken) => Begins::again(taken, parts),
+            None => Begins::new(workspace.worktree(&desk.name()).await?, parts),
+        };
+        let kept = begins.worktree.clone();
+        match self.open(work, desk, begins, (parts.of, model)).await {
             Ok(member) => {
                 work.log.line(&format!("{} is started", member.name()));
                 self.members.push(member);
@@ -102,30 +102,57 @@ impl Crew {
     async fn open(
         &self,
         work: &Work,
-        mut member: Member,
-        parts: &Parts<'_>,
-        model: Option<&str>,
+        desk: Desk,
+        begins: Begins,
+        (of, model): (u32, Option<&str>),
     ) -> Result<Member, Failure> {
-        let (desk, folder) = (&member.desk, &member.worktree.path);
-        seed::write(desk, folder, &self.credentials, &self.program).map_err(|e| disk(&e))?;
-        let prompt = prompt_argument(desk, parts.text()).map_err(|e| disk(&e))?;
-        let session = member.watch.session();
-        let launch = Launch {
-            argv: argv(work, desk, model, [session, &prompt]).map_err(|e| disk(&e))?,
-            env: self
-                .environment(work, &member, parts.of)
-                .map_err(|e| disk(&e))?,
-            secrets: self.credentials.variables(),
-            folder: folder.clone(),
+        let folder = &begins.worktree.path;
+        seed::write(&desk, folder, &self.credentials, &self.program).map_err(|e| disk(&e))?;
+        let mut member = Member::new(desk, begins.worktree, self.prices.clone());
+        let launch = |member: &Member, how: [&str; 2], prompt: &str| {
+            Ok(Launch {
+                argv: argv(work, &member.desk, model, [how[0], how[1], prompt])?,
+                env: self.environment(work, member, of)?,
+                secrets: self.credentials.variables(),
+                folder: member.worktree.path.clone(),
+            })
         };
-        launch.write(desk).map_err(|e| disk(&e))?;
-        let limit = match work.settings.log_limit {
-            0 => LOG,
-            limit => limit,
-        };
-        let pane = self.terminals.open(desk, &self.program, limit).await;
-        member.pane = pane.map_err(|e| e.failure())?;
+        let prompt = prompt_argument(&member.desk, begins.prompt).map_err(|e| disk(&e))?;
+        let new = member.watch.session().to_owned();
+        let mut first = launch(&member, ["--session-id", &new], &prompt).map_err(|e| disk(&e))?;
+        if let Some((session, prompt)) = &begins.again {
+            let resumes =
+                launch(&member, ["--resume", &session.0], prompt).map_err(|e| disk(&e))?;
+            member = member.resuming(session);
+            member.anew = Some((new, std::mem::replace(&mut first, resumes)));
+        }
+        first.write(&member.desk).map_err(|e| disk(&e))?;
+        let pane = self
+            .terminals
+            .open(&member.desk, &self.program, log_limit(work));
+        member.pane = pane.await.map_err(|e| e.failure())?;
         Ok(member)
+    }
+
+    /// Starts every agent anew whose program does not go on with an earlier session.
+    ///
+    /// # Errors
+    /// tmux does not do what is asked, or the disk refuses.
+    pub(super) async fn begin_anew(&mut self, work: &Work) -> Result<(), Failure> {
+        for member in &mut self.members {
+            let Some(launch) = member.rejected() else {
+                continue;
+            };
+            work.log.line(&format!(
+                "{}: its program does not go on with its earlier session, which is left aside; it begins a new one",
+                member.name()
+            ));
+            launch.write(&member.desk).map_err(|e| disk(&e))?;
+            let at = (&member.desk, member.pane.as_str());
+            let again = self.terminals.reopen(at, &self.program, log_limit(work));
+            again.await.map_err(|e| e.failure())?;
+        }
+        Ok(())
     }
 
     /// All of an agent's environment but its secrets: nothing of ours, and no trace of another agent
@@ -171,6 +198,43 @@ impl Crew {
     }
 }
 
+/// How an agent begins.
+struct Begins {
+    worktree: Worktree,
+    /// What it is told first in a new session.
+    prompt: String,
+    /// An earlier session, and what it is told to go on with it.
+    again: Option<((String, u64), String)>,
+}
+
+impl Begins {
+    fn new(worktree: Worktree, parts: &Parts<'_>) -> Self {
+        Self {
+            worktree,
+            prompt: parts.text(),
+            again: None,
+        }
+    }
+
+    /// From what an earlier attempt left.
+    fn again(taken: Taken, parts: &Parts<'_>) -> Self {
+        let folder = taken.worktree.path.display().to_string();
+        let goes_on = |session| (session, prompt::goes_on(&folder, parts.lessons));
+        Self {
+            again: taken.session.map(goes_on),
+            prompt: parts.text() + if taken.has_work { prompt::FOUND } else { "" },
+            worktree: taken.worktree,
+        }
+    }
+}
+
+fn log_limit(work: &Work) -> u64 {
+    match work.settings.log_limit {
+        0 => LOG,
+        limit => limit,
+    }
+}
+
 /// What every agent is given.
 const FIXED: [(&str, &str); 7] = [
     ("TERM", "xterm-256color"),
@@ -196,7 +260,7 @@ fn argv(
     work: &Work,
     desk: &Desk,
     model: Option<&str>,
-    [session, prompt]: [&str; 2],
+    [how, session, prompt]: [&str; 3],
 ) -> io::Result<Vec<String>> {
     let mut argv = work.settings.agent_command.clone();
     if argv.is_empty() {
@@ -220,7 +284,7 @@ fn argv(
             .flat_map(|m| ["--model", m])
             .map(str::to_owned),
     );
-    argv.extend(["--session-id", session, "--", prompt].map(str::to_owned));
+    argv.extend([how, session, "--", prompt].map(str::to_owned));
     Ok(argv)
 }
 

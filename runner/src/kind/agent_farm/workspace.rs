@@ -118,6 +118,27 @@ impl Workspace {
         Ok(Worktree { path, branch })
     }
 
+    /// Makes the worktree of an agent at a commit of its own, under its earlier name in the job's folder where that is free:
+    /// what it said and read names its old place.
+    ///
+    /// # Errors
+    /// Git says no, or the disk does; nothing of it is left.
+    pub(super) async fn worktree_again(
+        &self,
+        (agent, place): (&str, &str),
+        commit: &str,
+    ) -> Result<Worktree, GitError> {
+        let again = self.folder.join(place);
+        let is_free = is_place_of(agent, place) && std::fs::symlink_metadata(&again).is_err();
+        let path = if is_free { again } else { self.beside(agent) };
+        let branch = format!("farm-agents/{}/{agent}", self.mark);
+        if let Err(e) = self.repo.add_worktree(&path, &branch, commit).await {
+            self.repo.discard_worktree(&path, &branch).await;
+            return Err(e);
+        }
+        Ok(Worktree { path, branch })
+    }
+
     /// Tries to push the branch to where the repository came from.
     ///
     /// # Errors
@@ -171,6 +192,12 @@ fn numbered(name: &str, attempt: u32) -> String {
         0 | 1 => name.to_owned(),
         n => format!("{name}.{n}"),
     }
+}
+
+/// Whether some attempt called the worktree of this agent so.
+fn is_place_of(agent: &str, place: &str) -> bool {
+    let attempt = place.strip_prefix(agent).and_then(|p| p.strip_prefix('.'));
+    place == agent || attempt.is_some_and(|n| n.parse::<u32>().is_ok())
 }
 
 fn git(work: &Work) -> Result<Git, Failure> {
@@ -288,4 +315,25 @@ fn broken(what: &str, e: &std::io::Error) -> Failure {
         FailureClass::Infrastructure,
         format!("{what}: {e}; look at the disk"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worktree_comes_back_to_no_place_but_one_of_its_agent() {
+        assert!(is_place_of("agent-1", "agent-1") && is_place_of("agent-1", "agent-1.2"));
+        for place in [
+            "agent-12",
+            "agent-1.x",
+            "agent-1.2/..",
+            "..",
+            "../agent-1",
+            "repo",
+            "",
+        ] {
+            assert!(!is_place_of("agent-1", place), "{place}");
+        }
+    }
 }

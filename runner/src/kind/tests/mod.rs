@@ -44,6 +44,9 @@ pub fn place(spec: Value) -> Place {
         stopping: Arc::new(AtomicBool::new(false)),
         lease: None,
         rent: None,
+        stop_within: Duration::from_secs(30),
+        cut_off: OnceLock::new(),
+        earlier: OnceLock::new(),
     };
     Place { dir, work }
 }
