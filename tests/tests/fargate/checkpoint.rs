@@ -207,3 +207,32 @@ async fn a_job_that_is_cancelled_keeps_no_checkpoint() {
         "{log}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_farm_that_is_suspended_goes_on_where_it_was_when_it_is_resumed() {
+    let scenario = "
+- when: {resumed: true}
+  steps: [{bash: 'cat d >HERE/found'}, {say: Done.}]
+- steps:
+    - bash: 'echo half >d; touch HERE/begun'
+    - hang: true
+";
+    let farm = Farm::new(1, scenario, "").await;
+    until(&farm.at("begun")).await;
+    let suspend = async |is: bool| {
+        let path = format!("/jobs/{}", farm.id);
+        let asked = farm.node.request(reqwest::Method::PATCH, &path);
+        let answer = asked
+            .json(&json!({"spec": {"suspend": is}}))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 200);
+    };
+    suspend(true).await;
+    until(&farm.kept(1).join("manifest.json")).await;
+    suspend(false).await;
+    let (job, log) = farm.ended().await;
+    assert_eq!(job["status"], "SUCCEEDED", "{job:#}\n{log}");
+    assert_eq!(farm.text("found"), "half\n", "{log}");
+}

@@ -464,12 +464,25 @@ async fn what_was_kept_is_forgotten_when_the_work_has_come_to_its_own_end() {
 }
 
 #[tokio::test]
-async fn nothing_is_kept_of_a_job_that_is_to_end() {
+async fn nothing_is_kept_of_a_job_that_is_to_end_and_of_one_that_is_suspended_it_is() {
+    let stopped = |reason: &str| {
+        let stop = json!({"reason": reason, "at": "2026-01-01T00:00:00Z"});
+        move |job: &mut AgentJob| {
+            let stop = serde_json::from_value(stop.clone()).unwrap();
+            job.status.as_mut().unwrap().stop = Some(stop);
+        }
+    };
+    for (reason, status) in [
+        ("Cancel", 409),
+        ("Deadline", 409),
+        ("Budget", 409),
+        ("Suspend", 200),
+    ] {
+        let (door, _) = claimed_door(stopped(reason)).await;
+        let put = checkpoint(&door, (UID, 1, "n"), "/0", Some("abc")).await;
+        assert_eq!(put.0, status, "{reason}: {}", put.1);
+    }
     let (door, _) = claimed_door(|job| job.spec.cancel = true).await;
-    assert_eq!(
-        checkpoint(&door, (UID, 1, "n"), "/0", Some("abc")).await.0,
-        409
-    );
     let beat = json!({"nonce": "n", "body": {"at": "2020-01-01T00:00:00Z"}});
     let mine = token("team-a", UID, "u-1");
     let (_, heard) = call(&door, "heartbeat", Some(&mine), &beat).await;
