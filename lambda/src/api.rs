@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
+use async_trait::async_trait;
 use axum::Router;
 use lambda_http::{Adapter, request::LambdaRequest};
 use lambda_runtime::{LambdaEvent, Service};
 use sandbox_core::{
-    port::{Backend, Store},
+    port::{Answer, Backend, Store},
     spec::BackendName,
 };
 use sandbox_operator::{
@@ -15,7 +16,7 @@ use sandbox_operator::{
     backend::fargate::Watched,
     control::Waker,
     face::{
-        Faced, HttpLimits, Services,
+        Faced, HttpLimits, Intake, Services,
         http::{
             Face,
             auth::{KeySource, Keys},
@@ -24,7 +25,7 @@ use sandbox_operator::{
         rate::Bounds,
         seat::{SeatDoor, router},
     },
-    store::dynamodb::Passing,
+    store::dynamodb::{DynamoStore, Passing},
     tokens::Tokens,
 };
 use serde_json::{
@@ -110,6 +111,22 @@ impl Api {
     }
 }
 
+/// Takes jobs unless the deployment is paused.
+struct Unpaused(Arc<DynamoStore>);
+
+#[async_trait]
+impl Intake for Unpaused {
+    async fn closed(&self) -> Answer<Option<String>> {
+        let mark = self.0.standing().await?.mark;
+        Ok(mark.map(|mark| {
+            format!(
+                "this deployment is paused since {:.0} and takes no jobs; whoever runs it has it go on with `sandbox cloud resume`",
+                mark.since
+            )
+        }))
+    }
+}
+
 /// The answer, unless Lambda would not take it.
 fn fitting(answer: Box<RawValue>) -> Result<Box<RawValue>> {
     if answer.get().len() <= LARGEST {
@@ -146,6 +163,7 @@ fn services(
             again: Some(AGAIN),
             ..HttpLimits::default()
         },
+        intake: Some(Arc::new(Unpaused(records.store.clone()))),
         elf: Some(Arc::new(Faced(records.elf.clone()))),
         book: Some(records.elf.clone()),
         bounds,

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sandbox_core::{Seat, Uid};
-use sandbox_operator::store::dynamodb::job_of;
+use sandbox_operator::{aws::deployment::EVERYTHING, store::dynamodb::job_of};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 
@@ -17,10 +17,19 @@ pub enum Asked {
     Changes(Vec<Item<Uid>>),
     /// Look at the job of a task of which ECS tells something; none where it is not of ours.
     TaskChanged(Option<Uid>, Value),
-    /// Look at jobs of which the time has come.
-    Wakes(Vec<Item<Wake>>),
+    /// Look at jobs of which the time has come, or at all.
+    Wakes(Vec<Item<Called>>),
     /// Look for whatever nobody told of.
     Sweep(Timestamp),
+}
+
+/// What a message of the queue calls for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Called {
+    /// One job.
+    Job(Wake),
+    /// Whatever there is to look at: somebody has paused the deployment, or has it go on.
+    Everything,
 }
 
 /// One of several that come together, and fail alone.
@@ -112,12 +121,19 @@ impl Changed {
 }
 
 impl Record {
-    fn wake(self) -> Option<Item<Wake>> {
+    fn wake(self) -> Option<Item<Called>> {
         Some(Item {
             id: self.message_id?,
-            about: self.body.and_then(|body| serde_json::from_str(&body).ok()),
+            about: self.body.and_then(|body| called(&body)),
         })
     }
+}
+
+fn called(body: &str) -> Option<Called> {
+    if body == EVERYTHING {
+        return Some(Called::Everything);
+    }
+    serde_json::from_str(body).ok().map(Called::Job)
 }
 
 /// The job that a task was started for.
@@ -195,13 +211,20 @@ mod tests {
             })
         };
         let good = format!(r#"{{"job":"{UID}","at":"2026-01-01T00:00:00Z"}}"#);
-        let event = json!({"Records": [message("m1", &good), message("m2", "hello")]});
-        let Asked::Wakes(wakes) = asked(&event) else {
+        let all = [
+            message("m1", &good),
+            message("m2", "hello"),
+            message("m3", EVERYTHING),
+        ];
+        let Asked::Wakes(wakes) = asked(&json!({"Records": all})) else {
             panic!("no wakes")
         };
-        let wake = wakes[0].about.clone().unwrap();
+        let Some(Called::Job(wake)) = wakes[0].about.clone() else {
+            panic!("no job")
+        };
         assert_eq!((wake.job, wake.at.as_second()), (uid(), 1_767_225_600));
         assert_eq!((wakes[1].id.as_str(), &wakes[1].about), ("m2", &None));
+        assert_eq!(wakes[2].about, Some(Called::Everything));
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //! | `settings`, `secrets` | what the function is told |
 //! | `records` | the tables and the bucket, opened |
 //! | `api` | requests and runners: the operator's face and its seat door |
-//! | `desk` | looks at jobs, and calls those that wait for a slot |
+//! | `desk` | what looks at jobs, wired once |
+//! | `sitting` | one call: looks at jobs, and calls those that wait for a slot |
 //! | `wakes` | when a job is to be looked at again |
 //! | `program` | what is opened once, and what each event comes to |
 
@@ -19,6 +20,7 @@ mod program;
 mod records;
 mod secrets;
 mod settings;
+mod sitting;
 mod wakes;
 
 use std::{process::ExitCode, time::Instant};

@@ -124,15 +124,22 @@ impl Parts {
                 let missing = "answered a request: this function has no keys of clients; set SANDBOX_KEYS_SECRET";
                 self.api.as_ref().context(missing)?.answer(event).await
             }
-            Asked::Changes(changes) => failures(&self.desk()?.changes(changes, until).await),
-            Asked::Wakes(wakes) => failures(&self.desk()?.wakes(wakes, until).await),
+            Asked::Changes(changes) => {
+                let desk = self.desk()?.sit(until).await?;
+                failures(&desk.changes(changes).await)
+            }
+            Asked::Wakes(wakes) => {
+                let desk = self.desk()?.sit(until).await?;
+                failures(&desk.wakes(wakes).await)
+            }
             Asked::TaskChanged(Some(job), event) => {
-                self.desk()?.task_changed(job, &event, until).await?;
+                let desk = self.desk()?.sit(until).await?;
+                desk.task_changed(job, &event).await?;
                 Ok(RawValue::NULL.to_owned())
             }
             Asked::TaskChanged(None, _) => Ok(RawValue::NULL.to_owned()),
             Asked::Sweep(at) => {
-                self.desk()?.sweep(at, until).await?;
+                self.desk()?.sit(until).await?.sweep(at).await?;
                 Ok(RawValue::NULL.to_owned())
             }
         }

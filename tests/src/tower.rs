@@ -587,6 +587,7 @@ fn control(ports: Ports, lease: Duration, machines: &Machines) -> Control {
             remove_within: REMOVE_WITHIN,
             sites: Sites::default(),
             hosts: machines.watch().borrow().clone(),
+            pause: None,
         },
         sites: watch::channel(Sites::default()).1,
         hosts: machines.watch(),

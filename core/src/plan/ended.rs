@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Action, Call, Plan, View, finish, later, stop, told};
+use super::{Action, Call, Plan, View, finish, later, stop, told, wait::SUSPENDED};
 use crate::{
     outcome::{Failure, FailureClass, Outcome},
     port::AttemptOutcome,
@@ -142,7 +142,7 @@ fn suspended(view: &View) -> bool {
 fn suspend(view: &View, mut status: AgentJobStatus) -> Action {
     status.stop = None;
     let event = ("Suspended", "the attempt was stopped".to_owned());
-    let save = view.save(super::wait::held_back(view, status), Some(event));
+    let save = view.save(super::wait::held_back(view, status, SUSPENDED), Some(event));
     save.holding(Vec::new()).action()
 }
 

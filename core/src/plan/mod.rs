@@ -10,6 +10,7 @@ mod ended;
 mod finish;
 mod gone;
 pub mod hosts;
+mod pause;
 mod reason;
 mod sites;
 pub mod slots;
@@ -21,6 +22,7 @@ mod wait;
 pub use attempt::{begun, progressed};
 pub use finish::{INLINE_RESULT, removal_at, reported};
 pub use hosts::{Host, Hosts};
+pub use pause::Pause;
 pub use reason::Reason;
 pub use sites::Sites;
 pub use wait::over_at;
@@ -126,6 +128,8 @@ pub struct Limits {
     pub sites: Sites,
     /// Machines outside of the cluster on which seats may be.
     pub hosts: Hosts,
+    /// That no attempt may begin now, though there be room.
+    pub pause: Option<Pause>,
 }
 
 /// One thing to do. Carrying it out needs no further decision.

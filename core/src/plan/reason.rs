@@ -19,6 +19,8 @@ pub enum Reason {
     BackingOff,
     /// `spec.suspend`
     Suspended,
+    /// The whole deployment begins no attempt.
+    Paused,
     /// Launched; nobody has claimed the seat yet.
     WaitingForClaim,
     /// The place is not ready to launch it and is being made so.
@@ -60,6 +62,9 @@ impl std::fmt::Display for Reason {
             Self::WaitingForHost { why } => f.write_str(why),
             Self::BackingOff => f.write_str("backing off after a failed attempt"),
             Self::Suspended => f.write_str("suspended"),
+            Self::Paused => {
+                f.write_str("the deployment is paused; `sandbox cloud resume` has it go on")
+            }
             Self::WaitingForClaim => f.write_str("launched, waiting for the runner"),
             Self::Preparing { what } => f.write_str(what),
             Self::Working => f.write_str("working"),

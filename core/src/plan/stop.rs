@@ -1,7 +1,7 @@
 //! Ending an attempt: the decision is saved first, then the seat is shut, its instances are ended,
 //! what remains is reaped, and only then the attempt is over.
 
-use super::{Action, Call, Plan, Reason, View, attempt, ended, gone, told};
+use super::{Action, Call, Pause, Plan, Reason, View, attempt, ended, gone, told};
 use crate::{
     job::AgentJob,
     outcome::{Failure, FailureClass},
@@ -20,7 +20,7 @@ pub(super) fn wanted(view: &View, intent: &Intent) -> Option<StopReason> {
         () if spec.cancel => Some(StopReason::Cancel),
         () if view.now >= super::wait::due(view, intent) => Some(StopReason::Deadline),
         () if over_budget() => Some(StopReason::Budget),
-        () if spec.suspend => Some(StopReason::Suspend),
+        () if spec.suspend || view.limits.pause == Some(Pause::Now) => Some(StopReason::Suspend),
         () => None,
     }
 }

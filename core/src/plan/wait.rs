@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{
     Action, Plan, Reason, View,
     hosts::{self, Place},
-    later,
+    later, pause,
 };
 use crate::{
     brief::Brief,
@@ -21,6 +21,8 @@ use crate::{
 
 /// Looks again for a slot even if no job gives one back.
 const LOOK_FOR_SLOT: Duration = Duration::from_secs(30);
+/// What a suspended job says of itself: a word, and a sentence.
+pub(super) const SUSPENDED: (&str, &str) = ("Suspended", "suspended");
 
 pub(super) fn plan(view: &View) -> Plan {
     let (spec, status) = (&view.job.spec, view.status);
@@ -31,11 +33,14 @@ pub(super) fn plan(view: &View) -> Plan {
         return finish::conclude(view, Outcome::TimedOut, Some(too_late()));
     }
     if spec.suspend {
-        let status = held_back(view, view.status.clone());
+        let status = held_back(view, view.status.clone(), SUSPENDED);
         return rest(view, status, Reason::Suspended, None);
     }
+    if view.limits.pause.is_some() {
+        return pause::hold(view);
+    }
     if let Some(at) = status.retry_at.filter(|at| *at > view.now) {
-        return Plan::wait(Reason::BackingOff, Some(at));
+        return back_off(view, at);
     }
     if let Some(failure) = nothing_left(view) {
         return finish::conclude(view, Outcome::Failed, Some(failure));
@@ -48,6 +53,16 @@ pub(super) fn plan(view: &View) -> Plan {
         Ok(place) if !place.room.fits(place.room.given(spec)) => wait_for_slot(view),
         Ok(place) => start(view, place),
     }
+}
+
+/// Waits for the end of the pause between two attempts. One that was held back meanwhile no longer says so.
+fn back_off(view: &View, at: Timestamp) -> Plan {
+    let mut status = view.status.clone();
+    let was_held = [Reason::Suspended, Reason::Paused].map(|r| Some(r.to_string()));
+    if was_held.contains(&status.queued_reason) {
+        status.queued_reason = Some(Reason::BackingOff.to_string());
+    }
+    rest(view, status, Reason::BackingOff, Some(at))
 }
 
 fn wait_for_slot(view: &View) -> Plan {
@@ -76,18 +91,26 @@ fn wait_in_line(view: &View, reason: Reason, word: &str) -> Plan {
     rest(view, status, reason, Some(wake))
 }
 
-/// A suspended job keeps no outcome and no failure, and its time starts anew when it is resumed.
-pub(super) fn held_back(view: &View, mut status: AgentJobStatus) -> AgentJobStatus {
-    let why = ("Suspended", "suspended");
+/// A job that is held back keeps no outcome and no failure, and its time starts anew when it goes on.
+pub(super) fn held_back(
+    view: &View,
+    mut status: AgentJobStatus,
+    why: (&str, &str),
+) -> AgentJobStatus {
     status.started_at = None;
-    status.queued_reason = Some(Reason::Suspended.to_string());
+    status.queued_reason = Some(why.1.to_owned());
     status.set_condition(condition::SUCCEEDED, "Unknown", why, view.now);
     status.set_condition(condition::RECONCILING, "False", why, view.now);
     status
 }
 
 /// Rests with this status, which is written only when people would read something else now.
-fn rest(view: &View, status: AgentJobStatus, reason: Reason, wake: Option<Timestamp>) -> Plan {
+pub(super) fn rest(
+    view: &View,
+    status: AgentJobStatus,
+    reason: Reason,
+    wake: Option<Timestamp>,
+) -> Plan {
     let mut plan = Plan::wait(reason, wake);
     if status.queued_reason != view.status.queued_reason {
         plan.actions.push(view.save(status, None).action());

@@ -1,5 +1,6 @@
-//! The way to the services of AWS in which seats run. Makes no client.
+//! The way to the services of AWS in which seats run, and a deployment that runs on them.
 
+pub mod deployment;
 mod fault;
 
 use std::time::Duration;

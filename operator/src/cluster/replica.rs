@@ -115,6 +115,7 @@ impl Replica {
             ttl: jobs.ttl_after_finished.0,
             sites: Sites::default(),
             hosts: Hosts::default(),
+            pause: None,
         }
     }
 
@@ -145,6 +146,7 @@ impl Replica {
             artifacts: Some(Artifacts::new(self.jobs.files.clone(), beside_reports)),
             elf: Some(Arc::new(Faced(self.elf.clone()))),
             book: Some(self.elf.clone()),
+            intake: None,
             bounds: self.bounds.clone(),
             counted: vec![
                 self.reconciles.counted(),

@@ -8,4 +8,4 @@ pub mod seat;
 pub mod services;
 
 pub use faced::Faced;
-pub use services::{ElfFace, HttpLimits, NewRule, RuleQuery, Services};
+pub use services::{ElfFace, HttpLimits, Intake, NewRule, RuleQuery, Services};

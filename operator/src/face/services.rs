@@ -53,6 +53,8 @@ pub struct Services {
     pub artifacts: Option<Artifacts>,
     /// The bounds.
     pub limits: HttpLimits,
+    /// Whether jobs are taken now; always without.
+    pub intake: Option<Arc<dyn Intake>>,
     /// The shared memory as people read it; the routes of it answer 503 without.
     pub elf: Option<Arc<dyn ElfFace>>,
     /// The same as people look into it; the routes of it answer 503 without.
@@ -105,6 +107,16 @@ impl Default for HttpLimits {
             again: None,
         }
     }
+}
+
+/// Says whether jobs are taken.
+#[async_trait]
+pub trait Intake: Send + Sync {
+    /// Why no job is taken now, and what to do about it; nothing where jobs are taken.
+    ///
+    /// # Errors
+    /// `Unknown` when it cannot be found out.
+    async fn closed(&self) -> Answer<Option<String>>;
 }
 
 /// Which rules are asked for.

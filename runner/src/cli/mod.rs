@@ -8,6 +8,7 @@
 mod api;
 mod artifacts;
 mod backup;
+mod cloud;
 mod doctor;
 mod elf;
 mod get;
@@ -86,6 +87,8 @@ enum Command {
     Ledger(ledger::Ledger),
     /// Make the DynamoDB table that jobs and memory are kept in
     Table(table::Table),
+    /// Show, pause and resume the serverless deployment on AWS
+    Cloud(Box<cloud::Cloud>),
     /// Print what tells a cluster to run attempts on this machine, for `kubectl apply -f -`
     Host(host::Host),
     /// Copy jobs, memory and results of a data folder into one file, also while it is served
@@ -162,6 +165,7 @@ async fn command(cli: Cli) -> Result<ExitCode> {
         Command::Resume(c) => c.suspend(&server.api()?, false).await,
         Command::Ledger(c) => c.run().await,
         Command::Table(c) => c.run().await,
+        Command::Cloud(c) => c.run().await,
         Command::Host(c) => c.run(),
         Command::Backup(c) => c.run(),
         Command::Restore(c) => c.run().await,

@@ -40,6 +40,7 @@ pub(super) fn services(config: &ServeConfig, node: &Node) -> Result<Services> {
         artifacts: None,
         elf: Some(Arc::new(Faced(node.elf.clone()))),
         book: Some(node.elf.clone()),
+        intake: None,
         bounds: node.bounds.clone(),
         counted: std::iter::once(node.reconciles.counted())
             .chain(node.counted.clone())

@@ -416,6 +416,7 @@ fn limits(config: &ServeConfig) -> Limits {
         remove_within: REMOVE_WITHIN,
         sites: Sites::default(),
         hosts: Hosts::default(),
+        pause: None,
     }
 }
 

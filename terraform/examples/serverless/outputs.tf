@@ -67,3 +67,16 @@ output "sweep_rule" {
   description = "The rule of the sweep of every five minutes."
   value       = module.api.sweep_rule
 }
+
+output "event_sources" {
+  description = "What polls the stream of changes and the queue of wakes: the ids of the event source mappings."
+  value       = module.api.event_sources
+}
+
+output "standing" {
+  description = "What is billed by the month though nothing runs, for `sandbox cloud status`."
+  value = merge(module.api.standing, {
+    kms_keys = var.customer_managed_key ? 1 : 0
+    way_out  = var.network == null ? var.way_out : "own"
+  })
+}

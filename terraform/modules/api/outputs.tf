@@ -27,3 +27,19 @@ output "sweep_rule" {
   description = "The rule of the sweep of every five minutes."
   value       = aws_cloudwatch_event_rule.this["sweep"].name
 }
+
+output "event_sources" {
+  description = "What polls for `reconcile`: the ids of its event source mappings."
+  value = {
+    changes = aws_lambda_event_source_mapping.changes.uuid
+    wakes   = aws_lambda_event_source_mapping.wakes.uuid
+  }
+}
+
+output "standing" {
+  description = "How many secrets and alarms are billed by the month."
+  value = {
+    secrets = 2
+    alarms  = length(aws_cloudwatch_metric_alarm.this) + 1
+  }
+}

@@ -60,6 +60,7 @@ fn services() -> Services {
         limits,
         elf: None,
         book: None,
+        intake: None,
         bounds,
         counted: Vec::new(),
         tools: Some(tools),

@@ -341,5 +341,6 @@ pub fn limits(story: &Story) -> Limits {
         remove_within: REMOVE_WITHIN,
         sites: Sites::default(),
         hosts: Hosts::default(),
+        pause: None,
     }
 }

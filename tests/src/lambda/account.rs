@@ -20,6 +20,7 @@ use super::{
     gateway::{Behind, Gateway, Opening},
     pump::{Aside, Pump},
     runtime::{Came, Function},
+    switches::Switches,
     trouble::Trouble,
 };
 use crate::{
@@ -58,6 +59,8 @@ pub struct Plan {
     pub silent: bool,
     /// The secrets have no value yet.
     pub without_secrets: bool,
+    /// What calls `reconcile` can be switched off.
+    pub switched: bool,
 }
 
 impl Plan {
@@ -104,6 +107,7 @@ pub struct Account {
     gateway: Gateway,
     aside: Aside,
     client: reqwest::Client,
+    switches: Option<Arc<Switches>>,
     _pump: Option<Pump>,
     folder: TempDir,
 }
@@ -147,7 +151,12 @@ impl Account {
         let gateway = opening.serve(behind.clone()).await;
         let aside = Aside::default();
         let told = (&aside, plan.trouble.clone());
-        let pump = (!plan.silent).then(|| Pump::start(&place, (&reconcile, &ecs), told));
+        let mut switches = None;
+        if plan.switched {
+            switches = Some(Arc::new(Switches::new(&place).await));
+        }
+        let polled = switches.clone();
+        let pump = (!plan.silent).then(|| Pump::start(&place, (&reconcile, &ecs), told, polled));
         let root = reqwest::Certificate::from_pem(gateway.authority().as_bytes()).unwrap();
         let client = reqwest::Client::builder().tls_certs_only([root]);
         Self {
@@ -160,6 +169,7 @@ impl Account {
             behind,
             gateway,
             aside,
+            switches,
             _pump: pump,
             folder,
         }
@@ -235,6 +245,42 @@ impl Account {
             .env("SANDBOX_API_KEY", KEY)
             .env("SSL_CERT_FILE", self.folder.path().join("authority.pem"));
         command
+    }
+
+    /// `sandbox cloud` with these words, told by Terraform's outputs what the deployment's parts are called.
+    pub fn cloud(&self, words: &[&str]) -> Command {
+        let file = self.folder.path().join("outputs.json");
+        fs::write(&file, self.outputs().to_string()).unwrap();
+        let mut command = self.command();
+        let ours = self.env.iter().filter(|(name, _)| name.starts_with("AWS_"));
+        command
+            .arg("cloud")
+            .args(words)
+            .envs(ours)
+            .env("AWS_ENDPOINT_URL_LAMBDA", self.place.moto())
+            .env("AWS_ENDPOINT_URL_EVENTBRIDGE", self.place.moto())
+            .env("SANDBOX_CLOUD_OUTPUTS", file);
+        command
+    }
+
+    /// What `terraform output -json` would print.
+    pub fn outputs(&self) -> Value {
+        let switches = self.switches();
+        let of = |value: Value| json!({"sensitive": false, "type": "string", "value": value});
+        json!({
+            "region": of(json!(REGION)),
+            "records_table": of(json!(self.place.jobs.table)),
+            "cluster": of(json!(CLUSTER)),
+            "queues": of(json!({"wakes": self.place.queue})),
+            "sweep_rule": of(json!(switches.rule)),
+            "event_sources": of(json!(switches.sources)),
+            "standing": of(json!({"kms_keys": 1, "secrets": 2, "alarms": 10, "way_out": "address"})),
+        })
+    }
+
+    /// What calls `reconcile` though nothing happens.
+    pub fn switches(&self) -> &Switches {
+        self.switches.as_ref().unwrap()
     }
 
     /// Reads this path; status and text.
@@ -446,22 +492,26 @@ impl Place {
         place
     }
 
-    /// A call of AWS's JSON protocol; the signature is looked at by nobody.
+    /// The header of a signature that is looked at by nobody.
+    fn signed(&self, service: &str) -> String {
+        let key = self.dynamodb.environment(&self.jobs);
+        let key = key.iter().find(|(name, _)| *name == "AWS_ACCESS_KEY_ID");
+        let key = &key.unwrap().1;
+        format!(
+            "AWS4-HMAC-SHA256 Credential={key}/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, Signature=1"
+        )
+    }
+
+    /// A call of AWS's JSON protocol.
     async fn call(
         &self,
         url: &str,
         (target, service): (&str, &str),
         body: &Value,
     ) -> Result<Value, String> {
-        let key = self.dynamodb.environment(&self.jobs);
-        let key = key.iter().find(|(name, _)| *name == "AWS_ACCESS_KEY_ID");
-        let key = &key.unwrap().1;
-        let signed = format!(
-            "AWS4-HMAC-SHA256 Credential={key}/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, Signature=1"
-        );
         let asked = self.client.post(url).body(body.to_string());
         let asked = asked
-            .header("authorization", signed)
+            .header("authorization", self.signed(service))
             .header("x-amz-target", target)
             .header("content-type", "application/x-amz-json-1.0");
         let said = asked.send().await.unwrap();
@@ -484,6 +534,48 @@ impl Place {
         let target = format!("AmazonSQS.{action}");
         let url = self.moto.endpoint();
         self.call(&url, (&target, "sqs"), body).await.unwrap()
+    }
+
+    /// A call of EventBridge.
+    pub(super) async fn events(&self, action: &str, body: &Value) -> Value {
+        let target = format!("AWSEvents.{action}");
+        let url = self.moto.endpoint();
+        self.call(&url, (&target, "events"), body).await.unwrap()
+    }
+
+    /// A call of Lambda, which has paths.
+    pub(super) async fn lambda(&self, (method, path): (&str, &str), body: &Value) -> Value {
+        let url = format!("{}{path}", self.moto.endpoint());
+        let asked = self.client.request(method.parse().unwrap(), url);
+        let asked = asked.header("authorization", self.signed("lambda"));
+        let said = asked.json(body).send().await.unwrap();
+        said.error_for_status().unwrap().json().await.unwrap()
+    }
+
+    /// A call of a service that takes forms; no field needs an escape.
+    pub(super) async fn form(&self, service: &str, fields: &[(&str, &str)]) {
+        let pairs = fields.iter().map(|(name, value)| format!("{name}={value}"));
+        let form = pairs.collect::<Vec<_>>().join("&");
+        let asked = self.client.post(self.moto.endpoint()).body(form);
+        let asked = asked
+            .header("authorization", self.signed(service))
+            .header("content-type", "application/x-www-form-urlencoded");
+        asked.send().await.unwrap().error_for_status().unwrap();
+    }
+
+    /// The stream of a new table of moto's.
+    pub(super) async fn stream_of_moto(&self, table: &str) -> String {
+        let url = self.moto.endpoint();
+        let asked = json!({
+            "TableName": table, "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+            "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "KEYS_ONLY"},
+        });
+        let target = ("DynamoDB_20120810.CreateTable", "dynamodb");
+        let made = self.call(&url, target, &asked).await.unwrap();
+        let arn = made["TableDescription"]["LatestStreamArn"].as_str();
+        arn.unwrap().to_owned()
     }
 
     async fn secrets(&self, action: &str, body: &Value) -> Value {

@@ -15,7 +15,9 @@ pub mod asked;
 mod gateway;
 mod pump;
 pub mod runtime;
+mod switches;
 pub mod trouble;
 
 pub use account::{Account, KEY, Plan};
 pub use runtime::Function;
+pub use switches::Switches;

@@ -9,7 +9,12 @@ use std::{
 use serde_json::{Value, json};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::{account::Place, runtime::Function, trouble::Trouble};
+use super::{
+    account::Place,
+    runtime::Function,
+    switches::{Switches, on},
+    trouble::Trouble,
+};
 use crate::ecs::Ecs;
 
 /// How often something is tried before it is laid aside, as in the deployment.
@@ -39,10 +44,15 @@ impl Pump {
         place: &Place,
         (reconcile, ecs): (&Arc<Function>, &Arc<Ecs>),
         (aside, trouble): (&Aside, Option<Arc<Trouble>>),
+        switches: Option<Arc<Switches>>,
     ) -> Self {
         let told = (aside.clone(), trouble.clone());
-        let changes = changes(place.clone(), reconcile.clone(), told);
-        let wakes = wakes((place.clone(), reconcile.clone()), trouble.clone());
+        let changes = changes(place.clone(), reconcile.clone(), told, switches.clone());
+        let wakes = wakes(
+            (place.clone(), reconcile.clone()),
+            trouble.clone(),
+            switches,
+        );
         let tasks = tasks((ecs.clone(), reconcile.clone()), trouble);
         Self(vec![
             tokio::spawn(changes),
@@ -56,10 +66,12 @@ async fn changes(
     place: Place,
     reconcile: Arc<Function>,
     (aside, trouble): (Aside, Option<Arc<Trouble>>),
+    switches: Option<Arc<Switches>>,
 ) {
     let mut stream = place.stream().await;
     let (mut late, mut storms) = (Vec::new(), JoinSet::new());
     loop {
+        on(switches.as_deref(), "changes").await;
         let mut records = stream.next().await;
         if let Some(trouble) = &trouble {
             stir(trouble, &mut records, &mut late);
@@ -122,8 +134,13 @@ async fn deliver(reconcile: &Function, mut records: Vec<Value>, aside: &Aside) {
     }
 }
 
-async fn wakes((place, reconcile): (Place, Arc<Function>), trouble: Option<Arc<Trouble>>) {
+async fn wakes(
+    (place, reconcile): (Place, Arc<Function>),
+    trouble: Option<Arc<Trouble>>,
+    switches: Option<Arc<Switches>>,
+) {
     loop {
+        on(switches.as_deref(), "wakes").await;
         let messages = place.receive().await;
         let records: Vec<Value> = messages.iter().map(record).collect();
         if records.is_empty() {

@@ -217,6 +217,7 @@ fn limits(lease: Duration) -> Limits {
         remove_within: Duration::from_hours(1),
         sites: Sites::default(),
         hosts: Hosts::default(),
+        pause: None,
     }
 }
 

@@ -10,6 +10,7 @@ mod faults;
 mod jobs;
 mod node;
 mod open;
+mod pause;
 mod snapshots;
 mod ways;
 mod writes;

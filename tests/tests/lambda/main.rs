@@ -12,5 +12,6 @@ mod cost;
 mod events;
 mod jobs;
 mod memory;
+mod pause;
 mod refused;
 mod streams;

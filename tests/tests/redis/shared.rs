@@ -44,6 +44,7 @@ fn limits() -> Limits {
         remove_within: REMOVE_WITHIN,
         sites: Sites::default(),
         hosts: Hosts::default(),
+        pause: None,
     }
 }
 

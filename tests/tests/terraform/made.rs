@@ -1,9 +1,12 @@
 //! What is made, as Terraform evaluates it: what runs, what is encrypted and kept, what calls what, and that it goes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Args, Command};
-use sandbox_operator::backend::fargate::settings::FargateSettings;
+use sandbox_operator::{
+    aws::deployment::names::{Names, Said},
+    backend::fargate::settings::FargateSettings,
+};
 use sandbox_tests::terraform::{Copy, Resource, State};
 use serde_json::{Value, json};
 
@@ -431,4 +434,34 @@ fn what_stands_still_is_as_many_as_the_page_of_costs_counts() {
     assert_eq!(counted("KMS key"), there("aws_kms_key"));
     assert_eq!(counted("Secrets"), there("aws_secretsmanager_secret"));
     assert_eq!(counted("Alarms"), there("aws_cloudwatch_metric_alarm"));
+}
+
+#[test]
+fn the_outputs_say_all_that_a_pause_has_to_know() {
+    let outputs = [
+        "cluster",
+        "event_sources",
+        "queues",
+        "records_table",
+        "region",
+        "standing",
+        "sweep_rule",
+    ];
+    let outputs = outputs.map(|name| (name, json!({"value": plain().output(name)})));
+    let outputs: BTreeMap<&str, Value> = outputs.into_iter().collect();
+    let names = Names::read(Said::default(), Some(&json!(outputs).to_string())).unwrap();
+    let mappings = plain().of("aws_lambda_event_source_mapping");
+    let ids: BTreeSet<&str> = mappings
+        .iter()
+        .map(|m| m.values["uuid"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids, names.sources.values().map(String::as_str).collect());
+    assert_eq!(names.sweep_rule, "sandbox-sweep");
+    let there = |kind: &str| u32::try_from(plain().of(kind).len()).unwrap();
+    let standing = names.standing.unwrap();
+    assert_eq!(standing.kms_keys, there("aws_kms_key"));
+    assert_eq!(standing.secrets, there("aws_secretsmanager_secret"));
+    assert_eq!(standing.alarms, there("aws_cloudwatch_metric_alarm"));
+    assert_eq!(standing.way_out, "address");
+    assert_eq!(full().output("standing")["way_out"], "ipv6");
 }

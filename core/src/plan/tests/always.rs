@@ -176,7 +176,7 @@ proptest! {
     #[test]
     fn nothing_sleeps_for_ever_and_nothing_spins(case in a_case()) {
         let plan = case.plan();
-        let rests = matches!(plan.reason, Reason::Suspended | Reason::Finished);
+        let rests = matches!(plan.reason, Reason::Suspended | Reason::Paused | Reason::Finished);
         if !plan.again && !rests {
             let spins = plan.actions.is_empty() && plan.wake <= Some(case.now);
             prop_assert!(plan.wake.is_some() && !spins, "{:?}", plan);

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::{collection::vec, option, prelude::*};
 
 use super::{
-    super::{Answered, Call, Seen},
+    super::{Answered, Call, Pause, Seen},
     case::{Case, ME, STRANGER, failure, limits, queued, second, usd},
 };
 use crate::{
@@ -204,6 +204,7 @@ prop_compose! {
         room in (0..6_u32, 0..6_u32, 0..3_u32),
         lease in option::weighted(0.3, 1..2000_u64),
         deleted in option::weighted(0.2, time()),
+        pause in option::weighted(0.2, proptest::sample::select(vec![Pause::Drain, Pause::Now])),
         now in time(),
     ) -> Case {
         if status.intent.is_none() {
@@ -218,6 +219,7 @@ prop_compose! {
         (case.limits.slots, case.limits.slots_held, case.limits.ahead) = room;
         case.limits.wanted_ahead = case.limits.ahead;
         case.limits.lease = lease.map(Duration::from_secs);
+        case.limits.pause = pause;
         case.job.metadata.deletion_timestamp = deleted.map(Time);
         case.job.status = Some(status);
         case

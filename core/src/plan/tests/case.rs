@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
 use super::{
-    super::{Answered, Call, Hosts, Limits, Plan, REMOVE_WITHIN, Seen, Sites, plan},
+    super::{Answered, Call, Hosts, Limits, Pause, Plan, REMOVE_WITHIN, Seen, Sites, plan},
     read::{does, saved},
 };
 use crate::{
@@ -63,6 +63,7 @@ pub fn limits() -> Limits {
         remove_within: REMOVE_WITHIN,
         sites: Sites::default(),
         hosts: Hosts::default(),
+        pause: None,
     }
 }
 
@@ -183,6 +184,12 @@ impl Case {
     pub fn with_retry(mut self, rules: Value) -> Self {
         let rules: RetrySpec = serde_json::from_value(rules).unwrap();
         self.job.spec.retry = Some(rules);
+        self
+    }
+
+    /// The whole deployment is paused in this way, or goes on.
+    pub fn paused(mut self, how: Option<Pause>) -> Self {
+        self.limits.pause = how;
         self
     }
 

@@ -12,6 +12,7 @@ mod finished;
 mod hosts;
 mod launched;
 mod line;
+mod paused;
 mod prepared;
 mod queued;
 mod read;

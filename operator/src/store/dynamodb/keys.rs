@@ -33,6 +33,10 @@ pub(super) const EXPIRES: &str = "x";
 pub(super) const UID: &str = "u";
 /// What all hold of a pool.
 pub(super) const HELD: &str = "n";
+/// That a pool gives nothing now.
+pub(super) const PAUSED: &str = "z";
+/// The mark of which all jobs were told.
+pub(super) const TOLD: &str = "t";
 
 /// The index of lists: a tenant's jobs by their submission.
 pub(super) const LIST: &str = "list";

@@ -5,7 +5,7 @@
 //! | `job#UID` | TENANT | a job with its seat, its holds and its events; for a while after its removal the events alone |
 //! | `name#TENANT#NAME` | `name` | the uid of the job that has a name which somebody chose |
 //! | `key#TENANT#HASH` | `key` | the uid of the job that came with an idempotency key |
-//! | `pool#POOL` | `pool` | how much is held of a pool, and by whom |
+//! | `pool#POOL` | `pool` | how much is held of a pool, and by whom; that nothing is given of it now |
 //! | `tenants` | TENANT | that there is, or was, a tenant of this name |
 //! | `sites` | SITE | when a site was last heard of, or that it is gone for good |
 //!
@@ -23,6 +23,7 @@ mod keys;
 mod large;
 mod open;
 mod passing;
+pub mod paused;
 mod pools;
 mod read;
 mod record;

@@ -24,7 +24,8 @@ use uuid::Uuid;
 use super::{
     DynamoStore,
     calls::{self, Update, Written},
-    keys::{self, HELD},
+    keys::{self, HELD, PAUSED},
+    paused,
     record::{Found, Hold, Record},
 };
 use crate::store::rows::full;
@@ -234,7 +235,7 @@ fn of_holder(name: &str) -> Option<Uid> {
 }
 
 /// Every holder of a pool with its mark.
-fn holders(item: &Attributes) -> Vec<(Uid, String)> {
+pub(super) fn holders(item: &Attributes) -> Vec<(Uid, String)> {
     let mark = |name: &String| Some((of_holder(name)?, read_text(item, name)?));
     item.keys().filter_map(mark).collect()
 }
@@ -266,7 +267,8 @@ fn asked<'a>(swap: &Swap, name: &'a str, capacity: Option<u32>) -> Update<'a> {
         } else {
             ""
         };
-        condition = format!("{condition} AND ({empty}n <= :room)");
+        condition =
+            format!("{condition} AND ({empty}n <= :room) AND attribute_not_exists({PAUSED})");
     }
     let mut set = "REMOVE #u";
     if let Some(to) = &swap.to {
@@ -283,7 +285,7 @@ fn asked<'a>(swap: &Swap, name: &'a str, capacity: Option<u32>) -> Update<'a> {
 }
 
 impl DynamoStore {
-    /// What all jobs hold of a pool.
+    /// What all jobs hold of a pool; all that there could be where nothing is given of it.
     pub(super) async fn held(&self, pool: &str) -> Answer<u32> {
         let item = self
             .table
@@ -299,6 +301,9 @@ impl DynamoStore {
         {
             let again = self.table.get(&keys::pool(pool)).await;
             item = again.map_err(calls::port)?.unwrap_or_default();
+        }
+        if paused::is_closed(&item) {
+            return Ok(u32::MAX);
         }
         let held = read_number(&item, HELD).unwrap_or_default();
         Ok(u32::try_from(held).unwrap_or(u32::MAX))
@@ -328,7 +333,7 @@ impl DynamoStore {
     }
 
     /// Gives back what nobody holds though the pool says so; whether there was any.
-    async fn look_through(&self, pool: &str) -> Answer<bool> {
+    pub(super) async fn look_through(&self, pool: &str) -> Answer<bool> {
         let item = self
             .table
             .get(&keys::pool(pool))

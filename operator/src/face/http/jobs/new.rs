@@ -57,14 +57,14 @@ pub(super) fn job(tenant: &Tenant, named: Named, spec: AgentJobSpec) -> AgentJob
 /// Writes the job, or finds the one that was written under the same idempotency key.
 ///
 /// # Errors
-/// 422 for a key that is none or was used for something else, 429 when the queue is full (unless
-/// the key was used before: that job is in it), 409 when the name is taken.
+/// 422 for a key that is none or was used for something else, 503 while no jobs are taken, 429 when the queue is full
+/// (unless the key was used before: that job is in it), 409 when the name is taken.
 pub(super) async fn write(app: &App, job: AgentJob, headers: &HeaderMap) -> Told<Response> {
     let key = key(headers)?;
     let wanted = asked(&job.spec);
     let written = match queue::admit(app, &job).await {
         Ok(()) => app.services.store.create(job, key).await?,
-        Err(full) => Created::Existing(known(app, &job, key).await?.ok_or(full)?),
+        Err(closed) => Created::Existing(known(app, &job, key).await?.ok_or(closed)?),
     };
     let job = match written {
         Created::New(job) => job,

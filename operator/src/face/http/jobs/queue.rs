@@ -1,5 +1,6 @@
-//! The cap on waiting jobs. The store is asked only when the queue could be full: between two
-//! askings the queue grows by at most what came in here, so that number is an upper bound.
+//! Whether one more job is taken: not while none are, and not beyond the cap on waiting jobs. The store is asked how many
+//! wait only when the queue could be full: between two askings it grows by at most what came in here, so that number is
+//! an upper bound.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -13,6 +14,8 @@ use crate::face::http::{
 
 /// How soon a refused client may try again, in seconds.
 const TRY_AGAIN: u32 = 5;
+/// How soon one may try again that is refused because no jobs are taken, in seconds.
+const TRY_LATER: u32 = 60;
 /// Below every priority that a spec may have, so that all that wait go before.
 const LAST: i32 = -1_000_000;
 
@@ -35,8 +38,14 @@ impl QueueBound {
 /// Lets one more job in.
 ///
 /// # Errors
-/// 429 when the queue is full.
+/// 503 while no jobs are taken, 429 when the queue is full.
 pub(super) async fn admit(app: &App, job: &AgentJob) -> Told<()> {
+    if let Some(intake) = &app.services.intake
+        && let Some(why) = intake.closed().await?
+    {
+        let paused = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "paused", why);
+        return Err(paused.retry_after(TRY_LATER));
+    }
     let queue = &app.queue;
     let add = |n: u32| (n < queue.most).then_some(n.saturating_add(1));
     let within = queue

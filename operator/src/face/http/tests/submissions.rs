@@ -1,9 +1,17 @@
 //! `POST /jobs` and reading what became of it.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use async_trait::async_trait;
 use axum::http::StatusCode;
+use sandbox_core::port::Answer;
 use serde_json::{Value, json};
 
 use super::world::{World, ask, echo};
+use crate::face::Intake;
 
 #[tokio::test]
 async fn an_echo_is_accepted_and_its_record_has_the_old_fields() {
@@ -230,4 +238,49 @@ async fn a_full_queue_says_when_to_come_again_and_drains() {
     world.running(&ids[0]).await;
     assert_eq!(world.post("/jobs", &echo("fits")).await.status, 200);
     assert_eq!(world.post("/jobs", &echo("late")).await.status, 429);
+}
+
+/// Takes jobs while this holds.
+struct While(Arc<AtomicBool>);
+
+#[async_trait]
+impl Intake for While {
+    async fn closed(&self) -> Answer<Option<String>> {
+        let open = self.0.load(Ordering::Relaxed);
+        Ok((!open).then(|| "paused; go on with `sandbox cloud resume`".to_owned()))
+    }
+}
+
+#[tokio::test]
+async fn while_no_jobs_are_taken_a_new_one_is_refused_and_one_that_was_taken_is_found() {
+    let open = Arc::new(AtomicBool::new(true));
+    let world = World::with(|s| s.intake = Some(Arc::new(While(open.clone()))));
+    let send = |key: &str| {
+        ask("POST", "/jobs")
+            .header("idempotency-key", key)
+            .json(&echo("a"))
+            .to(&world)
+    };
+    let first = send("k1").await;
+    assert_eq!(first.status, 200);
+    open.store(false, Ordering::Relaxed);
+    let refused = send("k2").await;
+    refused.is_problem(StatusCode::SERVICE_UNAVAILABLE, "paused");
+    assert!(
+        refused.text.contains("sandbox cloud resume"),
+        "{}",
+        refused.text
+    );
+    assert_eq!(refused.header("retry-after"), "60");
+    assert_eq!(send("k1").await.json["job_id"], first.json["job_id"]);
+    let id = first.json["job_id"].as_str().unwrap();
+    assert_eq!(
+        world
+            .post(&format!("/jobs/{id}/cancel"), &json!({}))
+            .await
+            .status,
+        200
+    );
+    open.store(true, Ordering::Relaxed);
+    assert_eq!(send("k2").await.status, 200);
 }

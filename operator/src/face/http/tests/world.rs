@@ -90,6 +90,7 @@ impl World {
             limits: HttpLimits::default(),
             elf: Some(Arc::new(Elf)),
             book: Some(memory),
+            intake: None,
             bounds: Arc::default(),
             counted: Vec::new(),
             tools: Some(tools.clone()),
