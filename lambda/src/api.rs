@@ -25,6 +25,7 @@ use sandbox_operator::{
         rate::Bounds,
         seat::{SeatDoor, router},
     },
+    secrets::Secrets,
     store::dynamodb::{DynamoStore, Passing},
     tokens::Tokens,
 };
@@ -62,7 +63,7 @@ impl Api {
     /// The keys are none.
     pub fn new(
         records: &Records,
-        (keys, tokens): (String, Tokens),
+        (keys, tokens, secrets): (String, Tokens, Option<Arc<dyn Secrets>>),
         (settings, watched): (&Settings, Watched),
     ) -> Result<Self> {
         let keys = Keys::new(KeySource {
@@ -89,6 +90,7 @@ impl Api {
             artifacts: Some(artifacts.clone()),
             lease: Some(LEASE),
             checks: Arc::default(),
+            secrets,
         };
         let services = Services {
             artifacts: Some(artifacts),

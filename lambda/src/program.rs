@@ -99,7 +99,9 @@ impl Parts {
             let store: Arc<dyn Store> = records.store.clone();
             let jobs = (store, records.store.objects());
             let watched = Watched::new(&aws, &settings.fargate, jobs);
-            Api::new(&records, (keys, tokens.clone()), (&settings, watched))
+            let secrets = settings.fargate.secrets_by(&aws);
+            let clients = (keys, tokens.clone(), secrets);
+            Api::new(&records, clients, (&settings, watched))
         });
         let desk = desk(&records, tokens, &settings).await?;
         let desk = desk.map(|(tasks, wakes)| {

@@ -15,6 +15,7 @@ pub mod lead;
 pub mod ledger;
 pub mod listen;
 pub mod seats;
+pub mod secrets;
 pub mod store;
 pub mod sweep;
 pub mod tokens;

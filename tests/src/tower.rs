@@ -566,6 +566,7 @@ fn door(ports: &Ports, waker: &Waker, lease: Duration) -> SeatDoor {
         passes: None,
         lease: Some(lease),
         checks: Arc::default(),
+        secrets: None,
     }
 }
 

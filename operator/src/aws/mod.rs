@@ -2,6 +2,7 @@
 
 pub mod deployment;
 mod fault;
+pub mod secrets;
 
 use std::time::Duration;
 

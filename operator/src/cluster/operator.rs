@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, Config};
@@ -83,6 +83,7 @@ pub async fn run(
     // Somebody may have chosen a provider already; theirs is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let checks = Arc::new(settings.jobs.checks()?);
+    let secrets = settings.fargate.secrets().await.map_err(Error::msg)?;
     let listeners = Listeners::open(&settings.doors)?;
     let way = Way::open(&settings).await?;
     let tls = way.tls(&settings.doors).await?;
@@ -98,6 +99,7 @@ pub async fn run(
         jobs,
         bounds: Arc::default(),
         checks,
+        secrets,
         leads: Gauge::default(),
         reconciles: Arc::default(),
     };

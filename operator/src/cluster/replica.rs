@@ -38,6 +38,7 @@ use crate::{
         seat::{Ours, Passes, Reviews, SeatDoor, router},
     },
     lead::Election,
+    secrets::Secrets,
 };
 
 /// How long a pod may take from its start to its claim, and a claimed one may show nothing.
@@ -59,6 +60,7 @@ pub(super) struct Replica {
     pub(super) jobs: Jobs,
     pub(super) bounds: Arc<Bounds>,
     pub(super) checks: Arc<Checks>,
+    pub(super) secrets: Option<Arc<dyn Secrets>>,
     pub(super) leads: Gauge,
     pub(super) reconciles: Arc<Reconciles>,
 }
@@ -224,6 +226,7 @@ impl Replica {
             artifacts: Some(Artifacts::new(self.jobs.files.clone(), beside_reports)),
             lease: Some(LEASE),
             checks: self.checks.clone(),
+            secrets: self.secrets.clone(),
         }
     }
 

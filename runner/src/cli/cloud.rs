@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use sandbox_core::plan::Pause;
+use sandbox_core::{Uid, plan::Pause};
 use sandbox_operator::aws::deployment::{
     Deployment,
     names::{Names, Said},
@@ -195,7 +195,7 @@ fn waiting(seen: &Seen) -> String {
         return "wait for what is being switched, or for the function to look at all jobs"
             .to_owned();
     }
-    let jobs: Vec<&str> = seen.at_work.iter().map(|uid| uid.as_str()).collect();
+    let jobs: Vec<&str> = seen.at_work.iter().map(Uid::as_str).collect();
     let tasks = seen.tasks.iter().filter_map(|arn| arn.rsplit('/').next());
     let tasks: Vec<&str> = tasks.collect();
     format!(

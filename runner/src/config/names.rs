@@ -62,6 +62,7 @@ settings! {
     "SANDBOX_CONTAINER_IMAGE": "The image of container jobs that name none. Default multi-agent-sandbox/runner:<version>.";
     "SANDBOX_CONTAINER_IMAGES": "Further images that jobs may name, with commas.";
     "SANDBOX_CONTAINER_HOSTS": "Hosts that restricted containers reach, with commas; *.domain and host:port too. Default: the model and two forges; add where your packages come from.";
+    "SANDBOX_FARGATE_SECRETS_PREFIX": "What the names of tenants' secrets in Secrets Manager begin with, as PREFIX/TENANT/NAME. Default none: jobs in tasks that name one are refused.";
     "SANDBOX_FARGATE_CLUSTER": "An ECS cluster, by its name or ARN: with it, jobs may run as tasks of Fargate. Default none.";
     "SANDBOX_FARGATE_REGION": "The region of that cluster. Default what AWS_REGION or a profile says.";
     "SANDBOX_FARGATE_TASK_DEFINITION": "What tasks are made of, with its revision, such as sandbox-runner:3.";

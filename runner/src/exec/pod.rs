@@ -3,6 +3,7 @@
 //! is to do; where nothing of ours is before it, its settings are made of its environment.
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -12,7 +13,9 @@ use std::{
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use sandbox_core::{Brief, Claim, Failure, spec};
-use sandbox_operator::{backend::pod::inside, face::seat::Told, seats::files::sync as seats};
+use sandbox_operator::{
+    backend::pod::inside, face::seat::Told, seats::files::sync as seats, secrets::is_name,
+};
 
 use super::{
     NOT_DONE, NOT_MINE,
@@ -61,6 +64,8 @@ struct Around {
     workspace: PathBuf,
     /// The files that secrets become.
     secrets: PathBuf,
+    /// Whether the door is asked for those of the tenant, which stand nowhere here.
+    asks: bool,
     /// Since when it is paid for.
     since: Option<Timestamp>,
 }
@@ -81,6 +86,7 @@ pub(super) async fn begin(args: &Args, url: String) -> Result<Begun, (u8, String
         door,
         workspace: inside::WORKSPACE.into(),
         secrets: inside::SECRETS.into(),
+        asks: false,
         since: None,
     };
     ask(node, claim, Some(around)).await
@@ -109,6 +115,7 @@ pub(super) async fn begin_task(args: &Args, url: String) -> Result<Begun, (u8, S
         door,
         workspace: args.data_dir.join("workspace"),
         secrets,
+        asks: true,
         since: me.since,
     };
     ask(node, claim, Some(around)).await
@@ -176,8 +183,11 @@ async fn until_answered<T>(
 /// Writes down what agents of the seat read, and opens the work.
 pub(super) async fn prepare(args: &Args, begun: Begun) -> Result<Work, Failure> {
     let settings = match &begun.around {
-        Some(around) => settings(args, &begun, around)
-            .map_err(|e| broken("made the settings of the environment", &format!("{e:#}")))?,
+        Some(around) => {
+            let held = held(&begun, around).await?;
+            settings(args, &begun, (around, &held))
+                .map_err(|e| broken("made the settings of the environment", &format!("{e:#}")))?
+        }
         None => Settings::read(&args.data_dir).map_err(|e| broken("read the settings", &e))?,
     };
     if let Some(proxy) = &args.relay {
@@ -204,8 +214,31 @@ fn stop_within(otherwise: Duration) -> Result<Duration, Failure> {
     seconds.map_err(|e| broken("read SANDBOX_STOP_SECONDS", &e))
 }
 
+/// What the secrets hold that the job names, where the door says so.
+async fn held(begun: &Begun, around: &Around) -> Result<BTreeMap<String, String>, Failure> {
+    if !around.asks || spec::secrets(&begun.brief.spec).is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let from = Instant::now();
+    loop {
+        match begun.node.secrets().await {
+            Ok(held) => return Ok(held),
+            Err(CallError::Refused(failure)) => return Err(failure),
+            Err(CallError::Unavailable(why)) if from.elapsed() < BRIEF => {
+                eprintln!("sandbox exec: asked for the job's secrets: {why}; asking again");
+            }
+            Err(e) => return Err(broken("asked for the job's secrets", &e.to_string())),
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
 /// The settings of this pod or task; secrets become files that only we can read.
-fn settings(args: &Args, begun: &Begun, around: &Around) -> Result<Settings> {
+fn settings(
+    args: &Args,
+    begun: &Begun,
+    (around, held): (&Around, &BTreeMap<String, String>),
+) -> Result<Settings> {
     let sources = Sources::of_environment();
     let words = |name: &str, default: &str| {
         let text = sources.get(name).unwrap_or(default);
@@ -215,6 +248,9 @@ fn settings(args: &Args, begun: &Begun, around: &Around) -> Result<Settings> {
     let tenant = secrets.join(begun.brief.tenant.as_str());
     for (n, name) in spec::secrets(&begun.brief.spec).iter().enumerate() {
         hide(&format!("SANDBOX_SECRET_{n}"), &tenant.join(name))?;
+    }
+    for (name, secret) in held.iter().filter(|(name, _)| is_name(name)) {
+        keep(secret, &tenant.join(name)).with_context(|| format!("kept the secret {name}"))?;
     }
     let settings = Settings {
         workspace_root: around.workspace.clone(),
@@ -247,20 +283,22 @@ fn settings(args: &Args, begun: &Begun, around: &Around) -> Result<Settings> {
 
 /// Puts a secret of the environment into a file; gives the file where there is one.
 fn hide(variable: &str, file: &Path) -> Result<Option<PathBuf>> {
-    use std::io::Write;
     let Some(secret) = std::env::var(variable).ok().filter(|s| !s.is_empty()) else {
         return Ok(None);
     };
-    let failed = || format!("kept what {variable} holds");
+    keep(&secret, file).with_context(|| format!("kept what {variable} holds"))?;
+    Ok(Some(file.to_owned()))
+}
+
+/// Puts a secret into a file that only we can read.
+fn keep(secret: &str, file: &Path) -> std::io::Result<()> {
+    use std::io::Write;
     if let Some(folder) = file.parent() {
         let mut builder = fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700);
-        builder.create(folder).with_context(failed)?;
+        builder.recursive(true).mode(0o700).create(folder)?;
     }
     let mut options = fs::OpenOptions::new();
     options.create(true).write(true).truncate(true).mode(0o600);
-    let mut open = options.open(file).with_context(failed)?;
+    let mut open = options.open(file)?;
     open.write_all(secret.trim().as_bytes())
-        .with_context(failed)?;
-    Ok(Some(file.to_owned()))
 }

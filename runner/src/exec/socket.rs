@@ -5,6 +5,7 @@
 //! from the report.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     path::{Path, PathBuf},
     time::Duration,
@@ -15,7 +16,7 @@ use hyper::{Request, StatusCode, body::Bytes};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use sandbox_core::{
-    Claim, Heartbeat, Register, Report, Seat,
+    Claim, Failure, Heartbeat, Register, Report, Seat,
     port::{RecallQuery, Receipt},
 };
 use sandbox_elf::tools::{Answer, Ask};
@@ -32,6 +33,8 @@ const RECALL: Duration = Duration::from_secs(2);
 const CALL: Duration = Duration::from_secs(5);
 /// A piece of a checkpoint.
 const PIECE: Duration = Duration::from_secs(30);
+/// Somebody else is asked for secrets.
+const SECRETS: Duration = Duration::from_secs(30);
 /// A report may be large.
 const REPORT: Duration = Duration::from_mins(1);
 
@@ -41,6 +44,9 @@ pub enum CallError {
     /// This seat is another's or closed: stop.
     #[error("the node says: {0}")]
     Stale(String),
+    /// The attempt cannot have what it asks for.
+    #[error("the node says: {}", .0.message)]
+    Refused(Failure),
     /// The node takes no message of this size.
     #[error("the node says that this is too large")]
     TooLarge,
@@ -136,6 +142,11 @@ impl Node {
         self.call("brief", &self.signed(()), CALL).await
     }
 
+    /// What the secrets hold that the job names, by their names.
+    pub async fn secrets(&self) -> Result<BTreeMap<String, String>, CallError> {
+        self.call("secrets", &self.signed(()), SECRETS).await
+    }
+
     /// Sends the report.
     pub async fn report(&self, report: &Report) -> Result<(), CallError> {
         self.call("report", &self.signed(report), REPORT).await
@@ -223,6 +234,10 @@ impl Node {
                 String::from_utf8_lossy(&bytes).into_owned(),
             )),
             StatusCode::PAYLOAD_TOO_LARGE => Err(CallError::TooLarge),
+            StatusCode::UNPROCESSABLE_ENTITY => Err(match serde_json::from_slice(&bytes) {
+                Ok(failure) => CallError::Refused(failure),
+                Err(e) => failed(&e),
+            }),
             _ => Err(failed(&format!(
                 "{status}: {}",
                 String::from_utf8_lossy(&bytes)

@@ -192,7 +192,7 @@ pub(super) async fn send_beats(
             }
             Err(CallError::Stale(words)) => return words,
             // A beat that is lost is followed by another; the budget is watched here as well.
-            Err(CallError::Unavailable(_) | CallError::TooLarge) => {}
+            Err(CallError::Unavailable(_) | CallError::TooLarge | CallError::Refused(_)) => {}
         }
         tokio::time::sleep(BEAT).await;
     }

@@ -121,6 +121,7 @@ impl Fargate {
         let door = SeatDoor {
             passes: Some(Arc::new(self.tokens)),
             artifacts: Some(self.artifacts),
+            secrets: self.backend.secrets(),
             lease: Some(LEASE),
             // There is no process of theirs here to be watched.
             claimed: Arc::new(|_, _| {}),

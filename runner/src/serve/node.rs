@@ -286,6 +286,7 @@ impl Node {
             artifacts: None,
             lease: None,
             checks: self.checks.clone(),
+            secrets: None,
         }
     }
 

@@ -80,3 +80,8 @@ output "standing" {
     way_out  = var.network == null ? var.way_out : "own"
   })
 }
+
+output "secrets_prefix" {
+  description = "What the names of tenants' secrets begin with: PREFIX/TENANT/NAME."
+  value       = module.api.secrets_prefix
+}

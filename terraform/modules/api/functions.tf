@@ -11,13 +11,16 @@ locals {
   region    = data.aws_region.current.region
   url       = aws_apigatewayv2_api.this.api_endpoint
 
+  secrets_prefix = "${var.name}/tenants"
+
   records = {
-    SANDBOX_STORE             = "dynamodb://${var.records_table.name}"
-    SANDBOX_ELF               = "dynamodb://${var.memory_table.name}"
-    SANDBOX_OBJECTS           = "s3://${var.bucket.name}"
-    SANDBOX_SEAT_SECRET       = aws_secretsmanager_secret.seats.arn
-    SANDBOX_SEAT_DOOR         = local.url
-    SANDBOX_FARGATE_LOG_GROUP = var.log_group.name
+    SANDBOX_STORE                  = "dynamodb://${var.records_table.name}"
+    SANDBOX_ELF                    = "dynamodb://${var.memory_table.name}"
+    SANDBOX_OBJECTS                = "s3://${var.bucket.name}"
+    SANDBOX_SEAT_SECRET            = aws_secretsmanager_secret.seats.arn
+    SANDBOX_SEAT_DOOR              = local.url
+    SANDBOX_FARGATE_LOG_GROUP      = var.log_group.name
+    SANDBOX_FARGATE_SECRETS_PREFIX = local.secrets_prefix
   }
 
   tasks = {

@@ -43,3 +43,8 @@ output "standing" {
     alarms  = length(aws_cloudwatch_metric_alarm.this) + 1
   }
 }
+
+output "secrets_prefix" {
+  description = "What the names of tenants' secrets begin with: a job of TENANT that names NAME is given PREFIX/TENANT/NAME."
+  value       = local.secrets_prefix
+}

@@ -14,6 +14,9 @@ locals {
   ecs  = "arn:${local.partition}:ecs:${local.region}:${local.account}"
   task = "${local.ecs}:task/${var.cluster.name}/*"
 
+  # Those of tenants, which jobs name.
+  tenant_secrets = "arn:${local.partition}:secretsmanager:${local.region}:${local.account}:secret:${local.secrets_prefix}/*"
+
   # What both do: the two tables, the bucket, what runners print.
   shared = concat(
     [
@@ -100,6 +103,12 @@ locals {
         Action   = "secretsmanager:GetSecretValue"
         Resource = [aws_secretsmanager_secret.keys.arn, aws_secretsmanager_secret.seats.arn]
       },
+      {
+        Sid      = "TenantSecrets"
+        Effect   = "Allow"
+        Action   = "secretsmanager:GetSecretValue"
+        Resource = local.tenant_secrets
+      },
     ]
     reconcile = [
       {
@@ -107,6 +116,12 @@ locals {
         Effect   = "Allow"
         Action   = "secretsmanager:GetSecretValue"
         Resource = aws_secretsmanager_secret.seats.arn
+      },
+      {
+        Sid      = "TenantSecrets"
+        Effect   = "Allow"
+        Action   = "secretsmanager:DescribeSecret"
+        Resource = local.tenant_secrets
       },
       {
         Sid       = "StartTasks"

@@ -232,6 +232,7 @@ pub fn config(store: Arc<dyn Store>) -> FargateConfig {
         files: Arc::new(InMemory::new()),
         log_path,
         store,
+        secrets: None,
     }
 }
 

@@ -100,6 +100,7 @@ impl Node {
             passes: None,
             lease: None,
             checks: Arc::default(),
+            secrets: None,
         };
         let backends = Arc::new(BTreeMap::from([(BackendName::Vps, place)]));
         Self {

@@ -193,6 +193,12 @@ impl Account {
         self.place.put_secret(keys, &clients()).await;
     }
 
+    /// What a secret of a tenant is called.
+    pub fn secret_name(&self, tenant: &str, name: &str) -> String {
+        let prefix = &self.env["SANDBOX_FARGATE_SECRETS_PREFIX"];
+        format!("{prefix}/{tenant}/{name}")
+    }
+
     /// What was laid aside by the stream of changes.
     pub fn laid_aside(&self) -> Vec<Value> {
         self.aside.lock().unwrap().clone()
@@ -380,6 +386,10 @@ fn environment(
         ("SANDBOX_FARGATE_CAPACITY", "on-demand".to_owned()),
         ("SANDBOX_FARGATE_LOG_GROUP", LOG_GROUP.to_owned()),
         ("SANDBOX_FARGATE_EXEC", "false".to_owned()),
+        (
+            "SANDBOX_FARGATE_SECRETS_PREFIX",
+            format!("{folder}/tenants"),
+        ),
         ("AWS_ENDPOINT_URL_S3", moto.clone()),
         ("AWS_ENDPOINT_URL_SQS", moto.clone()),
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", moto),
@@ -393,7 +403,11 @@ fn environment(
 /// What the function that answers requests is told: nothing by which it could start a task.
 fn of_api(env: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let tasks = |name: &String| name.starts_with("SANDBOX_FARGATE_") || name == "SANDBOX_WAKES";
-    let kept = |name: &String| !tasks(name) || name == "SANDBOX_FARGATE_LOG_GROUP";
+    let both = [
+        "SANDBOX_FARGATE_LOG_GROUP",
+        "SANDBOX_FARGATE_SECRETS_PREFIX",
+    ];
+    let kept = |name: &String| !tasks(name) || both.contains(&name.as_str());
     let all = env.iter().filter(|(name, _)| kept(name));
     all.map(|(name, value)| (name.clone(), value.clone()))
         .collect()
@@ -536,7 +550,7 @@ impl Place {
         self.call(&url, (&target, "sqs"), body).await.unwrap()
     }
 
-    /// A call of EventBridge.
+    /// A call of `EventBridge`.
     pub(super) async fn events(&self, action: &str, body: &Value) -> Value {
         let target = format!("AWSEvents.{action}");
         let url = self.moto.endpoint();
@@ -583,6 +597,12 @@ impl Place {
         let url = self.moto.endpoint();
         let call = self.call(&url, (&target, "secretsmanager"), body);
         call.await.unwrap()
+    }
+
+    /// A new secret of this name, which holds this.
+    pub async fn secret_of(&self, name: &str, text: &str) {
+        let asked = json!({"Name": name, "SecretString": text});
+        self.secrets("CreateSecret", &asked).await;
     }
 
     /// A new secret without a value.

@@ -49,8 +49,8 @@ impl Switches {
             let made = place.lambda(("POST", MAPPINGS), &asked).await;
             sources.insert(polled.to_owned(), made["UUID"].as_str().unwrap().to_owned());
         }
-        let rule = json!({"Name": name, "ScheduleExpression": "rate(5 minutes)"});
-        place.events("PutRule", &rule).await;
+        let sweep = json!({"Name": name, "ScheduleExpression": "rate(5 minutes)"});
+        place.events("PutRule", &sweep).await;
         Self {
             place: place.clone(),
             rule: name,

@@ -185,6 +185,7 @@ fn door(ports: &Ports, waker: Waker, passes: Arc<dyn Passes>, lease: Duration) -
         passes: Some(passes),
         lease: Some(lease),
         checks: Arc::default(),
+        secrets: None,
     }
 }
 

@@ -14,4 +14,5 @@ mod jobs;
 mod memory;
 mod pause;
 mod refused;
+mod secrets;
 mod streams;

@@ -199,6 +199,7 @@ fn one_package_makes_two_functions_and_each_is_told_only_what_it_needs() {
     let shared = [
         "ELF",
         "FARGATE_LOG_GROUP",
+        "FARGATE_SECRETS_PREFIX",
         "OBJECTS",
         "SEAT_DOOR",
         "SEAT_SECRET",

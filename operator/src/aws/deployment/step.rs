@@ -233,8 +233,8 @@ mod tests {
 
     #[test]
     fn jobs_are_refused_before_anything_is_waited_for_and_pollers_end_last() {
-        let (all, end) = steps(DRAIN, at_work(running()));
         use Step::{Call, Done, Mark, TurnOff, Wait};
+        let (all, end) = steps(DRAIN, at_work(running()));
         assert_eq!(all, [Mark(Pause::Drain), Call, Wait, TurnOff, Done]);
         assert_eq!(
             end,
@@ -244,9 +244,9 @@ mod tests {
 
     #[test]
     fn pollers_begin_before_jobs_are_taken_and_what_waits_is_called() {
+        use Step::{Call, Done, TurnOn, Unmark};
         let paused = turned(marked(running(), Pause::Now), Switch::Off);
         let (all, end) = steps(Goal::Running, paused);
-        use Step::{Call, Done, TurnOn, Unmark};
         assert_eq!(all, [TurnOn, Unmark, Call, Done]);
         assert_eq!(end, running());
     }

@@ -11,6 +11,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use sandbox_core::{
     Brief, FailureClass, Seat,
     port::{Answer, PortError},
+    spec,
     status::Intent,
 };
 
@@ -60,6 +61,7 @@ impl FargateBackend {
         if !self.launches.may(capacity.unwrap_or_default()) {
             return self.later(seat, Cause::Queued, "");
         }
+        self.find_secrets(brief).await?;
         let request = request::run_task(&self.conf, brief, (&launch, intent.choice, intent.at))?;
         match request.send_with(&self.client).await {
             Ok(said) => self.answered(seat, &said),
@@ -71,6 +73,26 @@ impl FargateBackend {
             }
             Err(e) => self.refused(seat, of_a_fault(fault(&e))),
         }
+    }
+
+    /// Whether the secrets that the job names are there, before a task is paid for that could do nothing.
+    async fn find_secrets(&self, brief: &Brief) -> Answer<()> {
+        let Some(secrets) = &self.conf.secrets else {
+            return Ok(());
+        };
+        for name in spec::secrets(&brief.spec) {
+            match secrets.find(&brief.tenant, name).await {
+                Ok(()) => {}
+                Err(PortError::NotFound(words)) => {
+                    return self.later(&brief.seat, Cause::NoTenantSecret, &words);
+                }
+                Err(PortError::Refused(why)) => {
+                    return Err(never(&brief.seat, Cause::NotAllowed, &why.message));
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
     }
 
     /// What was written down about this launch before it.

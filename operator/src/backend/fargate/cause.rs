@@ -20,6 +20,8 @@ pub enum Cause {
     NoImage,
     /// A secret that its definition names cannot be read.
     NoSecret,
+    /// A secret of its tenant that the job names is not there.
+    NoTenantSecret,
     /// Its network was not made.
     NoNetwork,
     /// Its image has no runner.
@@ -62,13 +64,14 @@ pub enum Cause {
 
 impl Cause {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::OutOfMemory,
         Self::Interrupted,
         Self::Retired,
         Self::Unhealthy,
         Self::NoImage,
         Self::NoSecret,
+        Self::NoTenantSecret,
         Self::NoNetwork,
         Self::NoRunner,
         Self::NotBegun,
@@ -165,6 +168,7 @@ impl Cause {
             Self::Unhealthy => "the machine beneath the task failed",
             Self::NoImage => "the task's image cannot be pulled",
             Self::NoSecret => "a secret of the task definition cannot be read",
+            Self::NoTenantSecret => "a secret of the tenant that the job names is not there",
             Self::NoNetwork => "the task had no way to its registry or to AWS",
             Self::NoRunner => "the task's image has no runner that can be begun",
             Self::NotBegun => "the task was not begun",
@@ -199,6 +203,9 @@ impl Cause {
             Self::Unhealthy => "the stop code `InfrastructureHealth`",
             Self::NoImage => "`CannotPullContainerError` with words such as `not found`",
             Self::NoSecret => "`ResourceInitializationError` about secrets",
+            Self::NoTenantSecret => {
+                "`ResourceNotFoundException` of Secrets Manager, before ECS is asked"
+            }
             Self::NoNetwork => {
                 "`CannotPullContainerError` with any other words, or words about an interface or a timeout"
             }
@@ -235,9 +242,11 @@ impl Cause {
         match self {
             Self::OutOfMemory => FailureClass::AgentError,
             Self::Interrupted | Self::Retired => FailureClass::Preempted,
-            Self::NoImage | Self::NoRunner | Self::BadSize | Self::TooLong => {
-                FailureClass::InvalidSpec
-            }
+            Self::NoImage
+            | Self::NoTenantSecret
+            | Self::NoRunner
+            | Self::BadSize
+            | Self::TooLong => FailureClass::InvalidSpec,
             _ => FailureClass::Infrastructure,
         }
     }
@@ -250,7 +259,9 @@ impl Cause {
             Self::NoCapacity | Self::OverQuota => {
                 "tries the next capacity, then asks again for ten minutes, then fails"
             }
-            Self::Throttled | Self::NoCredentials => "asks again for ten minutes, then fails",
+            Self::Throttled | Self::NoCredentials | Self::NoTenantSecret => {
+                "asks again for ten minutes, then fails"
+            }
             Self::Queued => "waits for its turn",
             _ => "fails",
         }
@@ -269,6 +280,7 @@ impl Cause {
             Self::NoSecret => {
                 "give the execution role the right to read the secret, and the subnets a way to it"
             }
+            Self::NoTenantSecret => "make it with the command that the message has",
             Self::NoNetwork => {
                 "give the subnets a way out by NAT or VPC endpoints, or the tasks a public address"
             }

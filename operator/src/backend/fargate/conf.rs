@@ -6,7 +6,7 @@ use object_store::{ObjectStore, path::Path};
 use sandbox_core::{Seat, port::Store, spec::FargateCapacity};
 
 use super::{price::Prices, size::Size};
-use crate::tokens::Tokens;
+use crate::{secrets::Secrets, tokens::Tokens};
 
 /// The tag that names a task's control plane: whoever else uses the cluster is left alone.
 pub const OWNER_TAG: &str = "multiagent.dev/control-plane";
@@ -77,6 +77,8 @@ pub struct FargateConfig {
     pub log_path: fn(&Seat) -> Path,
     /// Where the frozen launches stand.
     pub store: Arc<dyn Store>,
+    /// Tenants' secrets; jobs that name one are refused without.
+    pub secrets: Option<Arc<dyn Secrets>>,
 }
 
 impl FargateConfig {

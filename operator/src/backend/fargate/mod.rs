@@ -33,7 +33,7 @@ mod task;
 mod unset;
 mod watched;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
@@ -54,10 +54,13 @@ pub use unset::Unset;
 pub use watched::Watched;
 
 use super::waits::Waits;
-use crate::control::Waker;
+use crate::{
+    control::Waker,
+    secrets::{A_NAME, Secrets, is_name},
+};
 
-/// Why a job that names a secret of its tenant is refused.
-const NO_SECRETS: &str = "a tenant's secrets do not reach tasks of Fargate, whose definition names its own; leave it out, or run the job elsewhere";
+/// Why a job that names a secret of its tenant is refused where nobody said where those are.
+const NO_SECRETS: &str = "tenants' secrets do not reach tasks of Fargate here: set --fargate-secrets-prefix (SANDBOX_FARGATE_SECRETS_PREFIX); or leave it out, or run the job elsewhere";
 
 /// Seats as tasks of one cluster.
 pub struct FargateBackend {
@@ -92,6 +95,12 @@ impl FargateBackend {
             waker,
             conf,
         })
+    }
+
+    /// Tenants' secrets, for the door at which tasks ask for them.
+    #[must_use]
+    pub fn secrets(&self) -> Option<Arc<dyn Secrets>> {
+        self.conf.secrets.clone()
     }
 }
 
@@ -130,16 +139,44 @@ impl Backend for FargateBackend {
     }
 
     fn refuses(&self, spec: &AgentJobSpec) -> Vec<Invalid> {
-        refused(spec)
+        refused(spec, self.conf.secrets.is_some())
     }
 }
 
-/// What of a spec no task can have.
-fn refused(spec: &AgentJobSpec) -> Vec<Invalid> {
-    let named = !spec::secrets(spec).is_empty();
+/// What of a spec no task can have, where tenants have secrets or have none.
+fn refused(spec: &AgentJobSpec, has_secrets: bool) -> Vec<Invalid> {
     let at = "spec.agentFarm.workspace.git.tokenSecret";
-    named
-        .then(|| Invalid::new(at, NO_SECRETS))
-        .into_iter()
-        .collect()
+    let refusal = |name: &str| match has_secrets {
+        false => Some(Invalid::new(at, NO_SECRETS)),
+        true if is_name(name) => None,
+        true => Some(Invalid::new(at, A_NAME)),
+    };
+    let named = spec::secrets(spec).into_iter();
+    named.filter_map(refusal).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn with_secret(name: &str) -> AgentJobSpec {
+        let git = json!({"url": "https://example.com/a", "tokenSecret": name});
+        let farm = json!({"task": "t", "agents": 1, "workspace": {"git": git}});
+        let spec = json!({"type": "agent_farm", "agentFarm": farm});
+        serde_json::from_value(spec).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_job_that_names_a_secret_is_refused_where_there_are_none_and_a_bad_name_everywhere() {
+        let said = |name: &str, has: bool| {
+            let found = refused(&with_secret(name), has);
+            found.first().map(|f| f.message.clone()).unwrap_or_default()
+        };
+        assert!(said("github", false).contains("SANDBOX_FARGATE_SECRETS_PREFIX"));
+        assert_eq!(said("github", true), "");
+        assert_eq!(said("../team-b/github", true), A_NAME);
+        assert!(refused(&AgentJobSpec::default(), false).is_empty());
+    }
 }

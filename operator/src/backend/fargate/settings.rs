@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use aws_config::SdkConfig;
 use object_store::{ObjectStore, path::Path};
 use sandbox_core::{
     Seat, Usd,
@@ -15,7 +16,12 @@ use super::{
     price::Prices,
     size::{self, Size},
 };
-use crate::{aws::AwsWay, control::Waker, tokens::Tokens};
+use crate::{
+    aws::{AwsWay, secrets::SecretsManager},
+    control::Waker,
+    secrets::Secrets,
+    tokens::Tokens,
+};
 
 /// The size of a task whose job says nothing and whose operator says nothing, either.
 const USUAL: Size = Size {
@@ -126,6 +132,13 @@ pub struct FargateSettings {
     /// Launches of each kind of capacity each second after that
     #[arg(long = "fargate-launches", value_name = "N", default_value_t = super::PER_SECOND, value_parser = clap::value_parser!(u32).range(1..), env = "SANDBOX_FARGATE_LAUNCHES")]
     pub launches: u32,
+    /// What the names of tenants' secrets in Secrets Manager begin with: PREFIX/TENANT/NAME; without it, jobs that name one are refused
+    #[arg(
+        long = "fargate-secrets-prefix",
+        value_name = "PREFIX",
+        env = "SANDBOX_FARGATE_SECRETS_PREFIX"
+    )]
+    pub secrets_prefix: Option<String>,
     /// The log group that the task definition writes to
     #[arg(
         long = "fargate-log-group",
@@ -214,15 +227,45 @@ impl FargateSettings {
         let Some(cluster) = self.cluster.clone().filter(|c| !c.is_empty()) else {
             return Ok(None);
         };
-        let way = AwsWay {
-            region: self.region.clone(),
-            ..AwsWay::default()
-        };
-        let aws = way.load().await?;
+        let aws = self.way().load().await?;
         let region = aws.region().map(ToString::to_string).unwrap_or_default();
         let waker = given.waker.clone();
-        let conf = self.conf((cluster, region), given)?;
+        let secrets = self.secrets_by(&aws);
+        let conf = FargateConfig {
+            secrets,
+            ..self.conf((cluster, region), given)?
+        };
         FargateBackend::new(&aws, conf, waker).map(Some)
+    }
+
+    fn way(&self) -> AwsWay {
+        AwsWay {
+            region: self.region.clone(),
+            ..AwsWay::default()
+        }
+    }
+
+    /// Tenants' secrets, where the settings say where they are.
+    ///
+    /// # Errors
+    /// No region is named.
+    pub async fn secrets(&self) -> Result<Option<Arc<dyn Secrets>>, String> {
+        if self.prefix().is_none() {
+            return Ok(None);
+        }
+        Ok(self.secrets_by(&self.way().load().await?))
+    }
+
+    /// The same, asked for in this way.
+    #[must_use]
+    pub fn secrets_by(&self, aws: &SdkConfig) -> Option<Arc<dyn Secrets>> {
+        let prefix = self.prefix()?;
+        Some(Arc::new(SecretsManager::new(aws, prefix)))
+    }
+
+    fn prefix(&self) -> Option<&str> {
+        let prefix = self.secrets_prefix.as_deref();
+        prefix.filter(|prefix| !prefix.is_empty())
     }
 
     /// The log group that tasks print to, and the prefix of its streams.
@@ -267,6 +310,7 @@ impl FargateSettings {
             files: given.files,
             log_path: given.log_path,
             store: given.store,
+            secrets: None,
         })
     }
 

@@ -22,6 +22,7 @@ pub struct Watched {
     printed: Printed,
     files: Arc<dyn ObjectStore>,
     store: Arc<dyn Store>,
+    has_secrets: bool,
 }
 
 impl Watched {
@@ -36,6 +37,7 @@ impl Watched {
             printed: Printed::new(aws, settings.logs(), settings.container.clone()),
             files,
             store,
+            has_secrets: settings.secrets_by(aws).is_some(),
         }
     }
 
@@ -90,6 +92,6 @@ impl Backend for Watched {
     }
 
     fn refuses(&self, spec: &AgentJobSpec) -> Vec<Invalid> {
-        refused(spec)
+        refused(spec, self.has_secrets)
     }
 }

@@ -5,6 +5,7 @@
 //! job it is, and what it asked, comes from the store, and the time from our own clock.
 
 mod checkpoint;
+mod held;
 mod pass;
 mod review;
 
@@ -29,7 +30,9 @@ use sandbox_core::{
 use sandbox_elf::tools::{Answer, Ask, Asker};
 use serde::{Deserialize, Serialize};
 
-use crate::{artifacts::Artifacts, checks::Checks, control::Waker, face::mcp::Tools};
+use crate::{
+    artifacts::Artifacts, checks::Checks, control::Waker, face::mcp::Tools, secrets::Secrets,
+};
 
 pub use pass::{Ours, Pass, Passes, Whom};
 pub use review::Reviews;
@@ -77,6 +80,8 @@ pub struct SeatDoor {
     pub lease: Option<Duration>,
     /// By what farms' work is judged in places that have no file of ours.
     pub checks: Arc<Checks>,
+    /// Tenants' secrets, for tasks, which have no other way to them.
+    pub secrets: Option<Arc<dyn Secrets>>,
 }
 
 /// A message of the claimant.
@@ -90,9 +95,10 @@ pub struct Signed<T> {
 
 /// The routes, to be served on a socket, or over TLS where the door reads passes.
 pub fn router(door: SeatDoor) -> Router {
-    let verbs: [(&str, MethodRouter<SeatDoor>, usize); 7] = [
+    let verbs: [(&str, MethodRouter<SeatDoor>, usize); 8] = [
         ("claim", post(claim), WORD),
         ("brief", post(brief), WORD),
+        ("secrets", post(held::secrets), WORD),
         ("recall", post(recall), QUESTION),
         ("heartbeat", post(heartbeat), BEAT),
         ("report", post(report), REPORT),

@@ -50,6 +50,7 @@ fn conf() -> FargateConfig {
         files: Arc::new(InMemory::new()),
         log_path,
         store: Arc::new(MemoryStore::default()),
+        secrets: None,
     }
 }
 
