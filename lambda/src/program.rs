@@ -64,7 +64,7 @@ impl Program {
         let asked = event::read(event.payload.get()).map_err(Error::msg)?;
         match self.opened().await {
             Ok(parts) => {
-                let answer = parts.answer(asked, event).await;
+                let answer = Box::pin(parts.answer(asked, event)).await;
                 parts.records.ledger.rest().await;
                 answer
             }

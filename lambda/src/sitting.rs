@@ -114,12 +114,11 @@ impl Sitting<'_> {
             due.extend(old.context("looked for records to remove")?);
         }
         // What fails here is in the log, and is found again by the next sweep.
-        match self.mark {
-            Some(mark) => self.tell(mark, (due, agenda.line)).await,
-            None => {
-                self.look_at(due).await;
-                self.call_in_line(agenda.line).await;
-            }
+        if let Some(mark) = self.mark {
+            self.tell(mark, (due, agenda.line)).await;
+        } else {
+            self.look_at(due).await;
+            self.call_in_line(agenda.line).await;
         }
         match self.desk.tasks.sweep().await {
             Ok(0) => {}
