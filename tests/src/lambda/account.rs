@@ -388,7 +388,7 @@ fn environment(
         ("SANDBOX_FARGATE_EXEC", "false".to_owned()),
         (
             "SANDBOX_FARGATE_SECRETS_PREFIX",
-            format!("{folder}/tenants"),
+            format!("{}/tenants", Uuid::new_v4().simple()),
         ),
         ("AWS_ENDPOINT_URL_S3", moto.clone()),
         ("AWS_ENDPOINT_URL_SQS", moto.clone()),
