@@ -11,7 +11,7 @@ use super::{
 pub enum Pause {
     /// They go on to their end.
     Drain,
-    /// They are stopped, and begin anew when the deployment goes on.
+    /// They are stopped, and others follow them when the deployment goes on.
     Now,
 }
 

@@ -61,7 +61,7 @@ struct Place {
 
 #[derive(clap::Args)]
 struct PauseArgs {
-    /// Stop what is at work as if it were suspended; it begins anew after `resume`
+    /// Stop what is at work as if it were suspended; another attempt follows after `resume`
     #[arg(long)]
     now: bool,
     /// Wait no longer than this many seconds for what is at work

@@ -13,8 +13,10 @@ use sandbox_tests::{
 };
 use serde_json::json;
 
-/// Jobs of which the middle is taken.
+/// Jobs that are counted.
 const JOBS: usize = 4;
+/// Most write units of the table of jobs for an echo, as promised.
+const WRITES: f64 = 12.0;
 
 /// A row of the page: how much of it a job asks for, the price of a million, and what it says a thousand jobs cost.
 struct Row {
@@ -66,19 +68,22 @@ async fn an_echo_asks_for_what_the_page_says_and_no_more() {
     let echo = json!({"type": "echo", "echo": {"message": "hello"}});
     // The first has both functions read what there is.
     account.ended(&account.submit(&echo).await).await;
-    let before = Asked::at_rest(&account, (&tables, &others)).await.billed(1);
+    let before = Asked::at_rest(&account, (&tables, &others)).await;
     let mut ids = Vec::new();
     for _ in 0..JOBS {
         ids.push(account.submit(&echo).await);
     }
-    let after = Asked::at_rest(&account, (&tables, &others)).await.billed(1);
+    let after = Asked::at_rest(&account, (&tables, &others)).await;
     for id in ids {
         assert_eq!(account.job(&id).await["status"], "SUCCEEDED");
     }
     let page = page();
     let said = |name: &str| page.iter().find(|row| row.name == name).unwrap().each;
     let jobs = f64::from(u32::try_from(JOBS).unwrap());
-    let counted = BILLED.iter().zip(before.iter().zip(after));
+    let written = (after.written() - before.written()) / jobs;
+    assert!(written <= WRITES, "{written} write units for a job");
+    let counted = before.billed(1).into_iter().zip(after.billed(1));
+    let counted = BILLED.iter().zip(counted);
     let counted: Vec<(&str, f64)> = counted
         .map(|(name, (before, after))| (*name, (after - before) / jobs))
         .collect();

@@ -263,7 +263,8 @@ impl FargateSettings {
         Some(Arc::new(SecretsManager::new(aws, prefix)))
     }
 
-    fn prefix(&self) -> Option<&str> {
+    /// What the names of tenants' secrets begin with, where they have any.
+    pub(super) fn prefix(&self) -> Option<&str> {
         let prefix = self.secrets_prefix.as_deref();
         prefix.filter(|prefix| !prefix.is_empty())
     }

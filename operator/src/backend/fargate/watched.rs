@@ -37,7 +37,7 @@ impl Watched {
             printed: Printed::new(aws, settings.logs(), settings.container.clone()),
             files,
             store,
-            has_secrets: settings.secrets_by(aws).is_some(),
+            has_secrets: settings.prefix().is_some(),
         }
     }
 

@@ -5,9 +5,9 @@
 //! job it is, and what it asked, comes from the store, and the time from our own clock.
 
 mod checkpoint;
-mod held;
 mod pass;
 mod review;
+mod secrets;
 
 use std::{sync::Arc, time::Duration};
 
@@ -98,7 +98,7 @@ pub fn router(door: SeatDoor) -> Router {
     let verbs: [(&str, MethodRouter<SeatDoor>, usize); 8] = [
         ("claim", post(claim), WORD),
         ("brief", post(brief), WORD),
-        ("secrets", post(held::secrets), WORD),
+        ("secrets", post(secrets::of_job), WORD),
         ("recall", post(recall), QUESTION),
         ("heartbeat", post(heartbeat), BEAT),
         ("report", post(report), REPORT),

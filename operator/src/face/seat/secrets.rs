@@ -20,7 +20,7 @@ use super::{At, Refusal, SeatDoor, Signed, is_claimant, job_of};
 
 /// What each secret holds that the job names, by its name. One that is not there is told as the failure that it is to
 /// the attempt, with what to do.
-pub(super) async fn secrets(
+pub(super) async fn of_job(
     State(door): State<SeatDoor>,
     axum::extract::Path(at): At,
     Json(said): Json<Signed<()>>,
