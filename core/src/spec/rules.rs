@@ -69,7 +69,7 @@ fn one_member() -> Rule {
 
 fn unchanged(field: &str, message: &str) -> Rule {
     let same = format!(
-        "has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})"
+        "has(self.{field}) ? has(oldSelf.{field}) && self.{field} == oldSelf.{field} : !has(oldSelf.{field})"
     );
     Rule::new(same)
         .message(message)
