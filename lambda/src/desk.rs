@@ -70,16 +70,15 @@ impl Desk {
     /// It cannot be found out whether the deployment is paused.
     pub async fn sit(&self, until: Instant) -> Result<Sitting<'_>> {
         let standing = self.store.standing().await;
-        let mark = standing
-            .context("looked whether the deployment is paused")?
-            .mark;
+        let standing = standing.context("looked whether the deployment is paused")?;
         let limits = Limits {
-            pause: mark.map(|mark| mark.how),
+            pause: standing.mark.map(|mark| mark.how),
             ..self.limits.clone()
         };
         Ok(Sitting {
             desk: self,
-            mark,
+            mark: standing.mark,
+            in_force: standing.in_force,
             limits,
             until,
         })

@@ -28,8 +28,10 @@ const FIRST_OF_THE_HOUR: i8 = 5;
 pub struct Sitting<'a> {
     /// What is looked with.
     pub desk: &'a Desk,
-    /// That the deployment is paused.
+    /// That the deployment is paused, or is being paused.
     pub mark: Option<Mark>,
+    /// Whether no attempt could begin any more when it was begun.
+    pub in_force: bool,
     /// The bounds, as they are in this call.
     pub limits: Limits,
     /// When nothing more is begun.
@@ -128,11 +130,12 @@ impl Sitting<'_> {
         Ok(())
     }
 
-    /// Has every job know that the deployment is paused, and writes down that this was done.
+    /// Has every job know that the deployment is paused, and writes down that this was done, where none can have begun
+    /// since.
     async fn tell(&self, mark: Mark, (mut jobs, line): (BTreeSet<Uid>, Vec<Uid>)) {
         jobs.extend(line);
         let failed = self.look_at(jobs).await;
-        if !failed.is_empty() || Instant::now() >= self.until {
+        if !failed.is_empty() || !self.in_force || Instant::now() >= self.until {
             return;
         }
         if let Err(e) = Box::pin(self.desk.store.told_of(mark)).await {

@@ -226,7 +226,7 @@ fn shown(deployment: &Deployment, seen: &Seen) -> Value {
     let sources: BTreeMap<&String, &str> = sources.collect();
     let paused = seen.mark.map(|mark| {
         let since = format!("{:.0}", mark.since);
-        json!({"since": since, "now": mark.how == Pause::Now})
+        json!({"since": since, "now": mark.how == Pause::Now, "in_force": seen.in_force})
     });
     let standing = deployment.names().standing.as_ref();
     json!({

@@ -93,6 +93,7 @@ impl Deployment {
             futures::try_join!(self.tasks(), self.sweep(), self.sources())?;
         Ok(Seen {
             mark: standing.mark,
+            in_force: standing.in_force,
             told: standing.told,
             at_work: standing.at_work,
             queued: agenda.line.len(),

@@ -21,8 +21,10 @@ pub enum Switch {
 /// What was seen of a deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// That it is paused.
+    /// That it is paused, or is being paused.
     pub mark: Option<Mark>,
+    /// Whether no attempt can begin any more.
+    pub in_force: bool,
     /// Whether all jobs were told of that.
     pub told: bool,
     /// Jobs at work.
@@ -104,10 +106,10 @@ pub fn next(goal: Goal, seen: &Seen, called: Called) -> Step {
     }
 }
 
-/// Whether the mark says what is wanted, or more.
+/// Whether the mark says what is wanted, or more, and stands everywhere.
 fn is_marked(seen: &Seen, how: Pause) -> bool {
-    seen.mark
-        .is_some_and(|m| m.how == how || m.how == Pause::Now)
+    let mark = seen.mark.filter(|_| seen.in_force);
+    mark.is_some_and(|m| m.how == how || m.how == Pause::Now)
 }
 
 fn pause(seen: &Seen, called: Called) -> Step {
@@ -154,6 +156,7 @@ mod tests {
     fn running() -> Seen {
         Seen {
             mark: None,
+            in_force: false,
             told: false,
             at_work: Vec::new(),
             queued: 0,
@@ -175,6 +178,7 @@ mod tests {
     fn marked(mut seen: Seen, how: Pause) -> Seen {
         let since = Timestamp::UNIX_EPOCH;
         seen.mark = Some(Mark { since, how });
+        seen.in_force = true;
         seen.told = false;
         seen
     }
@@ -196,6 +200,7 @@ mod tests {
             Step::Mark(how) => marked(seen, how),
             Step::Unmark => Seen {
                 mark: None,
+                in_force: false,
                 told: false,
                 ..seen
             },
@@ -249,6 +254,16 @@ mod tests {
         let (all, end) = steps(Goal::Running, paused);
         assert_eq!(all, [TurnOn, Unmark, Call, Done]);
         assert_eq!(end, running());
+    }
+
+    #[test]
+    fn a_pause_that_is_half_put_in_place_is_put_in_place_or_taken_back_before_anything_else() {
+        let mut half = marked(running(), Pause::Now);
+        half.in_force = false;
+        for how in [Pause::Drain, Pause::Now] {
+            assert_eq!(next(Goal::Paused(how), &half, Called::No), Step::Mark(how));
+        }
+        assert_eq!(next(Goal::Running, &half, Called::No), Step::Unmark);
     }
 
     #[test]

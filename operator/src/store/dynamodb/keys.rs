@@ -79,13 +79,33 @@ pub(super) fn idempotency(tenant: &Tenant, key: &str) -> Key {
     }
 }
 
-/// What is held of a pool, and by whom.
-pub(super) fn pool(pool: &str) -> Key {
+/// What is held of a pool, and by whom: one of its pages.
+pub(super) fn pool(pool: &str, page: u8) -> Key {
+    let sk = match page {
+        0 => FIRST.to_owned(),
+        page => format!("{FIRST}#{page}"),
+    };
     Key {
-        pk: format!("pool#{pool}"),
-        sk: "pool".to_owned(),
+        pk: pool_partition(pool),
+        sk,
     }
 }
+
+/// The partition of all pages of a pool.
+pub(super) fn pool_partition(pool: &str) -> String {
+    format!("pool#{pool}")
+}
+
+/// Which page has this sort key.
+pub(super) fn page_of(sk: &str) -> Option<u8> {
+    match sk.strip_prefix(FIRST)? {
+        "" => Some(0),
+        rest => rest.strip_prefix('#')?.parse().ok(),
+    }
+}
+
+/// The first page of a pool, which every pool has.
+const FIRST: &str = "pool";
 
 /// That a tenant has, or had, jobs.
 pub(super) fn tenant(tenant: &Tenant) -> Key {

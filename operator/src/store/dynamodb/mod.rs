@@ -5,7 +5,7 @@
 //! | `job#UID` | TENANT | a job with its seat, its holds and its events; for a while after its removal the events alone |
 //! | `name#TENANT#NAME` | `name` | the uid of the job that has a name which somebody chose |
 //! | `key#TENANT#HASH` | `key` | the uid of the job that came with an idempotency key |
-//! | `pool#POOL` | `pool` | how much is held of a pool, and by whom; that nothing is given of it now |
+//! | `pool#POOL` | `pool`, `pool#N` | a page of a pool: how much is held of it, and by whom; that nothing is given of it now |
 //! | `tenants` | TENANT | that there is, or was, a tenant of this name |
 //! | `sites` | SITE | when a site was last heard of, or that it is gone for good |
 //!
@@ -22,6 +22,7 @@ mod follow;
 mod keys;
 mod large;
 mod open;
+mod pages;
 mod passing;
 pub mod paused;
 mod pools;
@@ -55,7 +56,7 @@ pub use passing::Passing;
 use self::{
     feed::{Feed, Ticket},
     large::Large,
-    pools::Looked,
+    pools::Known,
     record::{Found, Record},
 };
 
@@ -67,7 +68,7 @@ pub struct DynamoStore {
     table: Table,
     large: Large,
     feed: Feed,
-    looked: Looked,
+    pools: Known,
     /// What was read and written last, for the versions that are saved next.
     seen: Mutex<HashMap<Uid, Record>>,
     tenants: Mutex<HashSet<Tenant>>,

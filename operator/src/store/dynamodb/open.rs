@@ -19,7 +19,7 @@ use sandbox_elf::store::dynamodb::{
 use uuid::Uuid;
 
 use super::{
-    DynamoStore, Feed, Large, Looked,
+    DynamoStore, Feed, Known, Large,
     keys::{ATTRIBUTES, CARRIED, DUE, DUE_INDEX, EXPIRES, LIST, LISTED, SHARD, TENANT},
 };
 
@@ -47,7 +47,7 @@ impl DynamoStore {
             large: Large::new(objects, &folder, &settings.table),
             table: link.table,
             feed: Feed::new(Timestamp::now()),
-            looked: Looked::default(),
+            pools: Known::default(),
             seen: std::sync::Mutex::default(),
             tenants: std::sync::Mutex::default(),
             process: format!("{:08x}", Uuid::new_v4().as_fields().0),

@@ -1,7 +1,9 @@
-//! That a deployment is paused: a mark in the item of its pool of slots. Every start has to change that item, so once the
-//! mark stands there no attempt begins, whoever decided it before.
+//! That a deployment is paused: a mark in each page of its pool of slots. Every start has to change one of them, so once the
+//! mark stands in all no attempt begins, whoever decided it before. That is when the pause is in force; whoever decides
+//! from what stands there begins nothing from the first mark on. It is put into the first page first and taken out of it
+//! last, so one that was stopped in the middle is told by the first page, and done to its end by whoever asks again.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use jiff::Timestamp;
 use sandbox_core::{
@@ -15,7 +17,7 @@ use super::{
     DynamoStore,
     calls::{self, Update, Written},
     keys::{self, PAUSED, TOLD},
-    pools,
+    pages::Pages,
 };
 
 /// The pool of what the functions begin: tasks.
@@ -32,11 +34,13 @@ pub struct Mark {
     pub how: Pause,
 }
 
-/// What the item says.
+/// What the pages say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// That it is paused.
+    /// That it is paused, or is being paused.
     pub mark: Option<Mark>,
+    /// Whether the mark stands in every page, so that no attempt can begin.
+    pub in_force: bool,
     /// Whether all jobs were looked at since, and say so.
     pub told: bool,
     /// Jobs at work.
@@ -69,29 +73,32 @@ impl FromStr for Mark {
     }
 }
 
-/// Whether the pool of this item gives nothing now.
-pub(super) fn is_closed(item: &Attributes) -> bool {
-    item.contains_key(PAUSED)
+fn marked(page: &Attributes) -> Answer<Option<Mark>> {
+    let said = read_text(page, PAUSED);
+    let mark = said.as_deref().map(str::parse).transpose();
+    mark.map_err(|e: String| PortError::Unknown(format!("read the pause: {e}")))
 }
 
 impl Standing {
-    fn of(item: &Attributes) -> Answer<Self> {
-        let said = read_text(item, PAUSED);
-        let mark = said.as_deref().map(str::parse).transpose();
-        let mark = mark.map_err(|e: String| PortError::Unknown(format!("read the pause: {e}")))?;
+    fn of(pages: &Pages) -> Answer<Self> {
+        let marks = pages.each().map(|(_, page)| marked(page));
+        let marks = marks.collect::<Answer<Vec<_>>>()?;
+        let mark = marks.iter().flatten().next().copied();
+        let in_force = marks.iter().all(Option::is_some);
+        let first = pages.each().next();
+        let told = first.and_then(|(_, page)| read_text(page, TOLD));
+        let at_work: BTreeSet<Uid> = pages.holders().into_iter().map(|h| h.uid).collect();
         Ok(Self {
-            told: said.is_some() && said == read_text(item, TOLD),
             mark,
-            at_work: pools::holders(item)
-                .into_iter()
-                .map(|(uid, _)| uid)
-                .collect(),
+            in_force,
+            told: in_force && told == mark.map(|mark| mark.to_string()),
+            at_work: at_work.into_iter().collect(),
         })
     }
 }
 
-/// A change of the mark, where this mark stands.
-fn change<'a>(stands: Option<Mark>, how: &str, to: Option<Mark>) -> Update<'a> {
+/// A change of the mark in a page, where this mark stands.
+fn change<'a>(page: u8, stands: Option<Mark>, how: &str, to: Option<Mark>) -> Update<'a> {
     let mut values = Vec::new();
     let condition = match stands {
         Some(mark) => {
@@ -102,7 +109,7 @@ fn change<'a>(stands: Option<Mark>, how: &str, to: Option<Mark>) -> Update<'a> {
     };
     values.extend(to.map(|mark| (":to", text(&mark.to_string()))));
     Update {
-        key: keys::pool(POOL),
+        key: keys::pool(POOL, page),
         change: how.to_owned(),
         condition: condition.to_owned(),
         name: PAUSED,
@@ -116,8 +123,7 @@ impl DynamoStore {
     /// # Errors
     /// The table cannot be asked, or a newer release paused.
     pub async fn standing(&self) -> Answer<Standing> {
-        let item = self.table.get(&keys::pool(POOL)).await;
-        Standing::of(&item.map_err(calls::port)?.unwrap_or_default())
+        Standing::of(&*self.pages(POOL).await?)
     }
 
     /// Has no attempt begin from now on; gives the mark that stands. One that stops attempts at work stays so.
@@ -126,15 +132,22 @@ impl DynamoStore {
     /// It cannot be written.
     pub async fn pause(&self, how: Pause, now: Timestamp) -> Answer<Mark> {
         for _ in 0..TRIES {
-            let stands = self.standing().await?.mark;
-            if let Some(mark) = stands.filter(|m| m.how == how || m.how == Pause::Now) {
+            let pages = self.pages(POOL).await?;
+            let stands = Standing::of(&pages)?.mark;
+            let stands = stands.filter(|m| m.how == how || m.how == Pause::Now);
+            let mark = stands.unwrap_or(Mark { since: now, how });
+            let mut changes = Vec::new();
+            for (page, item) in pages.each() {
+                let stands = marked(item)?;
+                // The others are closed by any mark; what it says is said by the first.
+                if stands.is_none() || (page == 0 && stands != Some(mark)) {
+                    changes.push(change(page, stands, "SET #u = :to", Some(mark)));
+                }
+            }
+            if changes.is_empty() {
                 return Ok(mark);
             }
-            let mark = Mark { since: now, how };
-            let asked = change(stands, "SET #u = :to", Some(mark));
-            if let Written::Done = calls::update(&self.table, &asked).await? {
-                return Ok(mark);
-            }
+            self.change_all(&changes).await?;
         }
         Err(often("paused"))
     }
@@ -145,25 +158,41 @@ impl DynamoStore {
     /// It cannot be written.
     pub async fn go_on(&self) -> Answer<()> {
         for _ in 0..TRIES {
-            let Some(mark) = self.standing().await?.mark else {
-                return Ok(());
-            };
-            let asked = change(Some(mark), &format!("REMOVE #u, {TOLD}"), None);
-            if let Written::Done = calls::update(&self.table, &asked).await? {
+            let pages = self.pages(POOL).await?;
+            let mut changes = Vec::new();
+            for (page, item) in pages.each().rev() {
+                if let Some(mark) = marked(item)? {
+                    let how = format!("REMOVE #u, {TOLD}");
+                    changes.push(change(page, Some(mark), &how, None));
+                }
+            }
+            if changes.is_empty() {
                 return Ok(());
             }
+            self.change_all(&changes).await?;
         }
         Err(often("resumed"))
     }
 
-    /// Writes down that all jobs were looked at under this mark, unless another stands by now; gives back what a process
-    /// held that died in the middle of a save.
+    /// Makes these changes in their order, up to one that somebody else was before.
+    async fn change_all(&self, changes: &[Update<'_>]) -> Answer<()> {
+        for change in changes {
+            if let Written::Stands(_) = calls::update(&self.table, change).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down that all jobs were looked at under this mark, which was in force then, unless another stands by now;
+    /// gives back what a process held that died in the middle of a save.
     ///
     /// # Errors
     /// It cannot be written.
     pub async fn told_of(&self, mark: Mark) -> Answer<()> {
-        self.look_through(POOL).await?;
-        let asked = change(Some(mark), &format!("SET {TOLD} = :stands"), None);
+        let pages = self.pages(POOL).await?;
+        self.look_through(POOL, &pages).await?;
+        let asked = change(0, Some(mark), &format!("SET {TOLD} = :stands"), None);
         calls::update(&self.table, &asked).await.map(|_| ())
     }
 }
@@ -180,7 +209,7 @@ fn often(what: &str) -> PortError {
     reason = "a test may stop at what it did not expect"
 )]
 mod tests {
-    use super::*;
+    use super::{super::pages::PAGES, *};
 
     #[test]
     fn a_mark_is_read_as_it_is_written_and_one_of_a_newer_release_is_told() {
@@ -190,21 +219,50 @@ mod tests {
             assert_eq!(mark.to_string().parse(), Ok(mark));
         }
         for odd in ["", "drain", "slowly 1970-01-01T00:00:00Z", "now then"] {
-            let item = Attributes::from([(PAUSED.to_owned(), text(odd))]);
-            assert!(Standing::of(&item).is_err(), "{odd}");
+            assert!(Standing::of(&pages(&[Some(odd)], None)).is_err(), "{odd}");
         }
+    }
+
+    /// Pages in which these marks stand, and of which all were told.
+    fn pages(marks: &[Option<&str>], told: Option<&str>) -> Pages {
+        let page = |(page, mark): (u8, &Option<&str>)| {
+            let mut item = keys::pool(POOL, page).attributes();
+            item.extend(mark.map(|mark| (PAUSED.to_owned(), text(mark))));
+            item.extend(told.map(|told| (TOLD.to_owned(), text(told))));
+            item
+        };
+        Pages::of((0..).zip(marks).map(page).collect())
     }
 
     #[test]
     fn all_jobs_were_told_of_a_mark_only_where_it_is_the_same() {
         let since = Timestamp::UNIX_EPOCH;
         let [drain, now] = [Pause::Drain, Pause::Now].map(|how| Mark { since, how }.to_string());
-        let told = |stands: Option<&str>, told: &str| {
-            let mut item = Attributes::from([(TOLD.to_owned(), text(told))]);
-            item.extend(stands.map(|s| (PAUSED.to_owned(), text(s))));
-            Standing::of(&item).unwrap().told
+        let told = |stands, told| {
+            let pages = pages(&[stands; PAGES as usize], Some(told));
+            Standing::of(&pages).unwrap().told
         };
-        assert!(told(Some(&drain), &drain));
-        assert!(!told(Some(&now), &drain) && !told(None, &drain));
+        assert!(told(Some(&*drain), &*drain));
+        assert!(!told(Some(&*now), &*drain) && !told(None, &*drain));
+    }
+
+    #[test]
+    fn a_pause_is_in_force_when_every_page_is_marked_and_closes_from_the_first_on() {
+        let since = Timestamp::UNIX_EPOCH;
+        let mark = Mark {
+            since,
+            how: Pause::Drain,
+        };
+        let text = mark.to_string();
+        for marked in 0..=usize::from(PAGES) {
+            let mut marks = [None; PAGES as usize];
+            marks[..marked].fill(Some(&*text));
+            let pages = pages(&marks, Some(&text));
+            let standing = Standing::of(&pages).unwrap();
+            let all = marked == usize::from(PAGES);
+            assert_eq!((standing.in_force, standing.told), (all, all), "{marked}");
+            assert_eq!(standing.mark, (marked > 0).then_some(mark), "{marked}");
+            assert_eq!(pages.is_closed(), marked > 0, "{marked}");
+        }
     }
 }

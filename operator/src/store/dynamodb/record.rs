@@ -30,11 +30,22 @@ const LARGEST: usize = 390 << 10;
 pub(super) struct Hold {
     #[serde(rename = "p")]
     pub(super) pool: String,
+    /// In which of its pages; those that were written down before pools had several stand in the first.
+    #[serde(rename = "k", default, skip_serializing_if = "is_first")]
+    pub(super) page: u8,
     #[serde(rename = "u")]
     pub(super) units: u32,
-    /// What the pool's item says of it.
+    /// What the page says of it.
     #[serde(rename = "m")]
     pub(super) mark: String,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks with a reference"
+)]
+const fn is_first(page: &u8) -> bool {
+    *page == 0
 }
 
 /// One thing that happened to it.

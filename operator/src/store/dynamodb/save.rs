@@ -46,16 +46,16 @@ pub(super) async fn save(
         let wanted = summed(holds);
         Moves::new(&row.uid, &stands.holds, &wanted, row.version + 1)
     });
-    let Some(moves) = moves else {
+    let Some(mut moves) = moves else {
         return Box::pin(store.replace(stands, next, None, events)).await;
     };
-    let taken = Box::pin(moves.take(store)).await?;
+    let mut taken = Box::pin(moves.take(store)).await?;
     let saved = Box::pin(store.replace(stands, next, Some(&moves), events)).await;
     match saved {
         Ok(_) => moves.give_back(store).await,
         // It may stand: then the holds are its own, and else they are seen to be nobody's.
         Err(PortError::Unknown(_)) => {}
-        Err(_) => taken.undo(store).await,
+        Err(_) => taken.undo(store, 0).await,
     }
     saved
 }
