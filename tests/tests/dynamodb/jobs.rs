@@ -3,7 +3,6 @@
 
 use std::{fs, path::PathBuf, sync::Arc};
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use sandbox_core::{
     AgentJob, Claim, Heartbeat, Outcome, Report, Seat, Usage,
@@ -23,6 +22,8 @@ use sandbox_tests::{
         world::LEASE,
     },
 };
+
+use super::pools::Raw;
 
 /// More than any call is tried.
 const ALWAYS: usize = 200;
@@ -172,22 +173,6 @@ async fn a_hold_that_nobody_has_is_taken_by_the_next_of_its_own_job() {
     assert_eq!(held(&near).await, 3);
 }
 
-/// Makes every hold of the pool an old one.
-async fn a_minute_later(server: &DynamoServer, table: &str) {
-    let client = server.client();
-    let key = |name: &str, value: &str| (name.to_owned(), AttributeValue::S(value.to_owned()));
-    let keys = [key("pk", "pool#slots/vps"), key("sk", "pool")].into();
-    let got = client.get_item().table_name(table).set_key(Some(keys));
-    let mut item = got.send().await.unwrap().item.unwrap();
-    for (_, mark) in item.iter_mut().filter(|(name, _)| name.starts_with('h')) {
-        let parts: Vec<&str> = mark.as_s().unwrap().split('.').collect();
-        let old = [parts[0], parts[1], "0", parts[3]].join(".");
-        *mark = AttributeValue::S(old);
-    }
-    let put = client.put_item().table_name(table).set_item(Some(item));
-    put.send().await.unwrap();
-}
-
 #[tokio::test]
 async fn a_hold_whose_process_died_before_it_saved_is_seen_to_be_nobodys_and_cannot_come_to_be() {
     let (proxy, far, near) = through_a_proxy().await;
@@ -210,7 +195,7 @@ async fn a_hold_whose_process_died_before_it_saved_is_seen_to_be_nobodys_and_can
     assert!(matches!(lost, Err(PortError::Unknown(_))), "{lost:?}");
     proxy.heal();
     assert_eq!(held(&near).await, 4);
-    a_minute_later(server, near.table()).await;
+    Raw::of(server, near.table()).a_minute_later().await;
     assert_eq!(held(&near).await, 1);
     // What that process would have written comes too late.
     let stale = far.commit(put(&job, |j| j.spec.priority = 2)).await;
@@ -376,16 +361,17 @@ async fn begin(m: &mut Meter, store: &DynamoStore) -> (AgentJob, AgentJob) {
     m.cost(what, again).await.unwrap();
     let uid = job.uid().unwrap();
     m.cost("read a job", store.load(&uid)).await.unwrap();
-    let ahead = store.admission("slots/vps", &job);
-    let what = "who goes before it, and what is held";
-    m.cost(what, ahead).await.unwrap();
     let start = Change {
         holds: Some(slot(1, 8)),
         events: event("Starting"),
         ..put(&job, |j| j.status.get_or_insert_default().attempt = 1)
     };
     let job = m.cost("save with a slot taken", store.commit(start)).await;
-    (job.unwrap(), made(keyed.unwrap()))
+    let keyed = made(keyed.unwrap());
+    let ahead = store.admission("slots/vps", &keyed);
+    let what = "who goes before another, and what is held";
+    m.cost(what, ahead).await.unwrap();
+    (job.unwrap(), keyed)
 }
 
 /// What is said at a seat.

@@ -11,6 +11,7 @@ mod jobs;
 mod node;
 mod open;
 mod pause;
+mod pools;
 mod snapshots;
 mod ways;
 mod writes;

@@ -1,25 +1,38 @@
 //! A deployment that is paused: the mark stands in the item that every start has to change.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use jiff::Timestamp;
 use sandbox_core::{
     plan::Pause,
     port::{Change, PortError, Reservation, Store},
 };
+use sandbox_elf::store::dynamodb::DynamoSettings;
 use sandbox_operator::store::dynamodb::{DynamoStore, paused::Mark};
 use sandbox_tests::{
     contract::store::{a_stored_job, put},
-    dynamodb::DynamoServer,
+    dynamodb::{
+        DynamoServer,
+        proxy::{Fault, Proxy},
+    },
 };
 
 const POOL: &str = "slots/fargate";
+/// Items that a pool is cut in; a pause marks them all.
+const PAGES: usize = 16;
 
 fn slot() -> Vec<Reservation> {
+    slot_of(8)
+}
+
+fn slot_of(capacity: u32) -> Vec<Reservation> {
     vec![Reservation {
         pool: POOL.to_owned(),
         units: 1,
-        capacity: 8,
+        capacity,
     }]
 }
 
@@ -82,4 +95,91 @@ async fn a_drain_becomes_a_pause_that_stops_and_never_the_other_way_and_all_are_
     other.go_on().await.unwrap();
     let standing = other.standing().await.unwrap();
     assert_eq!((standing.mark, standing.told), (None::<Mark>, false));
+}
+
+/// The same table through a proxy that lets so many writes of pages by and refuses the others, as if its process had died.
+async fn dying(settings: &DynamoSettings, after: usize) -> (Proxy, Arc<DynamoStore>) {
+    let server = DynamoServer::shared().await.unwrap();
+    let proxy = Proxy::before(&server.endpoint()).await.unwrap();
+    let settings = DynamoSettings {
+        endpoint: Some(proxy.endpoint()),
+        ..settings.clone()
+    };
+    let store = DynamoStore::open(&settings).await.unwrap();
+    let done = AtomicUsize::new(0);
+    proxy.roll(Box::new(move |operation| {
+        let late = operation == "UpdateItem" && done.fetch_add(1, Ordering::SeqCst) >= after;
+        late.then(|| Fault::error(400, "ValidationException"))
+    }));
+    (proxy, store)
+}
+
+#[tokio::test]
+async fn a_pause_that_dies_at_any_page_closes_and_is_finished_or_taken_back_by_the_next() {
+    let server = DynamoServer::shared().await.unwrap();
+    let settings = server.table_for_jobs().await.unwrap();
+    let near = DynamoStore::open(&settings).await.unwrap();
+    let job = a_stored_job(&*near, "a", "waits").await;
+    let now = Timestamp::now();
+    let is = async |marked: bool, in_force: bool| {
+        let standing = near.standing().await.unwrap();
+        let said = (standing.mark.is_some(), standing.in_force);
+        assert_eq!(said, (marked, in_force));
+        let held = near.admission(POOL, &job).await.unwrap().held;
+        assert_eq!(held, if marked { u32::MAX } else { 0 });
+    };
+    for after in 0..PAGES {
+        let (_proxy, dies) = dying(&settings, after).await;
+        dies.pause(Pause::Drain, now).await.unwrap_err();
+        is(after > 0, false).await;
+        if after % 2 == 0 {
+            near.pause(Pause::Drain, now).await.unwrap();
+            is(true, true).await;
+        }
+        let (_proxy, dies) = dying(&settings, after).await;
+        let marked = if after % 2 == 0 { PAGES } else { after };
+        let taken_back = dies.go_on().await.is_ok();
+        assert_eq!(taken_back, marked <= after);
+        is(!taken_back, marked == PAGES && after == 0).await;
+        near.go_on().await.unwrap();
+        is(false, false).await;
+    }
+}
+
+#[tokio::test]
+async fn no_slot_of_any_page_is_given_once_the_pause_is_in_force_and_all_who_were_before_are_told()
+{
+    let [deciding, pausing] = two().await;
+    let mut jobs = Vec::new();
+    for n in 0..48 {
+        jobs.push(a_stored_job(&*deciding, "a", &n.to_string()).await);
+    }
+    let begin = async |job| {
+        let change = Change {
+            holds: Some(slot_of(256)),
+            ..put(job, |_| {})
+        };
+        deciding.commit(change).await
+    };
+    let mut works = Vec::new();
+    for job in &jobs[..24] {
+        works.push(begin(job).await.unwrap().uid().unwrap());
+    }
+    works.sort();
+    deciding.admission(POOL, &jobs[24]).await.unwrap();
+    pausing.pause(Pause::Now, Timestamp::now()).await.unwrap();
+    assert_eq!(pausing.standing().await.unwrap().at_work, works);
+    for job in &jobs[24..] {
+        let refused = begin(job).await;
+        assert!(
+            matches!(refused, Err(PortError::Conflict(_))),
+            "{refused:?}"
+        );
+    }
+    let standing = pausing.standing().await.unwrap();
+    assert!(standing.in_force && standing.at_work == works);
+    pausing.go_on().await.unwrap();
+    for job in &jobs[24..] {
+        begin(job).await.unwrap();
+    }
 }
