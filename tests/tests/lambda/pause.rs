@@ -64,6 +64,7 @@ async fn a_paused_deployment_takes_no_job_and_says_what_to_do_and_nothing_polls(
     assert_eq!(before["standing"]["usd_a_month"], "2.80");
     let paused = shown(&account, &["pause"]).await;
     assert_eq!(paused["accepts_jobs"], false);
+    assert_eq!(paused["paused"]["in_force"], true);
     assert_eq!(
         (&paused["sweep"], &paused["tasks"]),
         (&json!("off"), &json!(0))
