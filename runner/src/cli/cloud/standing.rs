@@ -73,6 +73,7 @@ mod tests {
     fn seen(switch: Switch) -> Seen {
         Seen {
             mark: None,
+            in_force: false,
             told: false,
             at_work: Vec::new(),
             queued: 0,
