@@ -1,6 +1,6 @@
 //! Names that were checked once, and what every part may ask of an `AgentJob`.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -44,7 +44,8 @@ macro_rules! name {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $type(String);
+        // Shared, for many places name the same job.
+        pub struct $type(Arc<str>);
 
         impl $type {
             /// The text.
@@ -60,7 +61,7 @@ macro_rules! name {
             fn from_str(text: &str) -> Result<Self, BadName> {
                 let check: fn(&str) -> bool = $check;
                 if check(text) {
-                    Ok(Self(text.to_owned()))
+                    Ok(Self(text.into()))
                 } else {
                     Err(BadName::new($what, text, $rule))
                 }
@@ -77,7 +78,7 @@ macro_rules! name {
 
         impl From<$type> for String {
             fn from(name: $type) -> Self {
-                name.0
+                name.as_str().to_owned()
             }
         }
 
@@ -121,7 +122,7 @@ impl Tenant {
     /// The tenant of whoever comes without a key while authentication is off.
     #[must_use]
     pub fn default_tenant() -> Self {
-        Self("default".to_owned())
+        Self("default".into())
     }
 }
 

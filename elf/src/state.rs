@@ -38,8 +38,8 @@ pub struct State {
 /// A job as memory knows it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Job {
-    /// Its attempts by number.
-    pub attempts: BTreeMap<u32, Attempt>,
+    /// Its attempts by number; apart, for a map has room for eleven where a job mostly has one.
+    pub attempts: BTreeMap<u32, Box<Attempt>>,
 }
 
 /// An attempt as memory knows it.
@@ -197,7 +197,8 @@ impl State {
     /// What is known of an attempt.
     #[must_use]
     pub fn attempt(&self, seat: &Seat) -> Option<&Attempt> {
-        self.jobs.get(&seat.uid)?.attempts.get(&seat.attempt)
+        let job = self.jobs.get(&seat.uid)?;
+        job.attempts.get(&seat.attempt).map(Box::as_ref)
     }
 
     /// How many jobs ended how.
