@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use sandbox_elf::{
     Elf,
     store::{
+        dynamodb::{DynamoLedger, DynamoSettings},
         memory::MemoryLedger,
         redis::{
             RedisLedger,
@@ -38,9 +39,13 @@ pub(super) async fn open(settings: &ElfSettings) -> Result<Arc<Elf>> {
             let ledger = RemoteLedger::new(ledger(settings)?)?;
             Ok(Arc::new(Elf::new(Arc::new(ledger))))
         }
+        "dynamodb" => {
+            let ledger = Box::pin(DynamoLedger::open(&table(settings)?)).await?;
+            Ok(Arc::new(Elf::new(Arc::new(ledger))))
+        }
         // It may have a password in it.
         _ => bail!(
-            "read --elf: it is neither memory nor redis://…, rediss://…, unix://… or https://…"
+            "read --elf: it is neither memory nor redis://…, rediss://…, unix://…, dynamodb://TABLE or https://…"
         ),
     }
 }
@@ -55,6 +60,13 @@ fn ledger(settings: &ElfSettings) -> Result<RemoteSettings> {
         token: token.context(asked)?.into(),
         ca: ca.map(|file| read("--ledger-ca-file", file)).transpose()?,
     })
+}
+
+fn table(settings: &ElfSettings) -> Result<DynamoSettings> {
+    let asked = "read --elf-snapshots: memory on DynamoDB asks for a place for its snapshots; name s3://BUCKET/FOLDER";
+    let snapshots = settings.elf_snapshots.as_deref().context(asked)?;
+    let table = settings.elf.trim_start_matches("dynamodb://");
+    Ok(DynamoSettings::new(table, snapshots))
 }
 
 fn redis(settings: &ElfSettings) -> Result<RedisSettings> {
@@ -100,6 +112,7 @@ mod tests {
     fn settings(elf: String, folder: &Path) -> ElfSettings {
         ElfSettings {
             elf,
+            elf_snapshots: None,
             ledger_token_file: Some(folder.join("token")),
             ledger_ca_file: Some(folder.join("cert.pem")),
             redis_password_file: None,

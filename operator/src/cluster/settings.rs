@@ -307,8 +307,8 @@ pub type Variables = std::sync::Arc<[EnvVar]>;
 /// Where the shared memory is.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ElfSettings {
-    /// redis://…, rediss://… or unix://…; https://… of a `sandbox ledger`; or memory, which is this replica's own and
-    /// gone when it ends
+    /// redis://…, rediss://… or unix://…; dynamodb://TABLE; https://… of a `sandbox ledger`; or memory, which is this
+    /// replica's own and gone when it ends
     #[arg(
         long,
         value_name = "URL",
@@ -316,6 +316,9 @@ pub struct ElfSettings {
         env = "SANDBOX_ELF"
     )]
     pub elf: String,
+    /// Where memory on DynamoDB keeps its snapshots: s3://BUCKET/FOLDER
+    #[arg(long, value_name = "URL", env = "SANDBOX_ELF_SNAPSHOTS")]
+    pub elf_snapshots: Option<String>,
     /// A file with the token of `sandbox ledger`
     #[arg(long, value_name = "FILE", env = "SANDBOX_LEDGER_TOKEN_FILE")]
     pub ledger_token_file: Option<PathBuf>,

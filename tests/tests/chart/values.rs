@@ -125,6 +125,24 @@ fn checks_stand_in_a_config_map_that_the_program_reads_as_serve_reads_its_file()
 }
 
 #[test]
+fn memory_on_dynamodb_names_its_table_and_the_place_of_its_snapshots_or_is_refused() {
+    let table = "elf.url=dynamodb://memory";
+    let said = refusal("sandbox", &[table]);
+    assert!(said.contains("elf.dynamodb.snapshots"), "{said}");
+    let place = "elf.dynamodb.snapshots=s3://bucket/memory";
+    let objects = rendered("sandbox", &[table, place]);
+    let args = &of(&objects, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0]["args"];
+    let args = args.to_string();
+    for flag in [
+        "--elf=dynamodb://memory",
+        "--elf-snapshots=s3://bucket/memory",
+    ] {
+        assert!(args.contains(flag), "{args}");
+    }
+    assert!(!args.contains("redis"), "{args}");
+}
+
+#[test]
 fn a_password_in_an_address_is_refused_for_it_would_stand_in_the_arguments() {
     let said = refusal("sandbox", &["elf.url=rediss://:pw@redis:6379"]);
     assert!(said.contains("/elf/url"), "{said}");

@@ -11,28 +11,41 @@ use serde_json::{Value, json};
 
 use super::fargate::{Stage, echo, lasting, settings};
 
-struct Desk {
-    stage: Stage,
-    operator: Operator,
+pub(super) struct Desk {
+    pub(super) stage: Stage,
+    pub(super) operator: Operator,
+    flags: Vec<&'static str>,
     folder: tempfile::TempDir,
 }
 
 impl Desk {
     async fn named(name: &str) -> Self {
-        let stage = Stage::named(name).await;
+        Self::at(Stage::named(name).await, &[]).await
+    }
+
+    /// One whose operator is told this besides.
+    pub(super) async fn at(stage: Stage, told: &[&'static str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keys = folder.path().join("keys.json");
         std::fs::write(&keys, json!({"good": stage.world.namespace}).to_string()).unwrap();
         let keys = lasting("--api-keys-file=", keys.to_str().unwrap());
-        let operator = stage.operator(&[&settings()[..], &[keys]].concat());
+        let flags = [&settings()[..], told, &[keys]].concat();
+        let operator = stage.operator(&flags);
         operator.ready().await;
         let desk = Self {
             stage,
             operator,
+            flags,
             folder,
         };
         std::fs::write(desk.key(), "good\n").unwrap();
         desk
+    }
+
+    /// Has another operator in the place of this one, which has nothing of it.
+    pub(super) async fn replace_operator(&mut self) {
+        self.operator = self.stage.operator(&self.flags);
+        self.operator.ready().await;
     }
 
     fn key(&self) -> String {
@@ -67,7 +80,7 @@ impl Desk {
     }
 
     /// The same where it must be done.
-    fn done(&self, words: &[&str], given: &Value) -> String {
+    pub(super) fn done(&self, words: &[&str], given: &Value) -> String {
         let (code, out, complaint) = self.says(words, given);
         assert_eq!(
             code,

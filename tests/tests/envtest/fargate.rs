@@ -19,6 +19,8 @@ pub(super) struct Stage {
     ecs: Ecs,
     service: Service,
     bucket: Option<S3Server>,
+    /// What operators find in their environment besides.
+    pub(super) env: Vec<(&'static str, String)>,
 }
 
 impl Stage {
@@ -28,6 +30,7 @@ impl Stage {
             ecs: Ecs::start(Options::of(built("sandbox"))).await,
             service: Service::start().await,
             bucket: None,
+            env: Vec::new(),
         }
     }
 
@@ -57,6 +60,7 @@ impl Stage {
             env.push(("AWS_ENDPOINT_URL_S3", bucket.endpoint()));
             env.push(("AWS_ALLOW_HTTP", "true".to_owned()));
         }
+        env.extend(self.env.iter().cloned());
         Operator::behind_with(
             &self.service,
             &self.world.kubeconfig(),
@@ -68,13 +72,13 @@ impl Stage {
         self.operator(&settings())
     }
 
-    fn apply(&self, name: &str, spec: &Value) {
+    pub(super) fn apply(&self, name: &str, spec: &Value) {
         let job = json!({"apiVersion": "multiagent.dev/v1alpha1", "kind": "AgentJob", "metadata": {"name": name}, "spec": spec});
         self.world.apply(&job);
     }
 
     /// The job's status once it is over.
-    fn ended(&self, name: &str, operator: &Operator) -> Value {
+    pub(super) fn ended(&self, name: &str, operator: &Operator) -> Value {
         let patience = format!("--timeout={}s", PATIENCE.as_secs());
         let words = [
             "wait",

@@ -12,6 +12,7 @@ mod faults;
 mod hosts;
 mod jobs;
 mod lead;
+mod memory;
 mod objects;
 mod plane;
 mod refused;
