@@ -7,6 +7,7 @@
 )]
 
 use std::{
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -40,6 +41,11 @@ impl Drop for Repository {
 impl Repository {
     /// One whose first commit, on `main`, has the files that this script of the shell makes.
     pub async fn with(script: &str) -> Self {
+        Self::at(Ipv4Addr::LOCALHOST.into(), script).await
+    }
+
+    /// The same, to be reached at this address.
+    pub async fn at(address: IpAddr, script: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let who = "-c user.name=t -c user.email=t@t.invalid";
         let script = format!(
@@ -47,7 +53,7 @@ impl Repository {
              && cd .. && git clone -q --bare one bare && git -C bare config http.receivepack true"
         );
         run(folder.path(), &["sh", "-ec", &script]);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = tokio::net::TcpListener::bind((address, 0)).await.unwrap();
         let url = format!("http://{}/bare", listener.local_addr().unwrap());
         let routes = Router::new()
             .fallback(answer)

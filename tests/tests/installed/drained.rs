@@ -1,8 +1,14 @@
 //! A node is drained while a job is at work on it.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use super::place::{PATIENCE, Place, asked, chat, shared};
+use sandbox_tests::{model_server::Recorded, repository::Repository};
+use serde_json::json;
+
+use super::place::{PATIENCE, Place, asked, chat, environment, shared};
 
 /// A node that takes no pods until this goes.
 struct Cordoned(Arc<Place>);
@@ -13,15 +19,9 @@ impl Drop for Cordoned {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_of_a_drained_node_is_preempted_waits_for_a_node_and_is_tried_again() {
-    let place = shared().await;
-    let _turn = place.turn.write().await;
-    let model = place.model("- reply: {text: Done.}\n").await;
-    model.hold();
-    place.submit("team-echo", "drained", &chat(&model, "Say it."));
-    asked(&model, 1, &place).await;
-    let cordoned = Cordoned(Arc::clone(&place));
+/// Has the node's jobs go elsewhere, as people do.
+fn drained(place: &Arc<Place>) -> Cordoned {
+    let cordoned = Cordoned(Arc::clone(place));
     // Of the only node the operator is not drained: its budget of disruptions would have to be broken.
     let drain = [
         "drain",
@@ -32,8 +32,20 @@ async fn a_job_of_a_drained_node_is_preempted_waits_for_a_node_and_is_tried_agai
     let jobs = ["--pod-selector=multiagent.dev/job-uid", "--timeout=120s"];
     let said = place.kubectl(&[&drain[..], &jobs].concat());
     assert!(said.contains("evicted"), "{said}");
+    cordoned
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_of_a_drained_node_is_preempted_waits_for_a_node_and_is_tried_again() {
+    let place = shared().await;
+    let _turn = place.turn.write().await;
+    let model = place.model("- reply: {text: Done.}\n").await;
+    model.hold();
+    place.submit("team-echo", "drained", &chat(&model, "Say it."));
+    asked(&model, 1, &place).await;
+    let cordoned = drained(&place);
     let object = ["get", "aj", "drained", "-n", "team-echo", "-o", "json"];
-    let from = std::time::Instant::now();
+    let from = Instant::now();
     loop {
         let job: serde_json::Value = serde_json::from_str(&place.kubectl(&object)).unwrap();
         let reason = job["status"]["queuedReason"].as_str().unwrap_or_default();
@@ -41,7 +53,7 @@ async fn a_job_of_a_drained_node_is_preempted_waits_for_a_node_and_is_tried_agai
             break;
         }
         assert!(from.elapsed() < PATIENCE, "{job:#}\n{}", place.said());
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
     drop(cordoned);
     model.go_on();
@@ -52,4 +64,61 @@ async fn a_job_of_a_drained_node_is_preempted_waits_for_a_node_and_is_tried_agai
         (&2.into(), &1.into()),
         "{status:#}"
     );
+}
+
+/// The second request is heard and not answered: the node is drained meanwhile.
+const CUT_OFF: &str = "\
+- when: {contains: You were interrupted}
+  reply: {text: \"It is all there.\\n[LEARNED:machines] They go.\"}
+- when: {tool_result: ''}
+  delay_ms: 600000
+  reply: {text: Never said.}
+- when: {contains: You are agent 1 of 1}
+  reply:
+    text: I add c and begin d.
+    tool_use: [{name: Bash, input: {command: \"echo three >c && git add c && git commit -q -m 'Add c' && echo half >d && echo as-far-as-this\", description: Add}}]
+- reply: {text: A title}
+";
+
+fn says(request: &Recorded, text: &str) -> bool {
+    request.has_tools() && request.body["messages"].to_string().contains(text)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_farm_of_a_drained_node_goes_on_in_its_next_pod_with_its_commits_and_its_conversation() {
+    let place = shared().await;
+    let _turn = place.turn.write().await;
+    let model = place.model(CUT_OFF).await;
+    let repository = Repository::at(place.whole.address(), "echo good >a").await;
+    let git = json!({"url": repository.url(), "ref": "main"});
+    let farm = json!({"task": "Mend it.", "agents": 1, "workspace": {"git": git}});
+    let spec = json!({
+        "type": "agent_farm", "agentFarm": farm, "retry": {"limit": 1, "on": {"Preempted": {"base": "1s"}}},
+        "backend": {"name": "pod", "pod": {"env": environment(&model)}},
+    });
+    place.submit("team-farm", "taken", &spec);
+    let from = Instant::now();
+    while !model.requests().iter().any(|r| says(r, "as-far-as-this")) {
+        assert!(from.elapsed() < PATIENCE, "never so far: {}", place.said());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let before = model.requests().len();
+    drop(drained(&place));
+    let status = place.once(("team-farm", "taken"), "Finished");
+    assert_eq!(
+        (&status["outcome"], &status["attempt"]),
+        (&"Succeeded".into(), &2.into()),
+        "{status:#}\n{}",
+        place.said()
+    );
+    let asked = model.requests();
+    let first = asked[before..].iter().find(|r| r.has_tools()).unwrap();
+    for part in [
+        "I add c and begin d.",
+        "as-far-as-this",
+        "You were interrupted",
+    ] {
+        assert!(says(first, part), "{part}: {:#}", first.body["messages"]);
+    }
+    assert_eq!(status["result"]["inline"]["commits_made"], 2, "{status:#}");
 }
