@@ -25,6 +25,9 @@ use tokio::{io::copy_bidirectional, net::TcpStream, task::JoinHandle};
 
 use crate::node::{PATIENCE, built, send};
 
+/// The Lease of an operator that is told of no other.
+pub const LEASE: &str = "sandbox-operator";
+
 /// What a Service of a cluster is to runners: one address, and behind it whichever replica answers.
 pub struct Service {
     port: u16,

@@ -123,6 +123,7 @@ impl JobType {
     doc = "A job for AI agents: one piece of work, run at most once at a time, with a budget, a deadline and a memory.",
     selectable = ".spec.type",
     selectable = ".spec.queue",
+    selectable = ".status.intent.backend",
     printcolumn = r#"{"name":"Succeeded","type":"string","jsonPath":".status.conditions[?(@.type==\"Succeeded\")].status"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Succeeded\")].reason"}"#,
     printcolumn = r#"{"name":"Type","type":"string","jsonPath":".spec.type"}"#,

@@ -51,7 +51,7 @@ impl Leader {
             () = term.ends() => {}
         }
         while term.lasts() {
-            let Err(e) = self.reconcile(&term).await else {
+            let Err(e) = self.take_up(&term).await else {
                 break;
             };
             tracing::warn!(error = %e, "could not take up the jobs that are not over; trying again");
@@ -62,6 +62,15 @@ impl Leader {
         }
         self.switch.set(None);
         self.leads.set(0);
+    }
+
+    /// Begins where the leader before ended: what it wrote last may not have come here by the watch.
+    async fn take_up(&self, term: &Term) -> Answer<()> {
+        tokio::select! {
+            known = self.objects.take_in_held() => known?,
+            () = term.ends() => return Ok(()),
+        }
+        self.reconcile(term).await
     }
 
     async fn reconcile(&self, term: &Term) -> Answer<()> {

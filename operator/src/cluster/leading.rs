@@ -38,7 +38,8 @@ impl Switch {
     }
 }
 
-/// The store of a leader: a term that is over writes nothing, also where its process was frozen and does not know.
+/// The store of a leader: a term that is over writes nothing, also where its process was frozen and does not know. A write
+/// under way when it ends is given up: what is not sent by then never is, and others wait for a third of the lease more.
 pub struct Led {
     inner: Arc<dyn Store>,
     term: Term,
@@ -49,14 +50,6 @@ impl Led {
     #[must_use]
     pub fn new(inner: Arc<dyn Store>, term: Term) -> Self {
         Self { inner, term }
-    }
-
-    fn lasts(&self) -> Answer<()> {
-        if self.term.lasts() {
-            return Ok(());
-        }
-        let text = "leads no more: another operator decides now";
-        Err(PortError::Unknown(text.to_owned()))
     }
 }
 
@@ -77,8 +70,10 @@ impl Store for Led {
     }
 
     async fn commit(&self, change: Change) -> Answer<AgentJob> {
-        self.lasts()?;
-        self.inner.commit(change).await
+        let text = "leads no more: another operator decides now";
+        let over = || PortError::Unknown(text.to_owned());
+        let done = self.term.during(self.inner.commit(change)).await;
+        done.ok_or_else(over)?
     }
 
     async fn events(&self, query: &EventQuery) -> Answer<Vec<Event>> {

@@ -4,10 +4,17 @@
 //! would take over has seen that write, or a later one, only after it was sent, and waits `lease` from then. So as
 //! long as no clock runs more than `lease / renew` times as fast as another, the leader is done before. Who decides
 //! from an older record loses: its write names the version it saw.
+//!
+//! A Lease that is missing names no version, so whoever makes one leads nothing by that: it is made in the name of
+//! [`NOBODY`], and for that name all wait as for any other. Who led over an object that was removed, however often that
+//! happens, is done before anybody leads over a later one.
 
 use std::time::Duration;
 
 use super::clock::Moment;
+
+/// In whose name a Lease is made that was missing. No candidate is called so.
+pub const NOBODY: &str = "nobody";
 
 /// How long things take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +87,8 @@ pub struct Record {
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
+    /// Make the record that is missing, in nobody's name.
+    Make,
     /// Write oneself into the record that was seen, with this term.
     Take(u32),
     /// Write the same again.
@@ -133,13 +142,22 @@ impl Candidate {
         if before.is_some_and(|b| b.version == record.version) {
             return;
         }
-        // Somebody removed it: whoever held it may still lead, and its time and terms go on from there.
-        let gone = before.filter(|_| record.version.is_none()).cloned();
-        let record = gone.map_or(record, |before| Record {
-            version: None,
-            ..before
-        });
-        if record.holder.as_deref() != Some(&*self.me) {
+        let record = match before {
+            // Somebody removed it: its time and terms go on from there. A leader leads until its own time is over.
+            Some(before) if record.version.is_none() => Record {
+                version: None,
+                ..before.clone()
+            },
+            // One that was made anew may count from the beginning.
+            Some(before) => Record {
+                term: record.term.max(before.term),
+                ..record
+            },
+            None => record,
+        };
+        let holder = record.holder.as_deref();
+        let another = holder != Some(&*self.me) && holder != Some(NOBODY);
+        if another && record.version.is_some() {
             self.resign();
         }
         self.seen = Some((record, now));
@@ -149,10 +167,13 @@ impl Candidate {
     #[must_use]
     pub fn decide(&self, now: Moment) -> Option<Decision> {
         let (record, at) = self.seen.as_ref()?;
-        let ours = record.holder.as_deref() == Some(&*self.me);
-        if ours && let Some(term) = self.leads(now) {
+        if record.version.is_none() {
+            return Some(Decision::Make);
+        }
+        if let Some(term) = self.leads(now) {
             return Some(Decision::Renew(term));
         }
+        let ours = record.holder.as_deref() == Some(&*self.me);
         let free = ours || record.holder.is_none();
         let until = *at + record.lease;
         if free || now >= until {
@@ -163,11 +184,15 @@ impl Candidate {
 
     /// Notes that a write of ours was acknowledged: what stands there now, and when it was sent.
     pub fn wrote(&mut self, record: Record, sent: Moment, now: Moment) {
-        let ours = record.holder.as_deref() == Some(&*self.me);
-        self.leading = ours.then(|| Leading {
-            term: record.term,
-            until: sent + self.terms.renew,
-        });
+        let holder = record.holder.as_deref();
+        if holder == Some(&*self.me) {
+            self.leading = Some(Leading {
+                term: record.term,
+                until: sent + self.terms.renew,
+            });
+        } else if holder != Some(NOBODY) {
+            self.resign();
+        }
         self.seen = Some((record, now));
     }
 
@@ -192,14 +217,22 @@ impl Candidate {
     /// What to write for this decision; nothing for waiting.
     #[must_use]
     pub fn written(&self, decision: Decision) -> Option<Record> {
-        let (Decision::Take(term) | Decision::Renew(term)) = decision else {
-            return None;
-        };
-        Some(Record {
+        let seen = self.seen()?;
+        let mine = |term| Record {
             holder: Some(self.me.clone()),
             lease: self.terms.lease,
             term,
-            version: self.seen()?.version.clone(),
-        })
+            version: seen.version.clone(),
+        };
+        match decision {
+            Decision::Make => Some(Record {
+                holder: Some(NOBODY.to_owned()),
+                // Of those who may still lead over the one that was removed.
+                lease: self.terms.lease.max(seen.lease),
+                ..seen.clone()
+            }),
+            Decision::Take(term) | Decision::Renew(term) => Some(mine(term)),
+            Decision::Wait(_) => None,
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::{pin::pin, time::Duration};
 
 use futures::{StreamExt, stream::BoxStream};
 use jiff::Timestamp;
-use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
     Api, Client, Config,
     api::{PostParams, WatchParams},
@@ -32,7 +32,7 @@ pub struct Election {
     lease: String,
     terms: Terms,
     candidate: Candidate,
-    /// The object of the record that was seen.
+    /// The object of the record that was seen; where it is missing, the last that stood.
     object: Option<Lease>,
     told: Option<Told>,
 }
@@ -170,7 +170,7 @@ impl Election {
     async fn look(&mut self) -> Result<(), Trouble> {
         let found = bounded(self.terms, self.leases.get_opt(&self.lease)).await?;
         let record = found.as_ref().map(|lease| read(lease, self.terms.lease));
-        self.object = found;
+        self.object = found.or_else(|| self.object.take());
         self.candidate.saw(record.unwrap_or_default(), now());
         Ok(())
     }
@@ -193,8 +193,7 @@ impl Election {
             let replaced = self.leases.replace(&self.lease, &params, &lease);
             bounded(self.terms, replaced).await?
         } else {
-            lease.metadata.name = Some(self.lease.clone());
-            lease.metadata.uid = None;
+            lease.metadata = anew(lease.metadata, &self.lease);
             let created = self.leases.create(&params, &lease);
             bounded(self.terms, created).await?
         };
@@ -260,6 +259,16 @@ impl Election {
             Some(told) => matches!(told.next().await, Some(Ok(_))),
             None => false,
         }
+    }
+}
+
+/// What an object is made with in the place of this one: its marks stay, for whoever keeps them.
+fn anew(before: ObjectMeta, name: &str) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        labels: before.labels,
+        annotations: before.annotations,
+        ..ObjectMeta::default()
     }
 }
 

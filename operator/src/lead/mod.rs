@@ -20,7 +20,7 @@ mod record;
 mod term;
 
 pub use clock::{Moment, now};
-pub use decide::{BadTerms, Candidate, Decision, Record, Terms};
+pub use decide::{BadTerms, Candidate, Decision, NOBODY, Record, Terms};
 pub use election::Election;
 pub use term::Term;
 

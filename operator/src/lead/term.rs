@@ -1,10 +1,13 @@
 //! That this process leads, as those see it who work for the leader.
 
 use std::{
+    future::poll_fn,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -40,7 +43,7 @@ impl Term {
     /// frozen does not know by itself that others have taken over.
     #[must_use]
     pub fn lasts(&self) -> bool {
-        now() < Duration::from_millis(self.until.load(Ordering::Acquire))
+        !self.rest().is_zero()
     }
 
     /// Resolves when what is done for the leader is to end.
@@ -48,6 +51,39 @@ impl Term {
         let mut ending = self.ending.clone();
         // An error means that the election itself is gone.
         let _ = ending.wait_for(|is| *is).await;
+    }
+
+    /// Does this while the term lasts; nothing comes of it where the term is over first. It is looked at the clock
+    /// before each step, so that what waits to be sent is not sent later.
+    pub async fn during<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.lapses() => None,
+            done = work => Some(done),
+        }
+    }
+
+    async fn lapses(&self) {
+        let mut rest = pin!(tokio::time::sleep(self.rest()));
+        poll_fn(|context| {
+            while rest.as_mut().poll(context).is_ready() {
+                if !self.lasts() {
+                    return Poll::Ready(());
+                }
+                rest.set(tokio::time::sleep(self.rest()));
+            }
+            if self.lasts() {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        })
+        .await;
+    }
+
+    fn rest(&self) -> Duration {
+        let until = Duration::from_millis(self.until.load(Ordering::Acquire));
+        until.saturating_sub(now())
     }
 
     pub(crate) fn lasts_until(&self, until: Option<Moment>) {

@@ -1,5 +1,5 @@
 //! The decision against a hostile world: clocks of different rates, reads that come late, writes that are done though
-//! nobody hears of it, candidates that come back.
+//! nobody hears of it, candidates that come back or come new, and a Lease that somebody removes again and again.
 #![allow(
     clippy::unwrap_used,
     reason = "a test may stop at what it did not expect"
@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
-use super::{Candidate, Decision, Moment, Record, Terms};
+use super::{Candidate, Decision, Moment, NOBODY, Record, Terms};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -56,6 +56,10 @@ enum Step {
     Answer(usize),
     Lose(usize),
     Release(usize),
+    /// Somebody removes the Lease by hand.
+    Remove,
+    /// One is killed, and a new one begins that has seen nothing.
+    Begin(usize),
 }
 
 struct World {
@@ -65,7 +69,9 @@ struct World {
     peers: Vec<Peer>,
     reads: Vec<(usize, Record)>,
     flights: Vec<Flight>,
-    led: BTreeMap<u32, usize>,
+    led: BTreeMap<u32, String>,
+    begun: usize,
+    removed: usize,
 }
 
 impl World {
@@ -83,6 +89,8 @@ impl World {
             reads: Vec::new(),
             flights: Vec::new(),
             led: BTreeMap::new(),
+            begun: clocks.len(),
+            removed: 0,
         }
     }
 
@@ -103,7 +111,21 @@ impl World {
                 }
             }
             Step::Release(by) => self.release(by % self.peers.len()),
+            Step::Remove => {
+                self.removed += usize::from(self.stands.version.is_some());
+                self.stands = Record::default();
+            }
+            Step::Begin(by) => self.begin(by % self.peers.len()),
         }
+    }
+
+    /// What the one before had sent may still arrive; nobody hears of it.
+    fn begin(&mut self, by: usize) {
+        self.forget(by);
+        self.reads.retain(|(of, _)| *of != by);
+        let name = format!("c{}", self.begun);
+        self.begun += 1;
+        self.peers[by].candidate = Candidate::new(name, Terms::default());
     }
 
     fn hear(&mut self, n: usize) {
@@ -203,16 +225,17 @@ impl World {
             .collect()
     }
 
-    /// At most one leads, and a term is one candidate's.
+    /// At most one leads; and a term is one candidate's, where nobody has removed what counts them.
     fn check(&mut self) -> Result<(), String> {
         let leaders = self.leaders();
         if leaders.len() > 1 {
             return Err(format!("two lead: {leaders:?}"));
         }
         for (by, term) in leaders {
-            let first = *self.led.entry(term).or_insert(by);
-            if first != by {
-                return Err(format!("term {term} was {first}'s and is {by}'s"));
+            let name = self.peers[by].candidate.name().to_owned();
+            let first = self.led.entry(term).or_insert_with(|| name.clone());
+            if *first != name && self.removed == 0 {
+                return Err(format!("term {term} was {first}'s and is {name}'s"));
             }
         }
         Ok(())
@@ -234,6 +257,15 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// The same where the Lease is removed and candidates begin.
+fn rough_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        30 => step(),
+        2 => Just(Step::Remove),
+        1 => (0..8_usize).prop_map(Step::Begin),
+    ]
+}
+
 /// Rates of which none is one and a half times another: as far apart as the promise allows.
 fn clocks() -> impl Strategy<Value = Vec<(u64, u64)>> {
     prop::collection::vec((820..=1200_u64, 0..1_000_000_u64), 2..4)
@@ -245,37 +277,69 @@ proptest! {
     #[test]
     fn never_do_two_lead_whatever_is_late_lost_or_done_unheard(
         clocks in clocks(),
+        empty in any::<bool>(),
         steps in prop::collection::vec(step(), 1..250),
     ) {
-        let mut world = World::new(&clocks);
-        for step in &steps {
-            world.step(step);
-            let held = world.check();
-            prop_assert!(held.is_ok(), "{held:?}");
-        }
+        let held = played((&clocks, empty), &steps).map(|_| ());
+        prop_assert!(held.is_ok(), "{held:?}");
+    }
+
+    #[test]
+    fn never_do_two_lead_though_the_lease_is_removed_and_candidates_begin_at_any_time(
+        clocks in clocks(),
+        empty in any::<bool>(),
+        steps in prop::collection::vec(rough_step(), 1..250),
+    ) {
+        let held = played((&clocks, empty), &steps).map(|_| ());
+        prop_assert!(held.is_ok(), "{held:?}");
     }
 }
 
-#[test]
-fn in_that_world_leaders_do_follow_each_other() {
+/// What became of a world of these clocks, in which at first there was an empty Lease or none.
+fn played((clocks, empty): (&[(u64, u64)], bool), steps: &[Step]) -> Result<World, String> {
+    let mut world = if empty {
+        with_an_empty_lease(clocks)
+    } else {
+        World::new(clocks)
+    };
+    for step in steps {
+        world.step(step);
+        world.check()?;
+    }
+    Ok(world)
+}
+
+/// In how many of a hundred worlds of such steps somebody led, and in how many terms at the most.
+fn seen_leading(steps: impl Strategy<Value = Step>) -> (usize, usize) {
     let mut runner = TestRunner::deterministic();
-    let worlds = (clocks(), prop::collection::vec(step(), 250));
+    let worlds = (clocks(), prop::collection::vec(steps, 250));
     let (mut led, mut most) = (0, 0);
     for _ in 0..100 {
-        let tree = worlds.new_tree(&mut runner).unwrap();
-        let (clocks, steps) = tree.current();
-        let mut world = World::new(&clocks);
-        for step in &steps {
-            world.step(step);
-            world.check().unwrap();
-        }
+        let (clocks, steps) = worlds.new_tree(&mut runner).unwrap().current();
+        let world = played((&clocks, true), &steps).unwrap();
         led += usize::from(!world.led.is_empty());
         most = most.max(world.led.len());
     }
-    assert!(
-        led > 80 && most > 3,
-        "led in {led} worlds, {most} times at most"
-    );
+    (led, most)
+}
+
+#[test]
+fn in_these_worlds_leaders_do_follow_each_other() {
+    for (seen, least) in [(seen_leading(step()), 80), (seen_leading(rough_step()), 60)] {
+        let (led, most) = seen;
+        assert!(
+            led > least && most > 3,
+            "led in {led} worlds, {most} times at most"
+        );
+    }
+}
+
+/// A world in which the Lease stands and nobody has it, as the chart makes it.
+fn with_an_empty_lease(clocks: &[(u64, u64)]) -> World {
+    let mut world = World::new(clocks);
+    world.versions = 1;
+    world.stands.version = Some("1".to_owned());
+    world
 }
 
 /// What a candidate does where nothing is lost.
@@ -293,7 +357,7 @@ fn round(world: &mut World, by: usize) {
 
 #[test]
 fn the_first_leads_and_the_second_takes_over_after_the_lease_and_not_before() {
-    let mut world = World::new(&[(1000, 5_000_000), (1000, 0)]);
+    let mut world = with_an_empty_lease(&[(1000, 5_000_000), (1000, 0)]);
     round(&mut world, 0);
     assert_eq!(world.leaders(), [(0, 1)]);
     for _ in 0..14 {
@@ -308,7 +372,7 @@ fn the_first_leads_and_the_second_takes_over_after_the_lease_and_not_before() {
 
 #[test]
 fn a_leader_that_cannot_renew_is_none_before_its_lease_is_over() {
-    let mut world = World::new(&[(1000, 0)]);
+    let mut world = with_an_empty_lease(&[(1000, 0)]);
     round(&mut world, 0);
     world.step(&Step::Pass(9999));
     assert_eq!(world.leaders(), [(0, 1)]);
@@ -321,7 +385,7 @@ fn a_leader_that_cannot_renew_is_none_before_its_lease_is_over() {
 
 #[test]
 fn what_was_given_back_is_taken_at_once() {
-    let mut world = World::new(&[(1000, 0), (1000, 0)]);
+    let mut world = with_an_empty_lease(&[(1000, 0), (1000, 0)]);
     round(&mut world, 0);
     round(&mut world, 1);
     assert_eq!(world.leaders(), [(0, 1)]);
@@ -336,7 +400,7 @@ fn what_was_given_back_is_taken_at_once() {
 #[test]
 fn with_clocks_further_apart_than_lease_to_renew_two_do_lead() {
     // The bound of the promise is where it is said to be: this world can find two leaders.
-    let mut world = World::new(&[(600, 0), (1000, 0)]);
+    let mut world = with_an_empty_lease(&[(600, 0), (1000, 0)]);
     round(&mut world, 0);
     round(&mut world, 1);
     world.step(&Step::Pass(15_500));
@@ -345,26 +409,86 @@ fn with_clocks_further_apart_than_lease_to_renew_two_do_lead() {
 }
 
 #[test]
-fn who_sees_a_lease_removed_waits_for_whoever_held_it_and_goes_on_counting() {
+fn an_empty_lease_is_taken_at_once_and_one_that_is_missing_is_made_and_waited_for() {
+    let mut world = with_an_empty_lease(&[(1000, 0)]);
+    round(&mut world, 0);
+    assert_eq!(world.leaders(), [(0, 1)]);
+    let mut world = World::new(&[(1000, 0)]);
+    for _ in 0..15 {
+        round(&mut world, 0);
+        assert_eq!(world.leaders(), []);
+        assert_eq!(world.stands.holder.as_deref(), Some(NOBODY));
+        world.step(&Step::Pass(1000));
+    }
+    round(&mut world, 0);
+    assert_eq!(world.leaders(), [(0, 1)]);
+}
+
+#[test]
+fn who_begins_when_a_lease_is_removed_waits_for_the_leader_it_never_saw() {
+    let mut world = with_an_empty_lease(&[(1000, 0), (1000, 0)]);
+    round(&mut world, 0);
+    world.step(&Step::Remove);
+    for _ in 0..10 {
+        assert_eq!(world.leaders(), [(0, 1)]);
+        round(&mut world, 1);
+        world.step(&Step::Pass(1000));
+    }
+    assert_eq!(world.leaders(), []);
+    world.step(&Step::Pass(5000));
+    round(&mut world, 1);
+    assert_eq!(world.leaders(), [(1, 1)]);
+}
+
+#[test]
+fn a_leader_whose_lease_is_removed_goes_on_when_it_has_made_and_renewed_another() {
+    let mut world = with_an_empty_lease(&[(1000, 0)]);
+    round(&mut world, 0);
+    world.step(&Step::Pass(2000));
+    world.step(&Step::Remove);
+    // Making it gives no time.
+    round(&mut world, 0);
+    world.step(&Step::Pass(7999));
+    assert_eq!(world.leaders(), [(0, 1)]);
+    round(&mut world, 0);
+    world.step(&Step::Pass(9000));
+    assert_eq!(world.leaders(), [(0, 1)]);
+}
+
+#[test]
+fn who_sees_a_lease_removed_waits_as_long_as_its_holder_said_and_goes_on_counting() {
     let mut candidate = Candidate::new("b".to_owned(), Terms::default());
     let held = Record {
         holder: Some("a".to_owned()),
-        lease: SECOND * 15,
+        lease: SECOND * 60,
         term: 7,
         version: Some("9".to_owned()),
     };
     candidate.saw(held, SECOND);
     candidate.saw(Record::default(), SECOND * 5);
+    assert_eq!(candidate.decide(SECOND * 5), Some(Decision::Make));
+    let made = candidate.written(Decision::Make).unwrap();
     assert_eq!(
-        candidate.decide(SECOND * 6),
-        Some(Decision::Wait(SECOND * 20))
+        (made.holder.as_deref(), made.lease, made.version.as_deref()),
+        (Some(NOBODY), SECOND * 60, None)
     );
-    assert_eq!(candidate.decide(SECOND * 20), Some(Decision::Take(8)));
+    // Another was quicker, and knew of no term.
+    let quicker = Record {
+        term: 0,
+        version: Some("20".to_owned()),
+        ..made
+    };
+    candidate.saw(quicker, SECOND * 6);
+    assert_eq!(
+        candidate.decide(SECOND * 65),
+        Some(Decision::Wait(SECOND * 66))
+    );
+    assert_eq!(candidate.decide(SECOND * 66), Some(Decision::Take(8)));
 }
 
 #[test]
 fn who_sees_another_named_leads_no_more() {
-    let mut world = World::new(&[(1000, 0)]);
+    let mut world = with_an_empty_lease(&[(1000, 0)]);
     round(&mut world, 0);
     let usurped = Record {
         holder: Some("somebody".to_owned()),

@@ -4,6 +4,7 @@
 pub mod bed;
 pub mod beside;
 mod certs;
+pub mod lag;
 pub mod line;
 mod place;
 pub mod shared;

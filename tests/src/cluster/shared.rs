@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::Cluster;
@@ -44,6 +44,14 @@ pub fn define(cluster: &Cluster) {
     assert_ne!(told(run(cluster, &apply, &Value::Null)), "");
     let wait = ["wait", "crd", "--all", "--for=condition=Established"];
     assert_ne!(told(run(cluster, &wait, &Value::Null)), "");
+}
+
+/// Makes the Lease for which operators stand, with nobody in it, as the chart does; one that is there stays as it is.
+pub fn lease(cluster: &Cluster, namespace: &str, name: &str) {
+    let lease = json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name, "namespace": namespace},
+    });
+    assert_ne!(told(run(cluster, &["apply", "-f", "-"], &lease)), "");
 }
 
 /// What kubectl does with this on its standard input.

@@ -10,6 +10,7 @@ mod accepted;
 mod crds;
 mod examples;
 mod flags;
+mod lease;
 mod ledger;
 mod plane;
 mod rights;

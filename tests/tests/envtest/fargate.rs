@@ -6,7 +6,7 @@ use std::time::Duration;
 use sandbox_tests::{
     ecs::{CLUSTER, DEFINITION, Ecs, LOG_GROUP, Options, REGION, Stop},
     node::{PATIENCE, built},
-    operator::{Operator, Service},
+    operator::{LEASE, Operator, Service},
     s3::{BUCKET, S3Server},
 };
 use serde_json::{Value, json};
@@ -25,8 +25,10 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) async fn named(name: &str) -> Self {
+        let world = World::named(name).await;
+        world.lease(LEASE);
         Self {
-            world: World::named(name).await,
+            world,
             ecs: Ecs::start(Options::of(built("sandbox"))).await,
             service: Service::start().await,
             bucket: None,

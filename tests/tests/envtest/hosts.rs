@@ -2,7 +2,11 @@
 
 use std::time::Instant;
 
-use sandbox_tests::{node::PATIENCE, operator::Operator, tower::Machine};
+use sandbox_tests::{
+    node::PATIENCE,
+    operator::{LEASE, Operator},
+    tower::Machine,
+};
 use serde_json::{Value, json};
 
 use super::world::{World, rows};
@@ -115,6 +119,7 @@ fn operator(world: &World) -> Operator {
         "--auth=false".to_owned(),
     ];
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    world.lease(LEASE);
     Operator::start(&world.kubeconfig(), &args)
 }
 

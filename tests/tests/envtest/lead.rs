@@ -10,11 +10,11 @@ use std::{
 };
 
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::{Api, Client, Config};
+use kube::{Api, Client, Config, runtime::wait::await_condition};
 use rustix::process::Signal;
-use sandbox_operator::lead::{Election, Term, Terms};
+use sandbox_operator::lead::{Election, NOBODY, Term, Terms};
 use sandbox_tests::{
-    cluster::Cluster,
+    cluster::{Cluster, shared::lease as make_lease},
     node::{PATIENCE, send},
 };
 use tokio::{
@@ -119,6 +119,7 @@ async fn lease(client: Client, namespace: &str) -> Lease {
 #[tokio::test]
 async fn who_leads_and_is_killed_is_followed_by_the_other_with_a_higher_term() {
     let world = World::named("lead-killed").await;
+    world.lease("lead");
     let (stage, mut told) = Stage::new();
     let config = world.config().await;
     let enter = |name| Actor::enter(&config, (&world.namespace, short()), name, &stage);
@@ -138,6 +139,7 @@ async fn who_leads_and_is_killed_is_followed_by_the_other_with_a_higher_term() {
 #[tokio::test]
 async fn who_leaves_gives_the_lease_back_and_nobody_waits_for_it_to_run_out() {
     let world = World::named("lead-left").await;
+    world.lease("lead");
     let (stage, mut told) = Stage::new();
     let config = world.config().await;
     let enter = |name| Actor::enter(&config, (&world.namespace, long()), name, &stage);
@@ -154,8 +156,67 @@ async fn who_leaves_gives_the_lease_back_and_nobody_waits_for_it_to_run_out() {
     assert_eq!(stage.most.load(Ordering::SeqCst), 1);
 }
 
+/// Waits until the Lease says this.
+async fn says(world: &World, what: impl Fn(&Lease) -> bool) -> Lease {
+    let leases: Api<Lease> = Api::namespaced(world.client().await, &world.namespace);
+    let seen = await_condition(leases, "lead", |l: Option<&Lease>| l.is_some_and(&what));
+    let seen = tokio::time::timeout(PATIENCE, seen).await;
+    seen.unwrap().unwrap().unwrap()
+}
+
+fn holder(lease: &Lease) -> Option<&str> {
+    lease.spec.as_ref()?.holder_identity.as_deref()
+}
+
+#[tokio::test]
+async fn a_leader_whose_lease_is_removed_leads_on_and_who_begins_then_waits() {
+    let world = World::named("lead-removed").await;
+    world.lease("lead");
+    let (stage, mut told) = Stage::new();
+    let config = world.config().await;
+    let enter = |name| Actor::enter(&config, (&world.namespace, short()), name, &stage);
+    let first = enter("a");
+    assert_eq!(next(&mut told).await, ("a".to_owned(), 1));
+    world.said(&["delete", "lease", "lead"]);
+    let second = enter("b");
+    let again = says(&world, |l| holder(l) == Some("a")).await;
+    assert_eq!(again.spec.unwrap().lease_transitions, Some(1));
+    first.leave().await;
+    assert_eq!(next(&mut told).await, ("b".to_owned(), 2));
+    second.leave().await;
+    assert_eq!(stage.most.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_lease_that_is_missing_is_made_in_nobodys_name_and_keeps_the_marks_of_one_that_was_seen()
+{
+    let world = World::named("lead-missing").await;
+    let (stage, mut told) = Stage::new();
+    let config = world.config().await;
+    let enter = |name, terms| Actor::enter(&config, (&world.namespace, terms), name, &stage);
+    // It waits for so long that it never leads here.
+    let patient = enter("patient", long());
+    says(&world, |l| holder(l) == Some(NOBODY)).await;
+    world.said(&["label", "lease", "lead", "mine=yes"]);
+    world.said(&[
+        "patch",
+        "lease",
+        "lead",
+        "--type=merge",
+        "-p",
+        r#"{"spec": {"holderIdentity": ""}}"#,
+    ]);
+    assert_eq!(next(&mut told).await, ("patient".to_owned(), 1));
+    world.said(&["delete", "lease", "lead"]);
+    let again = says(&world, |l| holder(l) == Some("patient")).await;
+    assert_eq!(again.metadata.labels.unwrap()["mine"], "yes");
+    patient.leave().await;
+    assert_eq!(stage.most.load(Ordering::SeqCst), 1);
+}
+
 /// Two candidates for one lease of a cluster of their own.
 async fn two(cluster: &Cluster, stage: &Stage) -> [Actor; 2] {
+    make_lease(cluster, "default", "lead");
     let config = cluster.config().await.unwrap();
     ["a", "b"].map(|name| Actor::enter(&config, ("default", short()), name, stage))
 }
@@ -209,6 +270,7 @@ async fn when_the_api_server_was_killed_and_is_back_one_leads_again() {
 #[tokio::test]
 async fn of_many_that_come_and_go_at_once_never_two_lead() {
     let world = World::named("lead-many").await;
+    world.lease("lead");
     let (stage, mut told) = Stage::new();
     let config = world.config().await;
     let names = ["a", "b", "c", "d", "e"];

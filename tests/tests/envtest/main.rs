@@ -11,6 +11,7 @@ mod fargate;
 mod faults;
 mod hosts;
 mod jobs;
+mod lag;
 mod lead;
 mod memory;
 mod objects;

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use sandbox_tests::{
     hands::Hands,
     node::PATIENCE,
-    operator::{Operator, Service},
+    operator::{LEASE, Operator, Service},
 };
 use serde_json::{Value, json};
 
@@ -24,6 +24,7 @@ struct Stage {
 impl Stage {
     async fn named(name: &str) -> Self {
         let world = World::named(name).await;
+        world.lease(LEASE);
         let hands = Hands::of(world.client().await, name).await;
         let service = Service::start().await;
         Self {

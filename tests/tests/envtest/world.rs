@@ -11,7 +11,7 @@ use std::{
 use kube::{Client, Config};
 use sandbox_tests::cluster::{
     Cluster,
-    shared::{run, shared, told},
+    shared::{lease, run, shared, told},
 };
 use serde_json::Value;
 
@@ -30,6 +30,11 @@ impl World {
         };
         world.said(&["create", "namespace", namespace]);
         world
+    }
+
+    /// Makes a Lease that nobody has.
+    pub fn lease(&self, name: &str) {
+        lease(&self.cluster, &self.namespace, name);
     }
 
     pub async fn client(&self) -> Client {

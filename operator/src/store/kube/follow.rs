@@ -8,12 +8,9 @@ use futures::{
     future::join_all,
     stream::{BoxStream, select_all},
 };
-use kube::{
-    Api,
-    runtime::{
-        WatchStreamExt,
-        watcher::{self, Config, Event, ExponentialBackoff},
-    },
+use kube::runtime::{
+    WatchStreamExt,
+    watcher::{self, Config, Event, ExponentialBackoff},
 };
 use sandbox_core::{
     AgentJob, Uid,
@@ -69,10 +66,6 @@ pub(super) async fn follow(objects: &Objects, told: &Told) -> Answer<()> {
 }
 
 fn watches(objects: &Objects) -> Vec<BoxStream<'static, Change>> {
-    let apis: Vec<Api<AgentJob>> = match &objects.scope {
-        Scope::All => vec![Api::all(objects.client.clone())],
-        Scope::Namespaces(all) => all.iter().map(|n| objects.api(n)).collect(),
-    };
     let patience = ExponentialBuilder::default()
         .with_min_delay(AGAIN.0)
         .with_max_delay(AGAIN.1)
@@ -83,7 +76,7 @@ fn watches(objects: &Objects) -> Vec<BoxStream<'static, Change>> {
         let watch = watcher::watcher(api, config);
         watch.backoff(ExponentialBackoff::from(patience)).boxed()
     };
-    apis.into_iter().map(watch).collect()
+    objects.apis().into_iter().map(watch).collect()
 }
 
 fn apply(objects: &Objects, told: &Told, listing: &mut Listing, change: Event<AgentJob>) {

@@ -10,6 +10,7 @@ mod ask;
 mod create;
 mod errors;
 mod follow;
+mod held;
 pub mod object;
 mod objects;
 mod remove;

@@ -104,9 +104,17 @@ impl Counts {
         })
     }
 
-    /// Lists by the operator.
+    /// Lists by the operator, but for those that [`Self::looks`] counts.
     pub fn lists(&self) -> u64 {
-        self.of(OPERATOR, |what| what.starts_with("list "))
+        self.of(OPERATOR, |what| {
+            what.starts_with("list ") && what != "list agentjobs"
+        })
+    }
+
+    /// Looks of the operator past its watch at the jobs at work: one whenever it takes the lead. When that begins is not
+    /// seen from outside, so they are counted over its whole life.
+    pub fn looks(&self) -> u64 {
+        self.of(OPERATOR, |what| what == "list agentjobs")
     }
 
     /// Prints what one asked, for each job.

@@ -28,6 +28,7 @@ pub async fn measure(jobs: usize, check: bool) -> Result<()> {
         "floor: raw create and status patches",
         &format!("{floor:.0} writes/s"),
     );
+    let born = plane.audit.mark().await?;
     // More slots than jobs, so that none waits for one: those that are looked at count as before others.
     let (operator, _) = plane.nowhere(2 * jobs)?;
     operator.leads().await;
@@ -40,12 +41,10 @@ pub async fn measure(jobs: usize, check: bool) -> Result<()> {
     held(&operator, jobs)?;
     let counts = plane.audit.between(from, to)?;
     counts.show(OPERATOR, jobs);
-    row(
-        "  lists after the start (wanted 0)",
-        &counts.lists().to_string(),
-    );
+    let looks = plane.audit.between(born, to)?.looks();
+    listed(&counts, looks);
     if check {
-        judge(&counts, jobs)?;
+        judge((&counts, looks), jobs)?;
     }
     operator.stop();
     resync::measure(&plane, jobs, check).await
@@ -95,8 +94,19 @@ pub fn megabytes(figure: f64) -> String {
     format!("{figure:.0} MB")
 }
 
-/// What is promised of the requests of short jobs.
-pub fn judge(counts: &Counts, jobs: usize) -> Result<()> {
+/// Prints how often it was listed.
+pub fn listed(counts: &Counts, looks: u64) {
+    let lists = counts.lists().to_string();
+    row("  lists after the start (wanted 0)", &lists);
+    let looks = looks.to_string();
+    row(
+        "  lists of jobs in all (wanted 1: it took the lead)",
+        &looks,
+    );
+}
+
+/// What is promised of the requests of short jobs, and of the looks at jobs of the operator's whole life.
+pub fn judge((counts, looks): (&Counts, u64), jobs: usize) -> Result<()> {
     let (writes, lists) = (counts.status_writes(), counts.lists());
     let most = STATUS_WRITES * u64::try_from(jobs)?;
     ensure!(
@@ -104,5 +114,6 @@ pub fn judge(counts: &Counts, jobs: usize) -> Result<()> {
         "{writes} status writes for {jobs} jobs, wanted {most}"
     );
     ensure!(lists == 0, "{lists} lists after the start");
+    ensure!(looks == 1, "{looks} lists of jobs, wanted one");
     Ok(())
 }

@@ -8,9 +8,12 @@ use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::{Api, Client, api::PostParams};
 use sandbox_core::AgentJob;
 use sandbox_tests::{
-    cluster::{Cluster, shared::define},
+    cluster::{
+        Cluster,
+        shared::{define, lease},
+    },
     ledger::program::{self, Served},
-    operator::Operator,
+    operator::{LEASE, Operator},
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -48,6 +51,7 @@ impl Plane {
             cluster,
         };
         plane.make_namespace(NAMESPACE).await?;
+        lease(&plane.cluster, NAMESPACE, LEASE);
         Ok(plane)
     }
 

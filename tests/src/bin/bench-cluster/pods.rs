@@ -49,6 +49,7 @@ pub async fn measure(jobs: usize, check: bool) -> Result<()> {
 }
 
 async fn agent_jobs(plane: &Plane, (jobs, floor): (usize, f64), check: bool) -> Result<f64> {
+    let born = plane.audit.mark().await?;
     let operator = plane.operator("pods", SLOTS);
     operator.leads().await;
     let runners = tokio::spawn(Runners::new(plane.client.clone()).play());
@@ -59,10 +60,8 @@ async fn agent_jobs(plane: &Plane, (jobs, floor): (usize, f64), check: bool) -> 
     burst::told(&what, (jobs, floor), (finished, over));
     let counts = plane.audit.between(from, to)?;
     counts.show(OPERATOR, jobs);
-    row(
-        "  lists after the start (wanted 0)",
-        &counts.lists().to_string(),
-    );
+    let looks = plane.audit.between(born, to)?.looks();
+    burst::listed(&counts, looks);
     row(
         "  operator, RSS at the most",
         &burst::megabytes(peak(operator.pid())?),
@@ -70,7 +69,7 @@ async fn agent_jobs(plane: &Plane, (jobs, floor): (usize, f64), check: bool) -> 
     runners.abort();
     operator.stop();
     if check {
-        burst::judge(&counts, jobs)?;
+        burst::judge((&counts, looks), jobs)?;
     }
     Ok(finished.as_secs_f64())
 }

@@ -33,6 +33,11 @@ pub async fn measure(plane: &Plane, jobs: usize, check: bool) -> Result<()> {
         "  requests for jobs after its first look (wanted 0)",
         &asked.to_string(),
     );
+    let looks = counts.looks();
+    row(
+        "  lists of the jobs at work (wanted 1: it took the lead)",
+        &looks.to_string(),
+    );
     counts.show(OPERATOR, jobs);
     row(
         "  RSS of the real operator (wanted 150 MB)",
@@ -43,5 +48,6 @@ pub async fn measure(plane: &Plane, jobs: usize, check: bool) -> Result<()> {
         !check || asked == 0,
         "{asked} requests for jobs that are over"
     );
+    ensure!(!check || looks == 1, "{looks} lists of jobs, wanted one");
     Ok(())
 }
