@@ -69,7 +69,7 @@ async fn definitions_of_an_earlier_release_can_be_asked_too() {
     let earlier = r#"[{"op": "remove", "path": "/spec/versions/0/selectableFields"}]"#;
     let crd = "crd/agentjobs.multiagent.dev";
     let patch = ["patch", crd, "--type=json", "-p", earlier];
-    told(run(&cluster, &patch, &Value::Null));
+    assert_ne!(told(run(&cluster, &patch, &Value::Null)), "");
     let asked = ["get", "aj", "--field-selector=status.intent.backend=pod"];
     let began = std::time::Instant::now();
     while run(&cluster, &asked, &Value::Null).status.success() {
