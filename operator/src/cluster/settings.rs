@@ -307,7 +307,7 @@ pub type Variables = std::sync::Arc<[EnvVar]>;
 /// Where the shared memory is.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ElfSettings {
-    /// redis://…, rediss://… or unix://…; dynamodb://TABLE; https://… of a `sandbox ledger`; or memory, which is this
+    /// redis://…, rediss://… or unix://…; dynamodb://…; https://… of a `sandbox ledger`; or memory, which is this
     /// replica's own and gone when it ends
     #[arg(
         long,
@@ -316,7 +316,7 @@ pub struct ElfSettings {
         env = "SANDBOX_ELF"
     )]
     pub elf: String,
-    /// Where memory on DynamoDB keeps its snapshots: s3://BUCKET/FOLDER
+    /// Where memory on DynamoDB keeps its snapshots: s3://…
     #[arg(long, value_name = "URL", env = "SANDBOX_ELF_SNAPSHOTS")]
     pub elf_snapshots: Option<String>,
     /// A file with the token of `sandbox ledger`

@@ -172,10 +172,10 @@ fn turn(uid: &Uid) -> usize {
 /// lent by what the others have free, the last first. It only becomes less, so a limit of before is never too high.
 fn limits(filled: &Each, capacity: u32) -> Each {
     let part = capacity.div_ceil(PAGES.into()).max(LEAST);
-    let mut left = capacity;
+    let mut rest = capacity;
     let mut limits = filled.map(|_| {
-        let limit = part.min(left);
-        left -= limit;
+        let limit = part.min(rest);
+        rest -= limit;
         limit
     });
     let over = filled

@@ -225,13 +225,13 @@ mod tests {
 
     /// Pages in which these marks stand, and of which all were told.
     fn pages(marks: &[Option<&str>], told: Option<&str>) -> Pages {
-        let page = |(page, mark): (u8, &Option<&str>)| {
+        let page = |(page, mark): (u8, Option<&str>)| {
             let mut item = keys::pool(POOL, page).attributes();
             item.extend(mark.map(|mark| (PAUSED.to_owned(), text(mark))));
             item.extend(told.map(|told| (TOLD.to_owned(), text(told))));
             item
         };
-        Pages::of((0..).zip(marks).map(page).collect())
+        Pages::of((0..).zip(marks.iter().copied()).map(page).collect())
     }
 
     #[test]
