@@ -1,6 +1,6 @@
 //! The shared memory of a cluster, kept where the settings say: what one operator learned is known to the next.
 
-use sandbox_tests::{dynamodb::DynamoServer, redis::RedisServer};
+use sandbox_tests::{dynamodb::DynamoServer, operator::Operator, redis::RedisServer};
 use serde_json::{Value, json};
 
 use super::{
@@ -14,6 +14,12 @@ async fn outlives_an_operator(stage: Stage, memory: &[&'static str]) {
     let none = Value::Null;
     desk.stage.apply("hello", &echo("0s", &json!({})));
     desk.stage.ended("hello", &desk.operator);
+    // The finalizer is there until memory has the outcome.
+    let told = async |_: &Operator| {
+        let job = desk.stage.world.object(&["aj", "hello"]);
+        job["metadata"]["finalizers"].is_null()
+    };
+    desk.operator.until("never tells memory of it", told).await;
     desk.done(&["elf", "add", "shell", "Quote every variable."], &none);
     desk.replace_operator().await;
     let rules = desk.done(&["elf", "rules"], &none);

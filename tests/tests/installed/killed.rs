@@ -60,7 +60,7 @@ async fn a_job_at_work_ends_once_when_every_replica_is_killed_meanwhile() {
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
     model.go_on();
-    let status = place.once(("team-lost", "outlives"), "Recorded");
+    let status = place.recorded(("team-lost", "outlives")).await;
     assert_eq!(status["outcome"], "Succeeded", "{status:#}");
     assert_eq!(status["attempt"], 1, "{status:#}");
     assert_eq!(

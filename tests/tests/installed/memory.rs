@@ -20,7 +20,7 @@ async fn what_one_job_learned_another_is_told_also_after_memorys_pod_was_made_an
     let model = place.model(TEACHES).await;
     let question = "How are dates stored in the orders table?";
     place.submit("team-memory", "first", &chat(&model, question));
-    let status = place.once(("team-memory", "first"), "Recorded");
+    let status = place.recorded(("team-memory", "first")).await;
     assert_eq!(status["outcome"], "Succeeded", "{status:#}");
     let pod = "pod/agents-sandbox-ledger-0";
     let uid = || place.field("sandbox", pod, ".metadata.uid");
@@ -40,15 +40,15 @@ async fn what_one_job_learned_another_is_told_also_after_memorys_pod_was_made_an
         place.ask("sandbox", "team-memory", "/elf/stats").await;
     }
     place.submit("team-memory", "second", &chat(&model, question));
-    let status = place.once(("team-memory", "second"), "Recorded");
+    let status = place.recorded(("team-memory", "second")).await;
     assert_eq!(status["outcome"], "Succeeded", "{status:#}");
     let asked = model.requests();
     let told: Vec<bool> = asked
         .iter()
         .map(|r| r.body["system"].to_string().contains(LESSON))
         .collect();
-    assert_eq!(told, [false, true], "{}", place.said());
     let known = place.ask("sandbox", "team-memory", "/elf/stats").await;
+    assert_eq!(told, [false, true], "{known}\n{}", place.said());
     assert_eq!(
         (&known["successful_jobs"], &known["total_heuristics"]),
         (&json!(2), &json!(1))

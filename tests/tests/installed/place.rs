@@ -161,6 +161,21 @@ impl Place {
         serde_json::from_str::<Value>(&job).unwrap()["status"].clone()
     }
 
+    /// The status of the job once memory has its outcome: the condition comes with the report, and is true when the
+    /// finalizer is gone.
+    pub async fn recorded(&self, (namespace, name): (&str, &str)) -> Value {
+        let status = self.once((namespace, name), "Recorded");
+        let (object, from) = (format!("aj/{name}"), Instant::now());
+        while !self
+            .field(namespace, &object, ".metadata.finalizers")
+            .is_empty()
+        {
+            assert!(from.elapsed() < PATIENCE, "{status:#}\n{}", self.said());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        status
+    }
+
     /// Waits until all replicas in this namespace are new ones, and none of the others is left.
     pub async fn rolled_out(&self, own: &str) {
         let deployment = "deploy/agents-sandbox";
