@@ -10,15 +10,15 @@ use super::place::{environment, shared};
 async fn helm_installs_it_its_own_test_passes_and_an_applied_echo_succeeds_in_a_pod() {
     let place = shared().await;
     let _turn = place.turn.read().await;
-    let ready = |object: &str| place.field("sandbox", object, ".status.readyReplicas");
-    assert_eq!(ready("deploy/agents-sandbox"), "2");
-    assert_eq!(ready("sts/agents-sandbox-ledger"), "1");
-    let may_go = place.field(
-        "sandbox",
-        "pdb/agents-sandbox",
-        ".status.disruptionsAllowed",
-    );
-    assert_eq!(may_go, "1");
+    // Helm waits for as many as may not be away at a time, and goes on.
+    for (object, field, number) in [
+        ("deploy/agents-sandbox", "readyReplicas", 2),
+        ("sts/agents-sandbox-ledger", "readyReplicas", 1),
+        ("pdb/agents-sandbox", "disruptionsAllowed", 1),
+    ] {
+        let says = format!("--for=jsonpath={{.status.{field}}}={number}");
+        place.kubectl(&["wait", object, "-n", "sandbox", &says, "--timeout=180s"]);
+    }
     let said = place.helm(&["test", "agents", "-n", "sandbox", "--timeout", "2m"]);
     assert!(said.contains("Phase:          Succeeded"), "{said}");
     let echo = json!({"type": "echo", "echo": {"message": "hello"}});

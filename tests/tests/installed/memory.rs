@@ -10,8 +10,6 @@ const TEACHES: &str = "\
   reply: {text: \"Done.\\n[LEARNED:sql] Dates in the orders table are UTC, never local.\"}
 - reply: {text: Done.}
 ";
-/// So often that no replica was left out.
-const ASKED: usize = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_job_learned_another_is_told_also_after_memorys_pod_was_made_anew() {
@@ -35,10 +33,8 @@ async fn what_one_job_learned_another_is_told_also_after_memorys_pod_was_made_an
         "--timeout=180s",
     ]);
     assert_ne!(uid(), before);
-    // Each replica finds the way to the new pod a moment later; the service sends whoever asks to any of them.
-    for _ in 0..ASKED {
-        place.ask("sandbox", "team-memory", "/elf/stats").await;
-    }
+    // The node knows the way to the new pod a moment later.
+    place.ask("sandbox", "team-memory", "/elf/stats").await;
     place.submit("team-memory", "second", &chat(&model, question));
     let status = place.recorded(("team-memory", "second")).await;
     assert_eq!(status["outcome"], "Succeeded", "{status:#}");
