@@ -17,6 +17,7 @@ pub mod flow;
 pub mod hands;
 pub mod helm;
 pub mod images;
+pub mod interrupted;
 pub mod lambda;
 pub mod ledger;
 pub mod made;

@@ -93,3 +93,37 @@ impl Term {
             .store(millis.unwrap_or_default(), Ordering::Release);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    /// So long that what is ready at once is done before.
+    const SOON: Duration = Duration::from_millis(200);
+
+    fn term() -> Term {
+        let term = Term::new(1, watch::Sender::new(false).subscribe());
+        term.lasts_until(Some(now() + SOON));
+        term
+    }
+
+    #[tokio::test]
+    async fn what_is_under_way_when_a_term_is_over_is_given_up_and_nothing_begins_after() {
+        let term = term();
+        assert_eq!(term.during(ready(1)).await, Some(1));
+        assert_eq!(term.during(pending::<()>()).await, None);
+        assert_eq!(term.during(ready(1)).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_is_under_way_when_a_term_is_renewed_goes_on_past_its_first_end() {
+        let term = term();
+        let past = async {
+            term.lasts_until(Some(now() + SOON * 300));
+            tokio::time::sleep(SOON * 2).await;
+        };
+        assert_eq!(term.during(past).await, Some(()));
+    }
+}

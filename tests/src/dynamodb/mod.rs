@@ -191,6 +191,19 @@ impl DynamoServer {
         ]
     }
 
+    /// How to reach the same table through a proxy, and that.
+    ///
+    /// # Errors
+    /// There is no free port.
+    pub async fn far(&self, settings: &DynamoSettings) -> Result<(proxy::Proxy, DynamoSettings)> {
+        let proxy = proxy::Proxy::before(&self.endpoint()).await?;
+        let far = DynamoSettings {
+            endpoint: Some(proxy.endpoint()),
+            ..settings.clone()
+        };
+        Ok((proxy, far))
+    }
+
     /// A ledger on a new table, with a snapshot after every few writes.
     ///
     /// # Errors

@@ -65,11 +65,7 @@ async fn another_region_is_named_where_the_table_is_not() {
 async fn through_a_proxy() -> (Proxy, Arc<DynamoStore>, Arc<DynamoStore>) {
     let server = DynamoServer::shared().await.unwrap();
     let settings = server.table_for_jobs().await.unwrap();
-    let proxy = Proxy::before(&server.endpoint()).await.unwrap();
-    let far = DynamoSettings {
-        endpoint: Some(proxy.endpoint()),
-        ..settings.clone()
-    };
+    let (proxy, far) = server.far(&settings).await.unwrap();
     let far = DynamoStore::open(&far).await.unwrap();
     (proxy, far, DynamoStore::open(&settings).await.unwrap())
 }

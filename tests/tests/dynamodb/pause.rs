@@ -1,4 +1,4 @@
-//! A deployment that is paused: the mark stands in the item that every start has to change.
+//! A deployment that is paused: the mark stands in each page of the pool, one of which every start has to change.
 
 use std::sync::{
     Arc,
@@ -100,12 +100,8 @@ async fn a_drain_becomes_a_pause_that_stops_and_never_the_other_way_and_all_are_
 /// The same table through a proxy that lets so many writes of pages by and refuses the others, as if its process had died.
 async fn dying(settings: &DynamoSettings, after: usize) -> (Proxy, Arc<DynamoStore>) {
     let server = DynamoServer::shared().await.unwrap();
-    let proxy = Proxy::before(&server.endpoint()).await.unwrap();
-    let settings = DynamoSettings {
-        endpoint: Some(proxy.endpoint()),
-        ..settings.clone()
-    };
-    let store = DynamoStore::open(&settings).await.unwrap();
+    let (proxy, far) = server.far(settings).await.unwrap();
+    let store = DynamoStore::open(&far).await.unwrap();
     let done = AtomicUsize::new(0);
     proxy.roll(Box::new(move |operation| {
         let late = operation == "UpdateItem" && done.fetch_add(1, Ordering::SeqCst) >= after;

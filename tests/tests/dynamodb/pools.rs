@@ -107,11 +107,7 @@ async fn open(settings: &DynamoSettings) -> Arc<DynamoStore> {
 /// The same table as a process has it that may be cut off.
 async fn far(settings: &DynamoSettings) -> (Proxy, Arc<DynamoStore>) {
     let server = DynamoServer::shared().await.unwrap();
-    let proxy = Proxy::before(&server.endpoint()).await.unwrap();
-    let far = DynamoSettings {
-        endpoint: Some(proxy.endpoint()),
-        ..settings.clone()
-    };
+    let (proxy, far) = server.far(settings).await.unwrap();
     let store = open(&far).await;
     (proxy, store)
 }

@@ -22,12 +22,8 @@ pub async fn opened(settings: &DynamoSettings) -> Arc<DynamoLedger> {
 /// A ledger on a new table that is reached through a proxy, and one that is not.
 pub async fn through_a_proxy() -> (Proxy, Arc<DynamoLedger>, Arc<DynamoLedger>) {
     let server = DynamoServer::shared().await.unwrap();
-    let proxy = Proxy::before(&server.endpoint()).await.unwrap();
     let direct = server.table().await.unwrap();
-    let far = DynamoSettings {
-        endpoint: Some(proxy.endpoint()),
-        ..direct.clone()
-    };
+    let (proxy, far) = server.far(&direct).await.unwrap();
     (proxy, opened(&far).await, opened(&direct).await)
 }
 

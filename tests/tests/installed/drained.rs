@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sandbox_tests::{model_server::Recorded, repository::Repository};
+use sandbox_tests::{interrupted, repository::Repository};
 use serde_json::json;
 
 use super::place::{PATIENCE, Place, asked, chat, environment, shared};
@@ -66,29 +66,11 @@ async fn a_job_of_a_drained_node_is_preempted_waits_for_a_node_and_is_tried_agai
     );
 }
 
-/// The second request is heard and not answered: the node is drained meanwhile.
-const CUT_OFF: &str = "\
-- when: {contains: You were interrupted}
-  reply: {text: \"It is all there.\\n[LEARNED:machines] They go.\"}
-- when: {tool_result: ''}
-  delay_ms: 600000
-  reply: {text: Never said.}
-- when: {contains: You are agent 1 of 1}
-  reply:
-    text: I add c and begin d.
-    tool_use: [{name: Bash, input: {command: \"echo three >c && git add c && git commit -q -m 'Add c' && echo half >d && echo as-far-as-this\", description: Add}}]
-- reply: {text: A title}
-";
-
-fn says(request: &Recorded, text: &str) -> bool {
-    request.has_tools() && request.body["messages"].to_string().contains(text)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_farm_of_a_drained_node_goes_on_in_its_next_pod_with_its_commits_and_its_conversation() {
     let place = shared().await;
     let _turn = place.turn.write().await;
-    let model = place.model(CUT_OFF).await;
+    let model = place.model(interrupted::SCRIPT).await;
     let repository = Repository::at(place.whole.address(), "echo good >a").await;
     let git = json!({"url": repository.url(), "ref": "main"});
     let farm = json!({"task": "Mend it.", "agents": 1, "workspace": {"git": git}});
@@ -97,12 +79,7 @@ async fn a_farm_of_a_drained_node_goes_on_in_its_next_pod_with_its_commits_and_i
         "backend": {"name": "pod", "pod": {"env": environment(&model)}},
     });
     place.submit("team-farm", "taken", &spec);
-    let from = Instant::now();
-    while !model.requests().iter().any(|r| says(r, "as-far-as-this")) {
-        assert!(from.elapsed() < PATIENCE, "never so far: {}", place.said());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let before = model.requests().len();
+    let before = interrupted::is_at_work(&model, || place.said()).await;
     drop(drained(&place));
     let status = place.once(("team-farm", "taken"), "Finished");
     assert_eq!(
@@ -111,14 +88,6 @@ async fn a_farm_of_a_drained_node_goes_on_in_its_next_pod_with_its_commits_and_i
         "{status:#}\n{}",
         place.said()
     );
-    let asked = model.requests();
-    let first = asked[before..].iter().find(|r| r.has_tools()).unwrap();
-    for part in [
-        "I add c and begin d.",
-        "as-far-as-this",
-        "You were interrupted",
-    ] {
-        assert!(says(first, part), "{part}: {:#}", first.body["messages"]);
-    }
+    interrupted::went_on(&model, before);
     assert_eq!(status["result"]["inline"]["commits_made"], 2, "{status:#}");
 }

@@ -126,7 +126,6 @@ impl Pages {
 
     /// Everybody who holds.
     pub(super) fn holders(&self) -> Vec<Holder> {
-        let of_page = |(page, item)| of_page(page, item);
         self.each().flat_map(of_page).collect()
     }
 
@@ -151,7 +150,7 @@ impl Pages {
     }
 }
 
-fn of_page(page: u8, item: &Attributes) -> Vec<Holder> {
+fn of_page((page, item): (u8, &Attributes)) -> Vec<Holder> {
     let holder = |name: &String| {
         Some(Holder {
             page,
