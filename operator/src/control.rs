@@ -4,7 +4,7 @@
 //! that a call during a reconcile is not lost, and that a freed slot reaches the first that waits.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     hash::{BuildHasher, RandomState},
     sync::Arc,
     time::{Duration, Instant},
@@ -20,7 +20,7 @@ use sandbox_core::{
 };
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinSet,
+    task::{self, JoinSet},
 };
 
 use crate::{counts::Reconciles, sweep};
@@ -66,7 +66,7 @@ pub struct Control {
     pub hosts: watch::Receiver<Hosts>,
     /// Says what time it is.
     pub clock: fn() -> Timestamp,
-    /// Most reconciles at a time.
+    /// Most reconciles at a time of jobs whose work is not over, and at most half as many of those whose is.
     pub concurrency: usize,
     /// Told after each reconcile.
     pub at_rest: AtRest,
@@ -78,14 +78,26 @@ pub struct Control {
 struct State {
     running: bool,
     called: bool,
+    leaves: bool,
+}
+
+/// Jobs whose work is over are put away after the others: what they leave may take its time to end, and nobody waits for it
+/// but whoever waits for their slots.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    /// The work of these is to begin or goes on.
+    Working,
+    /// That of these is over.
+    Leaving,
 }
 
 /// Everything the loop remembers; all of it can be found again in the store.
 struct Desk {
     control: Arc<Control>,
     jobs: HashMap<Uid, State>,
-    ready: BTreeMap<u64, Uid>,
-    tickets: u64,
+    ready: [VecDeque<Uid>; 2],
+    /// The lane of each reconcile under way.
+    at_it: HashMap<task::Id, Lane>,
     timers: BTreeSet<(Timestamp, Uid)>,
     due: HashMap<Uid, Timestamp>,
     /// Who waits: for a slot, and for a machine elsewhere.
@@ -113,7 +125,7 @@ pub async fn run(
         tokio::select! {
             () = &mut stop => break,
             Some(uid) = calls.recv() => desk.call(uid),
-            Some(done) = desk.tasks.join_next(), if !desk.tasks.is_empty() => desk.done(done),
+            Some(done) = desk.tasks.join_next_with_id(), if !desk.tasks.is_empty() => desk.done(done),
             () = timer => desk.ring(),
         }
     }
@@ -148,8 +160,8 @@ impl Desk {
         Self {
             control: Arc::new(control),
             jobs: HashMap::new(),
-            ready: BTreeMap::new(),
-            tickets: 0,
+            ready: <[VecDeque<Uid>; 2]>::default(),
+            at_it: HashMap::new(),
             timers: BTreeSet::new(),
             due: HashMap::new(),
             waiting: <[BTreeSet<Place>; 2]>::default(),
@@ -180,48 +192,71 @@ impl Desk {
     }
 
     fn enqueue(&mut self, uid: Uid) {
-        self.tickets += 1;
-        self.ready.insert(self.tickets, uid);
+        let lane = match self.jobs.get(&uid) {
+            Some(state) if state.leaves => Lane::Leaving,
+            _ => Lane::Working,
+        };
+        self.ready[lane as usize].push_back(uid);
     }
 
     fn begin_ready(&mut self) {
-        self.begin_most();
-        self.control.counts.waiting(self.ready.len());
+        for lane in [Lane::Working, Lane::Leaving] {
+            while self.under_way(lane) < self.most(lane)
+                && let Some(uid) = self.ready[lane as usize].pop_front()
+            {
+                self.begin(uid, lane);
+            }
+        }
+        let ready = self.ready.iter().map(VecDeque::len).sum();
+        self.control.counts.waiting(ready);
     }
 
-    fn begin_most(&mut self) {
-        while self.tasks.len() < self.control.concurrency {
-            let Some((_, uid)) = self.ready.pop_first() else {
-                return;
-            };
-            let state = self.jobs.entry(uid.clone()).or_default();
-            state.called = false;
-            state.running = true;
-            let control = Arc::clone(&self.control);
-            self.tasks.spawn(async move {
-                let limits = Limits {
-                    sites: control.sites.borrow().clone(),
-                    hosts: control.hosts.borrow().clone(),
-                    ..control.limits.clone()
-                };
-                let round = Round {
-                    clock: &control.clock,
-                    limits: &limits,
-                };
-                let begun = Instant::now();
-                let rest = reconcile(&control.ports, &uid, &round).await;
-                control.counts.done(rest.is_ok(), begun.elapsed());
-                (uid, rest)
-            });
+    /// Most reconciles of a lane at a time: those that leave have half of what the others do not need, and one at least.
+    fn most(&self, lane: Lane) -> usize {
+        let all = self.control.concurrency;
+        match lane {
+            Lane::Working => all,
+            Lane::Leaving => (all.saturating_sub(self.under_way(Lane::Working)) / 2).max(1),
         }
+    }
+
+    fn under_way(&self, lane: Lane) -> usize {
+        self.at_it.values().filter(|l| **l == lane).count()
+    }
+
+    fn begin(&mut self, uid: Uid, lane: Lane) {
+        let state = self.jobs.entry(uid.clone()).or_default();
+        state.called = false;
+        state.running = true;
+        let control = Arc::clone(&self.control);
+        let task = self.tasks.spawn(async move {
+            let limits = Limits {
+                sites: control.sites.borrow().clone(),
+                hosts: control.hosts.borrow().clone(),
+                ..control.limits.clone()
+            };
+            let round = Round {
+                clock: &control.clock,
+                limits: &limits,
+            };
+            let begun = Instant::now();
+            let rest = reconcile(&control.ports, &uid, &round).await;
+            control.counts.done(rest.is_ok(), begun.elapsed());
+            (uid, rest)
+        });
+        self.at_it.insert(task.id(), lane);
     }
 
     fn done(
         &mut self,
-        joined: Result<(Uid, Result<Rest, ReconcileError>), tokio::task::JoinError>,
+        joined: Result<(task::Id, (Uid, Result<Rest, ReconcileError>)), task::JoinError>,
     ) {
+        let id = joined
+            .as_ref()
+            .map_or_else(task::JoinError::id, |(id, _)| *id);
+        self.at_it.remove(&id);
         let (uid, rest) = match joined {
-            Ok(done) => done,
+            Ok((_, done)) => done,
             Err(e) => {
                 tracing::error!(error = %e, "a reconcile ended by panicking; the next start looks at its job");
                 return;
@@ -229,6 +264,9 @@ impl Desk {
         };
         let state = self.jobs.entry(uid.clone()).or_default();
         state.running = false;
+        if let Ok(rest) = &rest {
+            state.leaves = rest.reason == Some(Reason::Leaving);
+        }
         if state.called {
             self.enqueue(uid.clone());
         }

@@ -30,6 +30,8 @@ pub enum Reason {
     },
     /// A runner is at work.
     Working,
+    /// The work is over; the runner has its time to leave by itself.
+    Leaving,
     /// It is asked to end and has not ended yet.
     Stopping,
     /// The claimant shows nothing; it may come back.
@@ -68,6 +70,7 @@ impl std::fmt::Display for Reason {
             Self::WaitingForClaim => f.write_str("launched, waiting for the runner"),
             Self::Preparing { what } => f.write_str(what),
             Self::Working => f.write_str("working"),
+            Self::Leaving => f.write_str("the work is over, the runner is leaving"),
             Self::Stopping => f.write_str("stopping"),
             Self::Vanished => {
                 f.write_str("the runner is not to be seen; waiting before it counts as lost")

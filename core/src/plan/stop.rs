@@ -126,7 +126,7 @@ pub(super) fn leave(view: &View, report: &Report) -> Option<Plan> {
     let until = super::later(report.finished_at, view.limits.vanish_grace);
     match &view.seen.register {
         Register::Claimed(claim) if view.now < until && leaving(view, claim) => {
-            let wait = || Plan::wait(Reason::Working, Some(until));
+            let wait = || Plan::wait(Reason::Leaving, Some(until));
             Some(attempt::stop_strangers(view, claim).unwrap_or_else(wait))
         }
         _ => lasting(view),

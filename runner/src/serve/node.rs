@@ -424,7 +424,8 @@ fn limits(config: &ServeConfig) -> Limits {
 /// A runner that was at work before this process came is watched from its first look on.
 fn at_rest(watches: Watches, ports: Ports) -> control::AtRest {
     Arc::new(move |uid, rest: &Rest| {
-        if rest.reason != Some(Reason::Working) || watches.has(uid) {
+        let runs = matches!(rest.reason, Some(Reason::Working | Reason::Leaving));
+        if !runs || watches.has(uid) {
             return;
         }
         let (watches, ports, uid) = (watches.clone(), ports.clone(), uid.clone());

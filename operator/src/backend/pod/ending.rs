@@ -125,15 +125,19 @@ impl PodBackend {
 
     async fn wait_until_gone(&self, seat: &Seat, found: &Found) -> Answer<()> {
         let from = Instant::now();
+        let mut asked = from;
         while from.elapsed() < GONE_WITHIN {
-            let change = self.cache.next_change(ASK);
+            let change = self.cache.next_change(ASK.saturating_sub(asked.elapsed()));
             match self.cache.get(seat) {
                 Some(Entry::There(now)) if now.uid == found.uid => {}
                 _ => return Ok(()),
             }
-            let live = self.live(seat, &found.namespace).await?;
-            if live.is_none_or(|now| now.uid != found.uid) {
-                return Ok(());
+            if asked.elapsed() >= ASK {
+                asked = Instant::now();
+                let live = self.live(seat, &found.namespace).await?;
+                if live.is_none_or(|now| now.uid != found.uid) {
+                    return Ok(());
+                }
             }
             change.await;
         }

@@ -4,6 +4,8 @@
     reason = "a test says by panicking that it failed"
 )]
 
+mod ends;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
