@@ -64,6 +64,7 @@ struct Plan {
     roll: Option<Roll>,
     seen: BTreeMap<String, usize>,
     units: Units,
+    queries: BTreeMap<String, usize>,
     bodies: Vec<(String, String)>,
 }
 
@@ -71,6 +72,9 @@ impl Plan {
     /// Notes a request, and how it goes wrong. Where everything may, what was said is not kept.
     fn meet(&mut self, operation: &str, body: &[u8]) -> Option<Fault> {
         *self.seen.entry(operation.to_owned()).or_default() += 1;
+        if operation == "Query" {
+            *self.queries.entry(queried(body)).or_default() += 1;
+        }
         if let Some(roll) = &self.roll {
             return roll(operation);
         }
@@ -94,6 +98,20 @@ impl Plan {
             }
         }
     }
+}
+
+/// What a query asks for: an index, or items of this kind.
+fn queried(body: &[u8]) -> String {
+    let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+    let mut values = asked["ExpressionAttributeValues"]
+        .as_object()
+        .into_iter()
+        .flatten();
+    let key = values
+        .find_map(|(_, value)| value["S"].as_str())
+        .unwrap_or_default();
+    let kind = key.split_once('#').map_or("more", |(kind, _)| kind);
+    asked["IndexName"].as_str().unwrap_or(kind).to_owned()
 }
 
 /// A proxy. It ends with this value.
@@ -154,6 +172,13 @@ impl Proxy {
     pub fn counts(&self) -> (BTreeMap<String, usize>, Units) {
         let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
         (plan.seen.clone(), plan.units.clone())
+    }
+
+    /// How often was queried what: an index, or items of a kind.
+    #[must_use]
+    pub fn queries(&self) -> BTreeMap<String, usize> {
+        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        plan.queries.clone()
     }
 
     /// Forgets what was to happen.

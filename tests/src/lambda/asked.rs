@@ -30,6 +30,7 @@ pub const BILLED: [&str; 7] = [
 pub struct Asked {
     jobs: String,
     tables: (BTreeMap<String, usize>, Units),
+    queries: BTreeMap<String, usize>,
     others: BTreeMap<String, usize>,
     ecs: Vec<(&'static str, usize)>,
     api: Counts,
@@ -54,6 +55,7 @@ impl Asked {
         Self {
             jobs: account.place.jobs.table.clone(),
             tables: tables.counts(),
+            queries: tables.queries(),
             others: others.counts().0,
             ecs: ecs.into(),
             api: account.api().counts(),
@@ -89,6 +91,9 @@ impl Asked {
             let units: f64 = units.map(|(_, units)| units).sum();
             let figure = format!("{}, {:.2} units", each(*times), units / share(jobs, 1));
             row(&format!("DynamoDB {action} for a job"), &figure);
+        }
+        for (what, times) in &self.queries {
+            row(&format!("  Query of {what}"), &each(*times));
         }
         for (table, [read, write]) in self.units() {
             let of = if table == self.jobs { "jobs" } else { "memory" };

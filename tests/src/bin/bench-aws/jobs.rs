@@ -99,6 +99,17 @@ pub async fn reported(starts: &Starts, ids: &HashSet<Uid>, begun: Instant) -> Re
     }
 }
 
+/// Waits until no task stays whose work is over.
+pub async fn left_alone(starts: &Starts) -> Result<()> {
+    let begun = Instant::now();
+    while starts.orphans() > 0 {
+        let forgotten = begun.elapsed() > PATIENCE;
+        ensure!(!forgotten, "{} tasks stay for ever", starts.orphans());
+        tokio::time::sleep(AGAIN).await;
+    }
+    Ok(())
+}
+
 /// Every job has succeeded; gives how many attempts that took. None may be missing.
 pub async fn succeeded(account: &Arc<Account>, ids: &HashSet<Uid>) -> Result<u64> {
     let all = futures::stream::iter(ids.iter().cloned()).map(|id| attempts(account, id));

@@ -1,7 +1,8 @@
 //! Measures a deployment on AWS whole, as far as one machine has it: the real `bootstrap` behind API Gateway, DynamoDB Local
 //! with its streams, moto, and the double of ECS, in which runners are played over the real way in. Prints what a job asks
 //! for; with trouble, it has requests lost, refused and answered in vain, events come twice, late, in
-//! another order or never, functions end in the middle, and runners die. It stops where a job is lost or begun twice.
+//! another order or never, functions end in the middle, runners die, and tasks stay when their work is over. It stops where a
+//! job is lost or begun twice, or such a task outlasts a second sweep.
 //!
 //! usage: bench-aws [JOBS] [--trouble PROMILLE] [--seed N] [--instances N] — uses the `bootstrap` that stands
 //! beside this program, and what `scripts/setup dynamodb s3` fetches
@@ -81,7 +82,8 @@ async fn measure(args: &Args) -> Result<()> {
     others.roll(Box::new(move |_| unlucky.of(Service::Other)));
     let unlucky = trouble.clone();
     account.ecs.roll(Box::new(move |_| unlucky.of_ecs()));
-    let sweeps = sweeps(&account, if args.trouble > 0 { OFTEN } else { SWEEP });
+    let every = if args.trouble > 0 { OFTEN } else { SWEEP };
+    let sweeps = sweeps((&account, &starts), every);
 
     let begun = Instant::now();
     let ids = jobs::submit(&account, &starts, (args.jobs, args.trouble > 0)).await?;
@@ -90,6 +92,7 @@ async fn measure(args: &Args) -> Result<()> {
     let took = begun.elapsed();
     let asked = Asked::at_rest(&account, (&tables, &others)).await;
     let attempts = jobs::succeeded(&account, &ids).await?;
+    jobs::left_alone(&starts).await?;
     sweeps.abort();
 
     let figure = |d: Duration| format!("{:.1} s", d.as_secs_f64());
@@ -100,6 +103,8 @@ async fn measure(args: &Args) -> Result<()> {
     starts.show();
     asked.show(ids.len());
     ensure!(starts.doubles().is_empty(), "{:#?}", starts.doubles());
+    let outlasted = starts.outlasted();
+    ensure!(outlasted <= 1, "an orphan outlasted {outlasted} sweeps");
     Ok(())
 }
 
@@ -127,13 +132,19 @@ fn plan(
 }
 
 /// The clock of the deployment.
-fn sweeps(account: &Arc<Account>, every: Duration) -> tokio::task::JoinHandle<()> {
-    let account = account.clone();
+fn sweeps(
+    (account, starts): (&Arc<Account>, &Arc<Starts>),
+    every: Duration,
+) -> tokio::task::JoinHandle<()> {
+    let (account, starts) = (account.clone(), starts.clone());
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(every).await;
+            let begun = Instant::now();
             // One that fails is followed by the next.
-            let _ = account.sweep().await;
+            if account.sweep().await.is_ok() {
+                starts.swept(begun);
+            }
         }
     })
 }

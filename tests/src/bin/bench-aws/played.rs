@@ -4,7 +4,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -38,6 +38,15 @@ struct Known {
     turned_away: usize,
     killed: usize,
     failed: Vec<String>,
+    sweeps: Vec<Instant>,
+    orphans: usize,
+    stays: Vec<Stay>,
+}
+
+/// How long a task stayed whose work was over, and how many whole sweeps that went well there were meanwhile.
+struct Stay {
+    time: Duration,
+    sweeps: usize,
 }
 
 /// A runner at work; it ends with this value, however that ends.
@@ -46,6 +55,26 @@ struct AtWork(Arc<Starts>, Uid);
 impl Drop for AtWork {
     fn drop(&mut self) {
         self.0.lock().at_work.remove(&self.1);
+    }
+}
+
+/// A task that stays when its work is reported; somebody must end it.
+struct Orphan(Arc<Starts>, Instant);
+
+impl Orphan {
+    fn of(starts: &Arc<Starts>) -> Self {
+        starts.lock().orphans += 1;
+        Self(starts.clone(), Instant::now())
+    }
+}
+
+impl Drop for Orphan {
+    fn drop(&mut self) {
+        let mut known = self.0.lock();
+        let whole = known.sweeps.iter().filter(|begun| **begun >= self.1);
+        let (time, sweeps) = (self.1.elapsed(), whole.count());
+        known.orphans -= 1;
+        known.stays.push(Stay { time, sweeps });
     }
 }
 
@@ -82,6 +111,22 @@ impl Starts {
         self.lock().done.intersection(ids).count()
     }
 
+    /// A sweep went well that was begun then.
+    pub fn swept(&self, begun: Instant) {
+        self.lock().sweeps.push(begun);
+    }
+
+    /// How many tasks stay whose work is over.
+    pub fn orphans(&self) -> usize {
+        self.lock().orphans
+    }
+
+    /// The most whole sweeps that a task outlasted whose work was over.
+    pub fn outlasted(&self) -> usize {
+        let known = self.lock();
+        known.stays.iter().map(|s| s.sweeps).max().unwrap_or(0)
+    }
+
     /// Prints it.
     pub fn show(&self) {
         let known = self.lock();
@@ -102,6 +147,18 @@ impl Starts {
             println!("  {text}");
         }
         row("double starts (wanted 0)", &known.doubles.len().to_string());
+        let longest = known.stays.iter().map(|s| s.time).max();
+        if let Some(longest) = longest {
+            let ended = format!(
+                "{}, within {:.1} s",
+                known.stays.len(),
+                longest.as_secs_f64()
+            );
+            row(
+                "orphans: tasks that stayed after their report, all ended",
+                &ended,
+            );
+        }
     }
 }
 
@@ -154,7 +211,11 @@ async fn play(
         .work(&claim, json!({"echoed_message": "hello"}))
         .await?;
     drop(at_work);
+    let orphan = trouble.happens().then(|| Orphan::of(starts));
     starts.lock().done.insert(seat.uid.clone());
+    if orphan.is_some() {
+        std::future::pending::<()>().await;
+    }
     Ok(0)
 }
 
