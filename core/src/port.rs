@@ -196,6 +196,15 @@ pub trait Seats: Send + Sync {
     /// `Unknown` when it cannot be read.
     async fn read(&self, seat: &Seat) -> Answer<SeatRecord>;
 
+    /// What stood at the seat when this record of its job was read; nothing where a seat does not stand in the record of
+    /// its job, and has to be read by itself.
+    ///
+    /// # Errors
+    /// `Unknown` when a part of it cannot be read that stands elsewhere.
+    async fn read_in(&self, _job: &AgentJob, _seat: &Seat) -> Answer<Option<SeatRecord>> {
+        Ok(None)
+    }
+
     /// Puts the claim if nothing stands there; gives what stands there afterwards.
     ///
     /// # Errors

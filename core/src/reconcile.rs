@@ -10,7 +10,7 @@ use crate::{
     brief::Brief,
     job::{AgentJob, BadName, Uid},
     plan::{Action, Answered, Call, Limits, Plan, Reason, Save, Seen, plan},
-    port::{Answer, Backend, Change, Look, Memory, PortError, Seats, Store, Write},
+    port::{Answer, Backend, Change, Look, Memory, PortError, SeatRecord, Seats, Store, Write},
     seat::{Claim, Register, Seat, Sighting},
     spec::BackendName,
     status::BackendRef,
@@ -60,6 +60,8 @@ pub struct Rest {
     pub reason: Option<Reason>,
     /// Its place among those that wait for a slot; the smallest goes first.
     pub place: Place,
+    /// Whether it gave back what it held: another may go on.
+    pub freed: bool,
 }
 
 /// Orders those that wait as the stores do: higher priority first, then earlier submission.
@@ -79,9 +81,13 @@ pub async fn reconcile(
     uid: &Uid,
     round: &Round<'_>,
 ) -> Result<Rest, ReconcileError> {
-    let mut answers = Vec::new();
+    let (mut answers, mut written, mut freed) = (Vec::new(), None, false);
     for _ in 0..MAX_ROUNDS {
-        let Some(job) = ports.store.load(uid).await? else {
+        let job = match written.take() {
+            Some(job) => Some(job),
+            None => ports.store.load(uid).await?,
+        };
+        let Some(job) = job else {
             return Ok(Rest::default());
         };
         let limits = admit(ports, &job, round.limits).await?;
@@ -91,19 +97,34 @@ pub async fn reconcile(
         };
         let next = plan(&job, &seen, (round.clock)(), &limits);
         let place = place(&job);
-        let all = act_all(ports, job, &next, &mut answers).await?;
+        let (all, saved) = act_all(ports, job, &next, &mut answers).await?;
+        written = saved;
+        freed |= all && frees(&next);
         if let Some(brief) = launched(&next) {
-            take_back_if_late(ports, brief).await?;
+            written = take_back_if_late(ports, brief).await?;
         }
         if next.actions.is_empty() || (all && !next.again) {
-            return Ok(rest(next, place));
+            return Ok(Rest {
+                wake: next.wake,
+                reason: Some(next.reason),
+                place,
+                freed,
+            });
         }
     }
     Ok(Rest {
         wake: Some((round.clock)()),
         reason: Some(Reason::Acting),
+        freed,
         ..Rest::default()
     })
+}
+
+/// Whether a plan gives back all that the job holds.
+fn frees(plan: &Plan) -> bool {
+    let nothing = |save: &Save| save.holds.as_ref().is_some_and(Vec::is_empty);
+    let saves = |action: &Action| matches!(action, Action::Save(save) if nothing(save));
+    plan.actions.iter().any(saves)
 }
 
 /// What a plan has launched.
@@ -115,21 +136,15 @@ fn launched(plan: &Plan) -> Option<&Brief> {
 }
 
 /// Reaps what was launched where another planner ended the attempt before the launch was done: that one looked before
-/// it was there, and nobody looks again.
-async fn take_back_if_late(ports: &Ports, brief: &Brief) -> Answer<()> {
+/// it was there, and nobody looks again. Gives the job as it stands after the launch, where it goes on.
+async fn take_back_if_late(ports: &Ports, brief: &Brief) -> Answer<Option<AgentJob>> {
     let job = ports.store.load(&brief.seat.uid).await?;
-    if job.is_some_and(|job| job.status().is_under_way(brief.seat.attempt)) {
-        return Ok(());
+    let goes_on = |job: &AgentJob| job.status().is_under_way(brief.seat.attempt);
+    if let Some(job) = job.filter(goes_on) {
+        return Ok(Some(job));
     }
-    backend(ports, brief.backend)?.reap(&brief.seat).await
-}
-
-fn rest(plan: Plan, place: Place) -> Rest {
-    Rest {
-        wake: plan.wake,
-        reason: Some(plan.reason),
-        place,
-    }
+    backend(ports, brief.backend)?.reap(&brief.seat).await?;
+    Ok(None)
 }
 
 /// The limits with what is held and who waits, where a start is to be decided.
@@ -175,24 +190,41 @@ async fn look(ports: &Ports, job: &AgentJob, answers: &[Answered]) -> Result<See
         return Ok(seen);
     }
     let seat = job.seat()?;
+    let mut record = match ports.seats.read_in(job, &seat).await? {
+        Some(record) => record,
+        None => ports.seats.read(&seat).await?,
+    };
     if let Some(intent) = &status.intent {
-        let before = ports.seats.read(&seat).await?;
-        let claim = match &before.register {
+        let claim = match &record.register {
             Register::Claimed(claim) => Some(claim),
             _ => None,
         };
         let found = look_at(ports, intent.backend, &seat, claim).await;
+        if may_have_ended(&record, &found.sightings) {
+            record = ports.seats.read(&seat).await?;
+        }
         seen.sightings = found.sightings;
         seen.remains = found.remains;
         seen.image = found.image;
         seen.preparing = found.preparing;
     }
-    let record = ports.seats.read(&seat).await?;
     seen.register = record.register;
     seen.heartbeat = record.heartbeat;
     seen.stopped = record.stopped.is_some();
     seen.report = record.report;
     Ok(seen)
+}
+
+/// Whether a report may have come after the seat was read: nothing of the work is over as long as its claimant is seen at it.
+fn may_have_ended(record: &SeatRecord, seen: &[Sighting]) -> bool {
+    let alive = |s: &Sighting| matches!(s, Sighting::Alive { .. });
+    let is_there = match &record.register {
+        Register::Claimed(claim) => seen
+            .iter()
+            .any(|s| matches!(s, Sighting::Alive { instance } if *instance == claim.instance)),
+        Register::Open | Register::Closed(_) => true,
+    };
+    record.report.is_none() && !(is_there && seen.iter().all(alive))
 }
 
 /// What the place shows; one that cannot be asked is a fact that the plan weighs, not an error.
@@ -217,16 +249,19 @@ fn backend(ports: &Ports, name: BackendName) -> Answer<&Arc<dyn Backend>> {
     ports.backends.get(&name).ok_or_else(missing)
 }
 
-/// Does the actions in order up to the first that fails; says whether all were done.
+/// Does the actions in order up to the first that fails; says whether all were done, and gives the job as the last of
+/// them wrote it.
 async fn act_all(
     ports: &Ports,
     mut job: AgentJob,
     plan: &Plan,
     answers: &mut Vec<Answered>,
-) -> Result<bool, ReconcileError> {
+) -> Result<(bool, Option<AgentJob>), ReconcileError> {
+    let mut saved = false;
     for action in &plan.actions {
         let answer = act(ports, &mut job, action).await?;
-        if matches!((action, &answer), (Action::Save(_), Ok(()))) {
+        saved = matches!((action, &answer), (Action::Save(_), Ok(())));
+        if saved {
             answers.clear();
             continue;
         }
@@ -236,10 +271,10 @@ async fn act_all(
             answer,
         });
         if failed {
-            return Ok(false);
+            return Ok((false, None));
         }
     }
-    Ok(true)
+    Ok((true, saved.then_some(job)))
 }
 
 /// One action, one port call.

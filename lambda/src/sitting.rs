@@ -154,7 +154,7 @@ impl Sitting<'_> {
         let (mut failed, mut freed) = (BTreeSet::new(), false);
         while let Some((uid, rest)) = looks.next().await {
             match rest {
-                Ok(rest) => freed |= holds_no_slot(&rest),
+                Ok(rest) => freed |= rest.freed,
                 Err(e) => {
                     tracing::warn!(job = %uid, error = %format!("{e:#}"), "could not look at the job");
                     failed.insert(uid);
@@ -212,16 +212,6 @@ impl Sitting<'_> {
         }
         Ok(rest)
     }
-}
-
-/// Whether a job that came to this rest has no slot, and may have given one back.
-const fn holds_no_slot(rest: &Rest) -> bool {
-    matches!(
-        rest.reason,
-        None | Some(
-            Reason::Finished | Reason::BackingOff | Reason::Suspended | Reason::WaitingForMemory
-        )
-    )
 }
 
 const fn waits(rest: &Rest) -> bool {

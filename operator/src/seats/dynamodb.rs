@@ -57,11 +57,18 @@ impl DynamoSeats {
         seat: &Seat,
         wanted: impl Fn(&AgentJob) -> Answer<Wanted> + Send + Sync,
     ) -> Answer<AgentJob> {
+        let job = self.job(seat).await?;
+        self.change_of(job, seat, wanted).await
+    }
+
+    /// The same, beginning with the job as it was read before.
+    async fn change_of(
+        &self,
+        mut job: AgentJob,
+        seat: &Seat,
+        wanted: impl Fn(&AgentJob) -> Answer<Wanted> + Send + Sync,
+    ) -> Answer<AgentJob> {
         for turn in 0..TRIES {
-            let Some(job) = self.jobs.load(&seat.uid).await? else {
-                let text = format!("looked for the job of seat {seat}: it is gone");
-                return Err(PortError::NotFound(text));
-            };
             let Some((status, events)) = wanted(&job)? else {
                 return Ok(job);
             };
@@ -69,9 +76,24 @@ impl DynamoSeats {
                 Err(PortError::Conflict(_)) => pause(turn).await,
                 written => return written,
             }
+            job = self.job(seat).await?;
         }
         let text = format!("wrote at seat {seat}: the job is being changed too often; ask again");
         Err(PortError::Unknown(text))
+    }
+
+    async fn job(&self, seat: &Seat) -> Answer<AgentJob> {
+        let gone = || PortError::NotFound(format!("looked for the job of seat {seat}: it is gone"));
+        self.jobs.load(&seat.uid).await?.ok_or_else(gone)
+    }
+
+    async fn record(&self, job: &AgentJob, seat: &Seat) -> Answer<SeatRecord> {
+        let mut record = whole(job, seat, &self.results).await?;
+        if matches!(record.register, Register::Claimed(_)) {
+            let told = self.beats().get(seat).cloned();
+            record.heartbeat = newest(job, record.heartbeat, told, self.lease);
+        }
+        Ok(record)
     }
 
     // Nothing that holds it panics between two changes, so what a poisoned lock guards is whole.
@@ -83,15 +105,14 @@ impl DynamoSeats {
 #[async_trait]
 impl Seats for DynamoSeats {
     async fn read(&self, seat: &Seat) -> Answer<SeatRecord> {
-        let Some(job) = self.jobs.load(&seat.uid).await? else {
-            return Ok(SeatRecord::default());
-        };
-        let mut record = whole(&job, seat, &self.results).await?;
-        if matches!(record.register, Register::Claimed(_)) {
-            let told = self.beats().get(seat).cloned();
-            record.heartbeat = newest(&job, record.heartbeat, told, self.lease);
+        match self.jobs.load(&seat.uid).await? {
+            Some(job) => self.record(&job, seat).await,
+            None => Ok(SeatRecord::default()),
         }
-        Ok(record)
+    }
+
+    async fn read_in(&self, job: &AgentJob, seat: &Seat) -> Answer<Option<SeatRecord>> {
+        self.record(job, seat).await.map(Some)
     }
 
     async fn claim(&self, seat: &Seat, claim: Claim) -> Answer<Register> {
@@ -119,14 +140,13 @@ impl Seats for DynamoSeats {
 
     async fn report(&self, seat: &Seat, nonce: &str, report: Report) -> Answer<()> {
         let all = encode(seat, "report", &report, REPORT_LIMIT)?;
-        let known = |job: &AgentJob| may_report(job, seat, nonce).map(|_| None);
-        let job = admitted(seat, Box::pin(self.change(seat, known)).await)?;
+        let job = admitted(seat, self.job(seat).await)?;
         if !may_report(&job, seat, nonce)? {
             return Ok(());
         }
         let (short, stored) = self.results.put(seat, &report, all).await?;
         let wanted = |job: &AgentJob| reported(job, seat, nonce, (&short, stored));
-        admitted(seat, Box::pin(self.change(seat, wanted)).await)?;
+        admitted(seat, Box::pin(self.change_of(job, seat, wanted)).await)?;
         Ok(())
     }
 

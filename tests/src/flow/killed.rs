@@ -202,6 +202,10 @@ impl Seats for Killed<dyn Seats> {
         pass!(self, "seats", read(seat))
     }
 
+    async fn read_in(&self, job: &AgentJob, seat: &Seat) -> Answer<Option<SeatRecord>> {
+        pass!(self, "seats", read_in(job, seat))
+    }
+
     async fn claim(&self, seat: &Seat, claim: Claim) -> Answer<Register> {
         pass!(self, "seats", claim(seat, claim))
     }

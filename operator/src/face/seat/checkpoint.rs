@@ -11,7 +11,7 @@ use axum::{
 };
 use sandbox_core::{AgentJob, Report, Seat, Uid, port::PortError, status::StopReason};
 
-use super::{Answered, At, Refusal, SeatDoor, job_of, may_leave_files, tenant_of};
+use super::{Answered, Comer, Refusal, SeatDoor, comer::job_of, may_leave_files, tenant_of};
 use crate::checkpoints::{Checkpoints, MANIFEST, Manifest, PIECE, Whole};
 
 /// The routes.
@@ -51,7 +51,7 @@ pub(super) async fn forget(door: &SeatDoor, seat: &Seat) {
         return;
     };
     let forgotten = async {
-        let tenant = tenant_of(door, seat).await?;
+        let tenant = tenant_of(&job_of(door, seat).await?)?;
         let checkpoints = artifacts.checkpoints((&tenant, &seat.uid));
         Ok::<_, Refusal>(checkpoints.forget().await?)
     };
@@ -65,17 +65,23 @@ pub(super) async fn forget(door: &SeatDoor, seat: &Seat) {
     }
 }
 
-/// The checkpoints of the claimant's job.
-async fn mine(door: &SeatDoor, seat: &Seat, headers: &HeaderMap) -> Result<Checkpoints, Refusal> {
-    let (artifacts, tenant) = may_leave_files(door, seat, headers).await?;
-    Ok(artifacts.checkpoints((&tenant, &seat.uid)))
+/// The checkpoints of the claimant's job, and that job.
+async fn mine(
+    door: &SeatDoor,
+    comer: Comer,
+    headers: &HeaderMap,
+) -> Result<(Checkpoints, AgentJob), Refusal> {
+    let (artifacts, job) = may_leave_files(door, comer, headers).await?;
+    let (tenant, uid) = (tenant_of(&job)?, job.uid());
+    let uid = uid.map_err(|e| PortError::Unknown(e.to_string()))?;
+    Ok((artifacts.checkpoints((&tenant, &uid)), job))
 }
 
 /// The same for whoever adds to them: the attempt at work, where another may follow.
-async fn open(door: &SeatDoor, seat: &Seat, headers: &HeaderMap) -> Result<Checkpoints, Refusal> {
-    let checkpoints = mine(door, seat, headers).await?;
-    let job = job_of(door, seat).await?;
-    if ends(&job) || job.status().attempt != seat.attempt {
+async fn open(door: &SeatDoor, comer: Comer, headers: &HeaderMap) -> Result<Checkpoints, Refusal> {
+    let attempt = comer.seat.attempt;
+    let (checkpoints, job) = mine(door, comer, headers).await?;
+    if ends(&job) || job.status().attempt != attempt {
         let text = "no attempt of this job comes after this one".to_owned();
         return Err(PortError::Conflict(text).into());
     }
@@ -84,43 +90,43 @@ async fn open(door: &SeatDoor, seat: &Seat, headers: &HeaderMap) -> Result<Check
 
 async fn keep(
     State(door): State<SeatDoor>,
-    Path((uid, attempt, piece)): Path<(Uid, u32, u32)>,
+    Path((_, attempt, piece)): Path<(Uid, u32, u32)>,
+    comer: Comer,
     headers: HeaderMap,
     body: Bytes,
 ) -> Answered<()> {
-    let seat = Seat::new(uid, attempt);
-    let open = open(&door, &seat, &headers).await?;
+    let open = open(&door, comer, &headers).await?;
     Ok(Json(open.put_piece(attempt, piece, body).await?))
 }
 
 async fn finish(
     State(door): State<SeatDoor>,
-    Path(at): At,
+    comer: Comer,
     headers: HeaderMap,
     Json(manifest): Json<Manifest>,
 ) -> Answered<()> {
-    let seat = Seat::new(at.0, at.1);
-    let open = open(&door, &seat, &headers).await?;
-    Ok(Json(open.finish(seat.attempt, &manifest).await?))
+    let attempt = comer.seat.attempt;
+    let open = open(&door, comer, &headers).await?;
+    Ok(Json(open.finish(attempt, &manifest).await?))
 }
 
 async fn newest(
     State(door): State<SeatDoor>,
-    Path(at): At,
+    comer: Comer,
     headers: HeaderMap,
 ) -> Answered<Option<Whole>> {
-    let seat = Seat::new(at.0, at.1);
-    let mine = mine(&door, &seat, &headers).await?;
-    Ok(Json(mine.newest(seat.attempt).await?))
+    let attempt = comer.seat.attempt;
+    let (mine, _) = mine(&door, comer, &headers).await?;
+    Ok(Json(mine.newest(attempt).await?))
 }
 
 async fn read(
     State(door): State<SeatDoor>,
-    Path((uid, attempt, of, piece)): Path<(Uid, u32, u32, u32)>,
+    Path((_, _, of, piece)): Path<(Uid, u32, u32, u32)>,
+    comer: Comer,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let seat = Seat::new(uid, attempt);
-    let mine = mine(&door, &seat, &headers).await?;
+    let (mine, _) = mine(&door, comer, &headers).await?;
     let missing = || PortError::NotFound("there is no such piece".to_owned());
     let bytes = mine.piece(of, piece).await?.ok_or_else(missing)?;
     Ok(bytes.into_response())

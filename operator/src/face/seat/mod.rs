@@ -5,6 +5,7 @@
 //! job it is, and what it asked, comes from the store, and the time from our own clock.
 
 mod checkpoint;
+mod comer;
 mod pass;
 mod review;
 mod secrets;
@@ -22,8 +23,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use sandbox_core::{
-    AgentJob, Brief, Claim, FailureClass, Heartbeat, Register, Report, Seat, Tenant, Uid, Usd,
-    plan,
+    AgentJob, Brief, Claim, FailureClass, Heartbeat, Register, Report, Seat, Uid, Usd, plan,
     port::{AttemptOutcome, Memory, PortError, RecallQuery, Seats, Store},
     status::EndedAttempt,
 };
@@ -34,6 +34,7 @@ use crate::{
     artifacts::Artifacts, checks::Checks, control::Waker, face::mcp::Tools, secrets::Secrets,
 };
 
+use comer::{Comer, tenant_of};
 pub use pass::{Ours, Pass, Passes, Whom};
 pub use review::Reviews;
 
@@ -199,15 +200,14 @@ pub struct Told {
 /// The brief of the frozen attempt. Its times are told as spans too: clocks elsewhere differ from ours.
 async fn brief(
     State(door): State<SeatDoor>,
-    Path(at): At,
+    comer: Comer,
     Json(said): Json<Signed<()>>,
 ) -> Answered<Told> {
-    let seat = Seat::new(at.0, at.1);
-    is_claimant(&door, &seat, &said.nonce).await?;
-    let job = job_of(&door, &seat).await?;
+    let attempt = comer.seat.attempt;
+    let (job, _) = comer.claimant(&door, &said.nonce).await?;
     let status = job.status();
     let over = || PortError::refused(FailureClass::Infrastructure, "this attempt is over; stop");
-    let current = status.attempt == seat.attempt;
+    let current = status.attempt == attempt;
     let intent = status
         .intent
         .as_ref()
@@ -247,12 +247,12 @@ fn left_ms(door: &SeatDoor, job: &AgentJob) -> u64 {
 
 async fn recall(
     State(door): State<SeatDoor>,
-    Path(at): At,
+    comer: Comer,
     Json(said): Json<Signed<RecallQuery>>,
 ) -> Answered<sandbox_core::port::Receipt> {
-    let seat = Seat::new(at.0, at.1);
-    is_claimant(&door, &seat, &said.nonce).await?;
-    let tenant = tenant_of(&door, &seat).await?;
+    let seat = comer.seat.clone();
+    let (job, _) = comer.claimant(&door, &said.nonce).await?;
+    let tenant = tenant_of(&job)?;
     Ok(Json(door.memory.recall(&seat, &tenant, &said.body).await?))
 }
 
@@ -268,10 +268,10 @@ pub struct Heard {
 
 async fn heartbeat(
     State(door): State<SeatDoor>,
-    Path(at): At,
+    comer: Comer,
     Json(said): Json<Signed<Heartbeat>>,
 ) -> Answered<Heard> {
-    let seat = Seat::new(at.0, at.1);
+    let seat = comer.seat.clone();
     let mut beat = said.body;
     if door.lease.is_some() {
         // It is counted from here: a clock elsewhere may be wrong.
@@ -279,7 +279,7 @@ async fn heartbeat(
     }
     door.seats.beat(&seat, &said.nonce, beat).await?;
     door.waker.wake(&seat.uid);
-    let job = job_of(&door, &seat).await?;
+    let job = comer.job(&door).await?;
     Ok(Json(Heard {
         left_ms: left_ms(&door, &job),
         last: checkpoint::ends(&job),
@@ -309,13 +309,11 @@ async fn report(
 /// Keeps the outcome in memory from the report that stands; what the runner says now is not believed.
 async fn record(
     State(door): State<SeatDoor>,
-    Path(at): At,
+    comer: Comer,
     Json(said): Json<Signed<()>>,
 ) -> Answered<()> {
-    let seat = Seat::new(at.0, at.1);
-    is_claimant(&door, &seat, &said.nonce).await?;
-    let job = job_of(&door, &seat).await?;
-    let stands = door.seats.read(&seat).await?;
+    let seat = comer.seat.clone();
+    let (job, stands) = comer.claimant(&door, &said.nonce).await?;
     let missing = || PortError::NotFound("the seat has no report yet".to_owned());
     let report = stands.report.ok_or_else(missing)?;
     if stands.stopped.is_some() {
@@ -328,9 +326,7 @@ async fn record(
         failure: report.failure.clone(),
         at: report.finished_at,
     };
-    let tenant = job
-        .tenant()
-        .map_err(|e| PortError::Unknown(e.to_string()))?;
+    let tenant = tenant_of(&job)?;
     let told = AttemptOutcome::new(&job, tenant, &end).with_report(&report);
     door.memory.record(&seat, &told).await?;
     Ok(Json(()))
@@ -339,15 +335,17 @@ async fn record(
 /// Keeps one file that the job leaves; gives its size. One that is not to be kept is no reason to stop.
 async fn artifact(
     State(door): State<SeatDoor>,
-    Path((uid, attempt, path)): Path<(Uid, u32, String)>,
+    Path((uid, _, path)): Path<(Uid, u32, String)>,
+    comer: Comer,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<u64>, Response> {
-    let seat = Seat::new(uid, attempt);
-    let (artifacts, tenant) = may_leave_files(&door, &seat, &headers)
-        .await
-        .map_err(IntoResponse::into_response)?;
-    let owner = (&tenant, &seat.uid);
+    let whose = async {
+        let (artifacts, job) = may_leave_files(&door, comer, &headers).await?;
+        Ok::<_, Refusal>((artifacts, tenant_of(&job)?))
+    };
+    let (artifacts, tenant) = whose.await.map_err(IntoResponse::into_response)?;
+    let owner = (&tenant, &uid);
     let put = artifacts.put(owner, &path, body.into_data_stream()).await;
     put.map(Json).map_err(|e| match e {
         PortError::Refused(why) => (StatusCode::UNPROCESSABLE_ENTITY, why.message).into_response(),
@@ -355,57 +353,37 @@ async fn artifact(
     })
 }
 
-/// Where the claimant of the seat may leave files, and whose they are. After the report nothing is added.
+/// Where the claimant of the seat may leave files, and of which job they are. After the report nothing is added.
 async fn may_leave_files<'a>(
     door: &'a SeatDoor,
-    seat: &Seat,
+    comer: Comer,
     headers: &HeaderMap,
-) -> Result<(&'a Artifacts, Tenant), Refusal> {
+) -> Result<(&'a Artifacts, AgentJob), Refusal> {
     let nonce = headers.get(NONCE).and_then(|n| n.to_str().ok());
-    is_claimant(door, seat, nonce.unwrap_or_default()).await?;
-    if door.seats.read(seat).await?.report.is_some() {
+    let (job, stands) = comer.claimant(door, nonce.unwrap_or_default()).await?;
+    if stands.report.is_some() {
         return Err(PortError::Conflict("the report of this seat stands".to_owned()).into());
     }
     let missing = || PortError::NotFound("files of jobs are not kept here".to_owned());
     let artifacts = door.artifacts.as_ref().ok_or_else(missing)?;
-    Ok((artifacts, tenant_of(door, seat).await?))
+    Ok((artifacts, job))
 }
 
 /// Asks memory for an agent of the seat: as the job's tenant, in the seat's name.
 async fn ask(
     State(door): State<SeatDoor>,
-    Path(at): At,
+    comer: Comer,
     Json(said): Json<Signed<Ask>>,
 ) -> Answered<Answer> {
-    let seat = Seat::new(at.0, at.1);
-    is_claimant(&door, &seat, &said.nonce).await?;
+    let seat = comer.seat.clone();
+    let (job, _) = comer.claimant(&door, &said.nonce).await?;
     let missing = || PortError::Unknown("the shared memory is not there".to_owned());
     let tools = door.tools.as_ref().ok_or_else(missing)?;
-    let tenant = tenant_of(&door, &seat).await?;
+    let tenant = tenant_of(&job)?;
     let seat = Some(seat);
     Ok(Json(
         tools.answer(&Asker { tenant, seat }, &said.body).await,
     ))
-}
-
-async fn is_claimant(door: &SeatDoor, seat: &Seat, nonce: &str) -> Result<(), Refusal> {
-    match door.seats.read(seat).await?.register {
-        Register::Claimed(claim) if claim.nonce == nonce => Ok(()),
-        _ => Err(Refusal(PortError::refused(
-            FailureClass::Infrastructure,
-            "this seat is not yours; stop",
-        ))),
-    }
-}
-
-async fn job_of(door: &SeatDoor, seat: &Seat) -> Result<AgentJob, Refusal> {
-    let gone = || PortError::NotFound("there is no such job any more".to_owned());
-    Ok(door.store.load(&seat.uid).await?.ok_or_else(gone)?)
-}
-
-async fn tenant_of(door: &SeatDoor, seat: &Seat) -> Result<Tenant, Refusal> {
-    let tenant = job_of(door, seat).await?.tenant();
-    Ok(tenant.map_err(|e| PortError::Unknown(e.to_string()))?)
 }
 
 #[cfg(test)]

@@ -12,11 +12,11 @@ use axum::{
 };
 use jiff::Timestamp;
 use sandbox_core::{
-    FailureClass, Seat, Tenant, Uid,
+    AgentJob, FailureClass, Seat, Tenant, Uid,
     port::{Answer, PortError},
 };
 
-use super::{Refusal, SeatDoor, job_of};
+use super::{Refusal, SeatDoor, comer::job_of};
 use crate::tokens::{MARK, Tokens};
 
 /// What the names of instances begin with that hold tokens of ours.
@@ -118,7 +118,13 @@ pub(super) struct Named {
     attempt: u32,
 }
 
-/// Nobody passes without a token for the very seat. What is let in carries its [`Pass`].
+impl Named {
+    pub(super) fn seat(self) -> Seat {
+        Seat::new(self.uid, self.attempt)
+    }
+}
+
+/// Nobody passes without a token for the very seat. What is let in carries its [`Pass`], and the job as it was read.
 pub(super) async fn admit(
     State(door): State<SeatDoor>,
     Path(named): Path<Named>,
@@ -128,16 +134,10 @@ pub(super) async fn admit(
     let Some(passes) = door.passes.clone() else {
         return next.run(request).await;
     };
-    match allowed(
-        &door,
-        &passes,
-        &Seat::new(named.uid, named.attempt),
-        request.headers(),
-    )
-    .await
-    {
-        Ok(pass) => {
+    match allowed(&door, &passes, &named.seat(), request.headers()).await {
+        Ok((pass, job)) => {
             request.extensions_mut().insert(pass);
+            request.extensions_mut().insert(job);
             next.run(request).await
         }
         Err(refused) => refused,
@@ -149,7 +149,7 @@ async fn allowed(
     passes: &Arc<dyn Passes>,
     seat: &Seat,
     headers: &HeaderMap,
-) -> Result<Pass, Response> {
+) -> Result<(Pass, AgentJob), Response> {
     let token = token(headers).ok_or_else(|| unauthorized("a token is needed"))?;
     let pass = match passes.read(token).await {
         Ok(pass) => pass,
@@ -163,7 +163,7 @@ async fn allowed(
         .await
         .map_err(IntoResponse::into_response)?;
     match job.tenant() {
-        Ok(tenant) if tenant == pass.tenant => Ok(pass),
+        Ok(tenant) if tenant == pass.tenant => Ok((pass, job)),
         _ => Err(stranger("this token is of another namespace; stop")),
     }
 }

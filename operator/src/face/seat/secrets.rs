@@ -10,23 +10,22 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use sandbox_core::{
-    AgentJob, Failure, FailureClass, Seat,
+    AgentJob, Failure, FailureClass,
     port::PortError,
     spec::{self, BackendName},
 };
 use secrecy::ExposeSecret;
 
-use super::{At, Refusal, SeatDoor, Signed, is_claimant, job_of};
+use super::{Comer, Refusal, SeatDoor, Signed};
 
 /// What each secret holds that the job names, by its name. One that is not there is told as the failure that it is to
 /// the attempt, with what to do.
 pub(super) async fn of_job(
     State(door): State<SeatDoor>,
-    axum::extract::Path(at): At,
+    comer: Comer,
     Json(said): Json<Signed<()>>,
 ) -> Result<Json<BTreeMap<String, String>>, Response> {
-    let seat = Seat::new(at.0, at.1);
-    let job = claimants(&door, &seat, &said.nonce).await;
+    let job = claimants(&door, comer, &said.nonce).await;
     let job = job.map_err(IntoResponse::into_response)?;
     gather(&door, &job).await.map(Json).map_err(|e| match e {
         PortError::Refused(why) => failed(&why),
@@ -36,11 +35,11 @@ pub(super) async fn of_job(
 }
 
 /// The job of a seat that is at work in a task, for its claimant.
-async fn claimants(door: &SeatDoor, seat: &Seat, nonce: &str) -> Result<AgentJob, Refusal> {
-    is_claimant(door, seat, nonce).await?;
-    let job = job_of(door, seat).await?;
+async fn claimants(door: &SeatDoor, comer: Comer, nonce: &str) -> Result<AgentJob, Refusal> {
+    let attempt = comer.seat.attempt;
+    let (job, _) = comer.claimant(door, nonce).await?;
     let status = job.status();
-    let current = status.attempt == seat.attempt;
+    let current = status.attempt == attempt;
     let intent = status.intent.as_ref().filter(|_| current);
     if intent.is_some_and(|i| i.backend == BackendName::Fargate) {
         return Ok(job);

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use axum::{body::Body, http::Request};
 use http_body_util::BodyExt;
 use object_store::memory::InMemory;
-use sandbox_core::{port::Answer as Told, status::Intent};
+use sandbox_core::{Tenant, port::Answer as Told, status::Intent};
 use sandbox_elf::{Elf, store::memory::MemoryLedger};
 use secrecy::SecretString;
 use serde_json::{Value, json};
