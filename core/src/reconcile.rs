@@ -62,6 +62,8 @@ pub struct Rest {
     pub place: Place,
     /// Whether it gave back what it held: another may go on.
     pub freed: bool,
+    /// Whether the work of its attempt is over, or is to end, and something of it may be left.
+    pub leaving: bool,
 }
 
 /// Orders those that wait as the stores do: higher priority first, then earlier submission.
@@ -88,20 +90,23 @@ pub async fn reconcile(
             None => ports.store.load(uid).await?,
         };
         let Some(job) = job else {
-            return Ok(Rest::default());
+            return Ok(Rest {
+                freed,
+                ..Rest::default()
+            });
         };
         let limits = admit(ports, &job, round.limits).await?;
         let seen = match limits.sites.elsewhere(&job) {
             Some(_) => unseen(&answers),
-            None => look(ports, &job, &answers).await?,
+            None => Box::pin(look(ports, &job, &answers)).await?,
         };
         let next = plan(&job, &seen, (round.clock)(), &limits);
-        let place = place(&job);
-        let (all, saved) = act_all(ports, job, &next, &mut answers).await?;
+        let (place, leaving) = (place(&job), is_leaving(&job, &seen));
+        let (all, saved) = Box::pin(act_all(ports, job, &next, &mut answers)).await?;
         written = saved;
         freed |= all && frees(&next);
         if let Some(brief) = launched(&next) {
-            written = take_back_if_late(ports, brief).await?;
+            written = Box::pin(take_back_if_late(ports, brief)).await?;
         }
         if next.actions.is_empty() || (all && !next.again) {
             return Ok(Rest {
@@ -109,6 +114,7 @@ pub async fn reconcile(
                 reason: Some(next.reason),
                 place,
                 freed,
+                leaving,
             });
         }
     }
@@ -122,9 +128,17 @@ pub async fn reconcile(
 
 /// Whether a plan gives back all that the job holds.
 fn frees(plan: &Plan) -> bool {
-    let nothing = |save: &Save| save.holds.as_ref().is_some_and(Vec::is_empty);
-    let saves = |action: &Action| matches!(action, Action::Save(save) if nothing(save));
-    plan.actions.iter().any(saves)
+    plan.actions.iter().any(|action| match action {
+        Action::Save(save) => save.holds.as_ref().is_some_and(Vec::is_empty),
+        Action::Remove => true,
+        _ => false,
+    })
+}
+
+fn is_leaving(job: &AgentJob, seen: &Seen) -> bool {
+    let status = job.status();
+    let over = seen.report.is_some() || status.stop.is_some() || status.is_finished();
+    status.intent.is_some() && over
 }
 
 /// What a plan has launched.
@@ -190,7 +204,9 @@ async fn look(ports: &Ports, job: &AgentJob, answers: &[Answered]) -> Result<See
         return Ok(seen);
     }
     let seat = job.seat()?;
-    let mut record = match ports.seats.read_in(job, &seat).await? {
+    let in_record = ports.seats.read_in(job, &seat).await?;
+    let in_job = in_record.is_some();
+    let mut record = match in_record {
         Some(record) => record,
         None => ports.seats.read(&seat).await?,
     };
@@ -200,7 +216,7 @@ async fn look(ports: &Ports, job: &AgentJob, answers: &[Answered]) -> Result<See
             _ => None,
         };
         let found = look_at(ports, intent.backend, &seat, claim).await;
-        if may_have_ended(&record, &found.sightings) {
+        if may_have_changed((&record, in_job), &found.sightings) {
             record = ports.seats.read(&seat).await?;
         }
         seen.sightings = found.sightings;
@@ -215,14 +231,16 @@ async fn look(ports: &Ports, job: &AgentJob, answers: &[Answered]) -> Result<See
     Ok(seen)
 }
 
-/// Whether a report may have come after the seat was read: nothing of the work is over as long as its claimant is seen at it.
-fn may_have_ended(record: &SeatRecord, seen: &[Sighting]) -> bool {
+/// Whether something may have come after the seat was read that the plan has to know. Nothing of the work is over as long
+/// as its claimant is seen at it; and a claim of which a plan does not know lets it fail, where it stands in the job itself.
+fn may_have_changed((record, in_job): (&SeatRecord, bool), seen: &[Sighting]) -> bool {
     let alive = |s: &Sighting| matches!(s, Sighting::Alive { .. });
     let is_there = match &record.register {
         Register::Claimed(claim) => seen
             .iter()
             .any(|s| matches!(s, Sighting::Alive { instance } if *instance == claim.instance)),
-        Register::Open | Register::Closed(_) => true,
+        Register::Open => in_job && !seen.is_empty(),
+        Register::Closed(_) => true,
     };
     record.report.is_none() && !(is_there && seen.iter().all(alive))
 }

@@ -154,9 +154,10 @@ impl Sitting<'_> {
         let (mut failed, mut freed) = (BTreeSet::new(), false);
         while let Some((uid, rest)) = looks.next().await {
             match rest {
-                Ok(rest) => freed |= rest.freed,
+                Ok(rest) => freed |= may_have_freed(&rest),
                 Err(e) => {
                     tracing::warn!(job = %uid, error = %format!("{e:#}"), "could not look at the job");
+                    freed = true;
                     failed.insert(uid);
                 }
             }
@@ -212,6 +213,15 @@ impl Sitting<'_> {
         }
         Ok(rest)
     }
+}
+
+/// Whether others may go on: it gave back what it held, stepped out of the line, or did what is not known.
+const fn may_have_freed(rest: &Rest) -> bool {
+    let may = matches!(
+        rest.reason,
+        Some(Reason::Suspended | Reason::Acting | Reason::Unknown { .. })
+    );
+    rest.freed || may
 }
 
 const fn waits(rest: &Rest) -> bool {

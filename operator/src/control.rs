@@ -91,6 +91,9 @@ enum Lane {
     Leaving,
 }
 
+/// What came of a look at a job.
+type Looked = (Uid, Result<Rest, ReconcileError>);
+
 /// Everything the loop remembers; all of it can be found again in the store.
 struct Desk {
     control: Arc<Control>,
@@ -103,7 +106,7 @@ struct Desk {
     /// Who waits: for a slot, and for a machine elsewhere.
     waiting: [BTreeSet<Place>; 2],
     waiting_at: HashMap<Uid, (usize, Place)>,
-    tasks: JoinSet<(Uid, Result<Rest, ReconcileError>)>,
+    tasks: JoinSet<Looked>,
     spread: RandomState,
 }
 
@@ -247,10 +250,7 @@ impl Desk {
         self.at_it.insert(task.id(), lane);
     }
 
-    fn done(
-        &mut self,
-        joined: Result<(task::Id, (Uid, Result<Rest, ReconcileError>)), task::JoinError>,
-    ) {
+    fn done(&mut self, joined: Result<(task::Id, Looked), task::JoinError>) {
         let id = joined
             .as_ref()
             .map_or_else(task::JoinError::id, |(id, _)| *id);
@@ -265,7 +265,7 @@ impl Desk {
         let state = self.jobs.entry(uid.clone()).or_default();
         state.running = false;
         if let Ok(rest) = &rest {
-            state.leaves = rest.reason == Some(Reason::Leaving);
+            state.leaves = rest.leaving;
         }
         if state.called {
             self.enqueue(uid.clone());

@@ -1,13 +1,20 @@
 //! What the control loop does first, when it cannot do everything at once.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use sandbox_core::{
     AgentJob, Brief, Claim, Outcome, Report, Seat, Uid, Usage,
     plan::{Hosts, Limits, Reason, Sites},
-    port::{Answer, Backend, LogChunk, Look},
+    port::{Answer, Backend, LogChunk, Look, PortError},
     reconcile::Ports,
     spec::BackendName,
 };
@@ -26,42 +33,51 @@ use tokio::sync::{mpsc, watch};
 
 /// Looks at a time at jobs that are not over.
 const AT_A_TIME: usize = 2;
+/// What such a place says.
+const CLINGS: &str = "its node does not confirm its end yet";
 /// How long what must happen may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A place that never lets go of what ran there.
-struct Clings(Arc<MemoryBackend>);
+/// A place that does not let go of what ran there: it says so, or leaves who asks without an answer.
+struct Clings {
+    place: Arc<MemoryBackend>,
+    answers: AtomicBool,
+}
 
 #[async_trait]
 impl Backend for Clings {
     fn name_of(&self, seat: &Seat) -> (BackendName, String) {
-        self.0.name_of(seat)
+        self.place.name_of(seat)
     }
 
     async fn launch(&self, brief: &Brief) -> Answer<()> {
-        self.0.launch(brief).await
+        self.place.launch(brief).await
     }
 
     async fn look(&self, seat: &Seat, claim: Option<&Claim>) -> Answer<Look> {
-        self.0.look(seat, claim).await
+        self.place.look(seat, claim).await
     }
 
     async fn stop(&self, seat: &Seat, keep: Option<&str>) -> Answer<()> {
-        self.0.stop(seat, keep).await
+        self.place.stop(seat, keep).await
     }
 
     async fn reap(&self, _seat: &Seat) -> Answer<()> {
+        if self.answers.load(Ordering::Relaxed) {
+            return Err(PortError::Unknown(CLINGS.to_owned()));
+        }
         std::future::pending().await
     }
 
     async fn logs(&self, seat: &Seat, from: u64, limit: u32) -> Answer<LogChunk> {
-        self.0.logs(seat, from, limit).await
+        self.place.logs(seat, from, limit).await
     }
 }
 
 /// A control loop over such a place.
 struct Loop {
     place: Arc<MemoryBackend>,
+    clings: Arc<Clings>,
     ports: Ports,
     waker: Waker,
     rests: mpsc::UnboundedReceiver<(Uid, Option<Reason>)>,
@@ -70,11 +86,15 @@ struct Loop {
 impl Loop {
     fn start() -> Self {
         let place = Arc::new(MemoryBackend::idle(BackendName::Vps));
-        let clings: Arc<dyn Backend> = Arc::new(Clings(Arc::clone(&place)));
+        let clings = Arc::new(Clings {
+            place: Arc::clone(&place),
+            answers: AtomicBool::new(true),
+        });
+        let backend: Arc<dyn Backend> = Arc::<Clings>::clone(&clings);
         let ports = Ports {
             store: Arc::new(MemoryStore::default()),
             seats: Arc::new(MemorySeats::default()),
-            backends: Arc::new(BTreeMap::from([(BackendName::Vps, clings)])),
+            backends: Arc::new(BTreeMap::from([(BackendName::Vps, backend)])),
             memory: Arc::new(Ledger::default()),
         };
         let (waker, calls) = Waker::new();
@@ -97,6 +117,7 @@ impl Loop {
         tokio::spawn(control::run(control, calls, std::future::pending()));
         Self {
             place,
+            clings,
             ports,
             waker,
             rests,
@@ -151,16 +172,23 @@ impl Loop {
         told.unwrap();
         self.comes_to_rest(&job, Reason::Leaving).await;
         self.place.exit(&seat, 0);
-        self.waker.wake(&uid);
+        let why = CLINGS.to_owned();
+        self.comes_to_rest(&job, Reason::Unknown { why }).await;
     }
 }
 
 #[tokio::test]
 async fn jobs_begin_although_places_do_not_let_go_of_those_that_are_over() {
     let mut node = Loop::start();
+    let mut over = Vec::new();
     for number in 0..2 * AT_A_TIME {
         let job = node.launches(number).await;
         node.is_over(&job).await;
+        over.push(job.uid().unwrap());
     }
-    node.launches(2 * AT_A_TIME).await;
+    node.clings.answers.store(false, Ordering::Relaxed);
+    for uid in &over {
+        node.waker.wake(uid);
+    }
+    node.launches(over.len()).await;
 }

@@ -1,6 +1,8 @@
 //! What an attempt that is cut off keeps for the next one, by the claimant's own seat: nobody else of the job, and nobody
 //! of another job, puts or gets any of it.
 
+use std::sync::Arc;
+
 use axum::{
     Json, Router,
     body::Bytes,
@@ -51,7 +53,8 @@ pub(super) async fn forget(door: &SeatDoor, seat: &Seat) {
         return;
     };
     let forgotten = async {
-        let tenant = tenant_of(&job_of(door, seat).await?)?;
+        let job = job_of(door, seat).await?;
+        let tenant = tenant_of(&job)?;
         let checkpoints = artifacts.checkpoints((&tenant, &seat.uid));
         Ok::<_, Refusal>(checkpoints.forget().await?)
     };
@@ -70,7 +73,7 @@ async fn mine(
     door: &SeatDoor,
     comer: Comer,
     headers: &HeaderMap,
-) -> Result<(Checkpoints, AgentJob), Refusal> {
+) -> Result<(Checkpoints, Arc<AgentJob>), Refusal> {
     let (artifacts, job) = may_leave_files(door, comer, headers).await?;
     let (tenant, uid) = (tenant_of(&job)?, job.uid());
     let uid = uid.map_err(|e| PortError::Unknown(e.to_string()))?;

@@ -1,11 +1,14 @@
 //! Who comes to the door: which seat it names, and the job as it was read when its token was, so that one call reads it once
 //! where the seat stands in it.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{FromRequestParts, Path},
     http::request::Parts,
     response::{IntoResponse, Response},
 };
+use futures::future::BoxFuture;
 use sandbox_core::{
     AgentJob, FailureClass, Register, Seat, Tenant,
     port::{PortError, SeatRecord},
@@ -16,8 +19,11 @@ use super::{Refusal, SeatDoor, pass::Named};
 /// Who says that it has a seat.
 pub(super) struct Comer {
     pub(super) seat: Seat,
-    job: Option<AgentJob>,
+    job: Option<Arc<AgentJob>>,
 }
+
+/// A job, with what stands at the seat of whom it was read for.
+pub(super) type Claimed = (Arc<AgentJob>, Box<SeatRecord>);
 
 impl FromRequestParts<SeatDoor> for Comer {
     type Rejection = Response;
@@ -34,29 +40,31 @@ impl FromRequestParts<SeatDoor> for Comer {
 
 impl Comer {
     /// Its job, with what stands at the seat, if the nonce is that of its claimant.
-    pub(super) async fn claimant(
+    pub(super) fn claimant<'a>(
         self,
-        door: &SeatDoor,
-        nonce: &str,
-    ) -> Result<(AgentJob, SeatRecord), Refusal> {
-        let seat = &self.seat;
-        let known = match self.job {
-            Some(job) => Some(job),
-            None => door.store.load(&seat.uid).await?,
-        };
-        if let Some(job) = known
-            && let Some(record) = door.seats.read_in(&job, seat).await?
-        {
+        door: &'a SeatDoor,
+        nonce: &'a str,
+    ) -> BoxFuture<'a, Result<Claimed, Refusal>> {
+        Box::pin(async move {
+            let seat = &self.seat;
+            let known = match self.job {
+                Some(job) => Some(job),
+                None => door.store.load(&seat.uid).await?.map(Arc::new),
+            };
+            if let Some(job) = known
+                && let Some(record) = door.seats.read_in(&job, seat).await?
+            {
+                has_claimed(&record, nonce)?;
+                return Ok((job, Box::new(record)));
+            }
+            let record = door.seats.read(seat).await?;
             has_claimed(&record, nonce)?;
-            return Ok((job, record));
-        }
-        let record = door.seats.read(seat).await?;
-        has_claimed(&record, nonce)?;
-        Ok((job_of(door, seat).await?, record))
+            Ok((job_of(door, seat).await?, Box::new(record)))
+        })
     }
 
     /// Its job.
-    pub(super) async fn job(self, door: &SeatDoor) -> Result<AgentJob, Refusal> {
+    pub(super) async fn job(self, door: &SeatDoor) -> Result<Arc<AgentJob>, Refusal> {
         match self.job {
             Some(job) => Ok(job),
             None => job_of(door, &self.seat).await,
@@ -74,9 +82,10 @@ fn has_claimed(record: &SeatRecord, nonce: &str) -> Result<(), Refusal> {
     }
 }
 
-pub(super) async fn job_of(door: &SeatDoor, seat: &Seat) -> Result<AgentJob, Refusal> {
+pub(super) async fn job_of(door: &SeatDoor, seat: &Seat) -> Result<Arc<AgentJob>, Refusal> {
     let gone = || PortError::NotFound("there is no such job any more".to_owned());
-    Ok(door.store.load(&seat.uid).await?.ok_or_else(gone)?)
+    let found = door.store.load(&seat.uid).await?;
+    Ok(Arc::new(found.ok_or_else(gone)?))
 }
 
 pub(super) fn tenant_of(job: &AgentJob) -> Result<Tenant, Refusal> {

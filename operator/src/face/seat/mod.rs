@@ -358,7 +358,7 @@ async fn may_leave_files<'a>(
     door: &'a SeatDoor,
     comer: Comer,
     headers: &HeaderMap,
-) -> Result<(&'a Artifacts, AgentJob), Refusal> {
+) -> Result<(&'a Artifacts, Arc<AgentJob>), Refusal> {
     let nonce = headers.get(NONCE).and_then(|n| n.to_str().ok());
     let (job, stands) = comer.claimant(door, nonce.unwrap_or_default()).await?;
     if stands.report.is_some() {

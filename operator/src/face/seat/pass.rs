@@ -149,7 +149,7 @@ async fn allowed(
     passes: &Arc<dyn Passes>,
     seat: &Seat,
     headers: &HeaderMap,
-) -> Result<(Pass, AgentJob), Response> {
+) -> Result<(Pass, Arc<AgentJob>), Response> {
     let token = token(headers).ok_or_else(|| unauthorized("a token is needed"))?;
     let pass = match passes.read(token).await {
         Ok(pass) => pass,

@@ -1,7 +1,7 @@
 //! Secrets of a tenant that its job names, for the task that has claimed the seat and for nobody else. They stand in this one
 //! answer; nothing of it is logged or kept.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
@@ -35,7 +35,7 @@ pub(super) async fn of_job(
 }
 
 /// The job of a seat that is at work in a task, for its claimant.
-async fn claimants(door: &SeatDoor, comer: Comer, nonce: &str) -> Result<AgentJob, Refusal> {
+async fn claimants(door: &SeatDoor, comer: Comer, nonce: &str) -> Result<Arc<AgentJob>, Refusal> {
     let attempt = comer.seat.attempt;
     let (job, _) = comer.claimant(door, nonce).await?;
     let status = job.status();
