@@ -20,6 +20,8 @@ use tokio::sync::OnceCell;
 
 /// How long a runner asks a door that does not answer, as the real one does.
 const PATIENCE: Duration = Duration::from_mins(5);
+/// How long a task has to leave by itself when its work is reported, as `lambda` has it: nothing ends it before.
+const TO_LEAVE: Duration = Duration::from_secs(30);
 /// The exit code of one whose seat is another's.
 const NOT_MINE: i32 = 75;
 /// That of one that was killed.
@@ -43,7 +45,7 @@ struct Known {
     stays: Vec<Stay>,
 }
 
-/// How long a task stayed whose work was over, and how many whole sweeps that went well there were meanwhile.
+/// How long a task stayed whose work was over, and how many whole sweeps that went well there were when it had to be gone.
 struct Stay {
     time: Duration,
     sweeps: usize,
@@ -71,7 +73,8 @@ impl Orphan {
 impl Drop for Orphan {
     fn drop(&mut self) {
         let mut known = self.0.lock();
-        let whole = known.sweeps.iter().filter(|begun| **begun >= self.1);
+        let due = self.1 + TO_LEAVE;
+        let whole = known.sweeps.iter().filter(|begun| **begun >= due);
         let (time, sweeps) = (self.1.elapsed(), whole.count());
         known.orphans -= 1;
         known.stays.push(Stay { time, sweeps });
